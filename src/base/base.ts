@@ -1,0 +1,7 @@
+/**
+ * Words that every room shares: errors, branded identifiers, units, clock.
+ * Imports nothing of banger's and touches nothing outside the process.
+ */
+export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap } from "./errors.ts";
+export { ImageId, KernelId, newVmId, VmId, VmName } from "./ids.ts";
+export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from "./units.ts";

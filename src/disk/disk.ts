@@ -1,0 +1,18 @@
+/**
+ * The disk room: files that guests see as disks.
+ *
+ * Owns the choice between copy-on-write strategies, the work disk's making and growing, and sparse files. Promises:
+ * a base image is never written; a half-made disk never appears under its final name (written aside, fsynced, renamed).
+ * Never mounts anything, never needs root, never parses a file system that a guest has written.
+ */
+export type RootDiskStrategy = "reflink" | "overlay" | "copy";
+
+export interface RootDisk {
+  path: string;
+  format: "raw" | "qcow2";
+  strategy: RootDiskStrategy;
+}
+
+export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
+export { freeSpace } from "./space.ts";
+export { createWorkDisk, growWorkDisk } from "./work-disk.ts";

@@ -1,0 +1,119 @@
+/**
+ * The guest room: the only way anything in banger talks to a guest.
+ *
+ * Owns the agent protocol (native/agent.c is its other end, docs/agent-protocol.md its description) and the session on
+ * top of it. Promises: everything a guest sends is bounded and parsed; a guest that lies, floods or falls silent ends
+ * its own session and nothing else. Never knows which VMM carries the bytes, and never touches the host's files.
+ */
+import type { Duplex, Readable, Writable } from "node:stream";
+
+/** What to run in a guest. Strings are passed as they are: no shell between caller and guest. */
+export interface ExecRequest {
+  argv: readonly string[];
+  /** Added to the guest's base environment (PATH, HOME, USER, SHELL, LANG); not replacing it. */
+  env?: Readonly<Record<string, string>>;
+  /** Absolute directory in the guest; default /root. A missing one fails the exec with status 126 and a message. */
+  cwd?: string;
+  /** Present = run on a new pseudo terminal of this size; stdout then carries the terminal and stderr is empty. */
+  tty?: { columns: number; rows: number; term: string };
+  /** When the command may start: `agent` = at once, `basic` = when the guest has reached basic.target. Default basic. */
+  after?: "agent" | "basic";
+}
+
+/** A running command. Streams have backpressure across the guest boundary and half-close each way. */
+export interface GuestProcess {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  resize(columns: number, rows: number): void;
+  /** A signal number, delivered to the command's process group. */
+  signal(signal: number): void;
+  /** 0-255; 128+n for death by signal n; 127 not found, 126 not executable. Rejects when the session is lost. */
+  readonly exit: Promise<number>;
+}
+
+/** A file that personalise writes into the guest's root file system, through no symlink. */
+export interface GuestFile {
+  path: string;
+  mode: number;
+  content: Uint8Array;
+}
+
+/** Everything that makes a guest this VM and no other. Applied before systemd starts, and to restored guests. */
+export interface Personality {
+  hostname: string;
+  /** 32 hex digits. */
+  machineId: string;
+  /** Static IPv4 of the guest's first network device; absent = loopback only. */
+  network?: { address: string; prefix: number; gateway?: string; mac?: string };
+  /** Files to write: host keys, authorized keys, hosts, resolv.conf, drop-ins. Parents are made 0755 root. */
+  files: readonly GuestFile[];
+  /** Wall clock, nanoseconds since 1970. */
+  timeNs: bigint;
+  /** At least 32 bytes, credited to the guest's entropy pool. */
+  entropy: Uint8Array;
+}
+
+export interface GuestHello {
+  /** Version of the agent protocol; the session refuses one it does not speak. */
+  protocol: number;
+  /** Version of banger that the agent was built from. */
+  agentVersion: string;
+  /** The guest kernel's boot id: tells a reconnect from a reboot. */
+  bootId: string;
+  kernelRelease: string;
+  /** True once personalise has been done since boot. */
+  personalised: boolean;
+  /** True once basic.target has been reached. */
+  basicReached: boolean;
+}
+
+export interface ListeningPort {
+  protocol: "tcp" | "udp";
+  address: string;
+  port: number;
+  /** Command name of the listener, escaped for a terminal; empty when unknown. */
+  process: string;
+}
+
+export interface GuestStats {
+  uptimeSeconds: number;
+  load: readonly [number, number, number];
+  memoryTotalBytes: number;
+  memoryAvailableBytes: number;
+  rootTotalBytes: number;
+  rootFreeBytes: number;
+  workTotalBytes: number;
+  workFreeBytes: number;
+  processes: number;
+}
+
+/** One live conversation with one guest over one byte stream. */
+export interface GuestSession {
+  readonly hello: GuestHello;
+  /** Settles when the stream ends or the guest breaks the protocol; never rejects. */
+  readonly closed: Promise<{ reason: string }>;
+  /** Resolves when the guest has reached basic.target; rejects when the session ends first. */
+  ready(signal?: AbortSignal): Promise<void>;
+  exec(request: ExecRequest, signal?: AbortSignal): Promise<GuestProcess>;
+  personalise(personality: Personality, signal?: AbortSignal): Promise<void>;
+  /**
+   * Unpacks a tar stream below `root` in the guest, following no links and leaving the root directory never. Creates
+   * `root`. Resolves when the guest has written everything; rejects with the guest's reason.
+   */
+  unpack(root: string, tar: Readable, signal?: AbortSignal): Promise<{ files: number; bytes: number }>;
+  /** A tar stream of `path` (a file or a tree) in the guest. Errors in the guest end the stream with an error. */
+  pack(path: string, signal?: AbortSignal): Promise<Readable>;
+  /** A stream to a TCP port on the guest's loopback, or to a unix socket in the guest. */
+  connect(target: { port: number } | { path: string }, signal?: AbortSignal): Promise<Duplex>;
+  ports(signal?: AbortSignal): Promise<ListeningPort[]>;
+  stats(signal?: AbortSignal): Promise<GuestStats>;
+  /** Round trip through the agent's main loop. */
+  ping(signal?: AbortSignal): Promise<void>;
+  /** sync(2) in the guest, then an orderly or immediate power-off. Resolves when the guest has acknowledged the sync. */
+  powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void>;
+  /** Ends the session on this side; the guest keeps running. */
+  close(): void;
+}
+
+export { openAgentSession } from "./agent-session.ts";

@@ -1,0 +1,20 @@
+/**
+ * The sys room: every contact with the kernel and with host programs.
+ *
+ * Owns process spawning (the only place), process identity, file-system effects that must be durable, and the native
+ * shim. Promises: nothing is inherited by a child that was not asked for; a durable write is either there or not.
+ * Never knows VMs, images or policy.
+ */
+export { atomicWrite, removeTree, syncDirectory } from "./files.ts";
+export { lockFile } from "./lock.ts";
+export {
+  findProcesses,
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  ProcessIdentitySchema,
+  signalProcess,
+  waitForExit,
+} from "./identity.ts";
+export { type RunOptions, type RunResult, run, runChecked, spawnCount, spawnDetached } from "./process.ts";
+export { cloneFile, peerCredentials } from "./shim.ts";

@@ -1,0 +1,91 @@
+/**
+ * The VMM room: starts, watches and ends virtual machine monitors behind one driver interface.
+ *
+ * Owns VMM processes and their sockets inside a VM's run directory. Promises: a machine is found again after the daemon
+ * was killed, by an identity that no foreign process can have; nothing outside this room asks which driver it talks to
+ * (capabilities are data). Never knows images, networks' policy, VM rows or guests' protocols.
+ */
+import type { Duplex } from "node:stream";
+
+/** A process that cannot be confused with another: pids are reused, also across reboots. */
+export interface ProcessIdentity {
+  pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks after boot. */
+  startTicks: number;
+  /** /proc/sys/kernel/random/boot_id. */
+  bootId: string;
+}
+
+export interface DiskAttachment {
+  path: string;
+  format: "raw" | "qcow2";
+  readOnly: boolean;
+}
+
+/** Everything a driver needs to start one machine. All paths are absolute and exist, except those in `runDir`. */
+export interface MachineSpec {
+  /** The VM's id: carried by the process (QEMU -uuid) so that it is recognisable as banger's. */
+  id: string;
+  name: string;
+  vcpu: number;
+  memoryMiB: number;
+  kernel: string;
+  initramfs: string;
+  /** Complete kernel command line, without what the driver itself must add (console device, pci=off). */
+  cmdline: readonly string[];
+  /** In order: the first is /dev/vda (root), the second /dev/vdb (/root). */
+  disks: readonly DiskAttachment[];
+  /** `none` = a device with no way out; `nat` = user-mode or bridged egress, as the driver can. */
+  egress: "none" | "nat";
+  /** A short directory (socket paths have at most 107 bytes), 0700, this VM's own; sockets and the pid file go here. */
+  runDir: string;
+  /** The console's log is appended to this file. */
+  consoleLog: string;
+  /** What the VMM itself prints goes here. */
+  vmmLog: string;
+}
+
+/** What is written to the journal when a machine has been started: enough to find it again. Serialisable. */
+export interface MachineHandle {
+  driver: string;
+  process: ProcessIdentity;
+  runDir: string;
+}
+
+export interface DriverCapabilities {
+  /** The driver can use a copy-on-write file in front of a read-only base (see the disk room). */
+  qcow2: boolean;
+  userModeNetwork: boolean;
+  saveRestore: boolean;
+}
+
+export interface DriverProbe {
+  driver: string;
+  usable: boolean;
+  /** `kvm` only when a guest really runs with it, not because /dev/kvm is there. */
+  acceleration: "kvm" | "tcg" | "none";
+  version: string;
+  /** Why it is not usable, or why it is slower than it could be; one sentence. */
+  reason?: string;
+  hint?: string;
+}
+
+export interface VmmDriver {
+  readonly name: string;
+  readonly capabilities: DriverCapabilities;
+  probe(signal?: AbortSignal): Promise<DriverProbe>;
+  /** Returns when the VMM answers on its control socket. On failure nothing of it is left. */
+  start(spec: MachineSpec, signal?: AbortSignal): Promise<MachineHandle>;
+  /** The machine of this VM that runs on this host, whether or not a handle was ever recorded; undefined when none. */
+  find(id: string, runDir: string): Promise<MachineHandle | undefined>;
+  /** True while the very process of the handle lives. */
+  alive(handle: MachineHandle): Promise<boolean>;
+  /** Resolves when the process is gone; at once when it is. */
+  exited(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
+  /** The byte stream to the guest agent. One at a time. */
+  agentStream(handle: MachineHandle, signal?: AbortSignal): Promise<Duplex>;
+  /** Signals the very process (by pidfd), never another one that has its number. Absent is success. */
+  signal(handle: MachineHandle, signal: number): Promise<void>;
+  /** SIGKILL, wait, and remove what the driver put in runDir. Absent is success. */
+  kill(handle: MachineHandle): Promise<void>;
+}
