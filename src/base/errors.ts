@@ -6,13 +6,21 @@
  */
 export const errorCodes = {
   usage: { kind: "user", exit: 2, summary: "the command line is wrong" },
-  bad_request: { kind: "user", exit: 1, summary: "the request is malformed or asks for something impossible" },
+  bad_request: {
+    kind: "user",
+    exit: 1,
+    summary: "the request is malformed or asks for something impossible",
+  },
   bad_config: { kind: "user", exit: 1, summary: "config.toml cannot be used" },
   bad_repository: { kind: "user", exit: 1, summary: "the workspace is not a repository banger can copy" },
   not_found: { kind: "notFound", exit: 1, summary: "the named object does not exist" },
   already_exists: { kind: "conflict", exit: 1, summary: "the name is taken" },
   ambiguous: { kind: "user", exit: 1, summary: "the reference matches several objects" },
-  precondition: { kind: "precondition", exit: 1, summary: "the object is in a state that does not allow this" },
+  precondition: {
+    kind: "precondition",
+    exit: 1,
+    summary: "the object is in a state that does not allow this",
+  },
   host_missing: { kind: "precondition", exit: 1, summary: "the host lacks something banger needs" },
   no_space: { kind: "unavailable", exit: 1, summary: "a disk or memory is full" },
   corrupt: { kind: "internal", exit: 1, summary: "stored data is damaged" },
@@ -83,12 +91,18 @@ export function toBangerError(error: unknown): BangerError {
   switch (errno) {
     case "ENOSPC":
     case "EDQUOT":
-      return new BangerError("no_space", message, { cause: error, hint: "free some disk space and try again" });
+      return new BangerError("no_space", message, {
+        cause: error,
+        hint: "free some disk space and try again",
+      });
     case "ENOMEM":
       return new BangerError("no_space", message, { cause: error, hint: "free some memory and try again" });
     case "EMFILE":
     case "ENFILE":
-      return new BangerError("unavailable", message, { cause: error, hint: "raise the limit on open files (ulimit -n)" });
+      return new BangerError("unavailable", message, {
+        cause: error,
+        hint: "raise the limit on open files (ulimit -n)",
+      });
     case "EACCES":
     case "EPERM":
       return new BangerError("denied", message, { cause: error });

@@ -38,9 +38,15 @@ export const VmName = z
 export type VmName = z.infer<typeof VmName>;
 
 /** An image in the store: the digest of its root file system's recipe or bytes, `sha256:` and 64 hex digits. */
-export const ImageId = z.string().regex(/^sha256:[0-9a-f]{64}$/, "not an image digest").brand<"ImageId">();
+export const ImageId = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, "not an image digest")
+  .brand<"ImageId">();
 export type ImageId = z.infer<typeof ImageId>;
 
 /** A kernel in the store, named like an image. */
-export const KernelId = z.string().regex(/^sha256:[0-9a-f]{64}$/, "not a kernel digest").brand<"KernelId">();
+export const KernelId = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, "not a kernel digest")
+  .brand<"KernelId">();
 export type KernelId = z.infer<typeof KernelId>;

@@ -5,6 +5,6 @@
  * undo. An intent is recorded before `do` runs, so an effect that happened but was never recorded is undone too; hence
  * `undo` takes an output that may be missing and must find the effect by a name derived from the subject's id.
  */
-export { type Journal, type JournalEntry, memoryJournal } from "./journal.ts";
+export { type Journal, type JournalEntry, type JournalRun, memoryJournal } from "./journal.ts";
 export { type RunOptions, runSteps, type StepEvent, type StepObserver, undoJournalled } from "./run.ts";
-export { type Step, type StepList, steps } from "./step.ts";
+export { type ListedStep, type Step, type StepList, steps } from "./step.ts";

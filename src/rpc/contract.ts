@@ -20,7 +20,10 @@ export type VmState = z.infer<typeof VmState>;
 
 export const VmSpec = z.strictObject({
   vcpu: z.int().min(1).max(64),
-  memoryMiB: z.int().min(128).max(1024 * 1024),
+  memoryMiB: z
+    .int()
+    .min(128)
+    .max(1024 * 1024),
   diskBytes: z.int().positive(),
   overlayBytes: z.int().positive(),
   nat: z.boolean(),
@@ -45,6 +48,7 @@ export const Vm = z.strictObject({
   spec: VmSpec,
   driver: z.string(),
   ip: z.string().nullable(),
+  ephemeral: z.boolean(),
   workspace: Workspace.nullable(),
   /** Why it is in state error, or what went wrong last. */
   lastError: z.string().nullable(),
@@ -90,11 +94,17 @@ export const CreateParams = z.strictObject({
   name: VmName.optional(),
   image: z.string().min(1).max(256).optional(),
   vcpu: z.int().min(1).max(64).optional(),
-  memoryMiB: z.int().min(128).max(1024 * 1024).optional(),
+  memoryMiB: z
+    .int()
+    .min(128)
+    .max(1024 * 1024)
+    .optional(),
   diskBytes: z.int().positive().optional(),
   overlayBytes: z.int().positive().optional(),
   nat: z.boolean().optional(),
   start: z.boolean(),
+  /** The VM lives no longer than the connection that made it: deleted when that ends, however it ends (`--rm`). */
+  ephemeral: z.boolean(),
 });
 
 const Provenance = z.enum(["config", "auto", "builtin"]);
@@ -189,7 +199,11 @@ export const owner = contract({
     params: none,
     result: z.strictObject({ version: z.string(), commit: z.string(), pid: z.int() }),
   },
-  "daemon.status": { summary: "what the daemon is and what it runs with", params: none, result: DaemonStatus },
+  "daemon.status": {
+    summary: "what the daemon is and what it runs with",
+    params: none,
+    result: DaemonStatus,
+  },
   "daemon.stop": { summary: "ends the daemon; VMs keep running", params: none, result: none },
   "config.defaults": { summary: "sizes a new VM gets, and why", params: none, result: Defaults },
   "vm.create": {
@@ -199,7 +213,12 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "vm.start": { summary: "starts a stopped VM", params: vmRef, result: Vm, events: LifecycleEvent },
-  "vm.stop": { summary: "stops a VM in order, keeping its disks", params: vmRef, result: Vm, events: LifecycleEvent },
+  "vm.stop": {
+    summary: "stops a VM in order, keeping its disks",
+    params: vmRef,
+    result: Vm,
+    events: LifecycleEvent,
+  },
   "vm.restart": { summary: "stops and starts a VM", params: vmRef, result: Vm, events: LifecycleEvent },
   "vm.kill": {
     summary: "ends a VM at once by a signal to its VMM",
@@ -207,7 +226,12 @@ export const owner = contract({
     result: Vm,
     events: LifecycleEvent,
   },
-  "vm.delete": { summary: "stops a VM and removes all of it", params: vmRef, result: none, events: LifecycleEvent },
+  "vm.delete": {
+    summary: "stops a VM and removes all of it",
+    params: vmRef,
+    result: none,
+    events: LifecycleEvent,
+  },
   "vm.list": { summary: "all VMs", params: none, result: z.array(Vm) },
   "vm.show": { summary: "one VM", params: vmRef, result: Vm },
   "vm.resolve": {
@@ -216,7 +240,10 @@ export const owner = contract({
     result: z.array(
       z.union([
         z.strictObject({ ref: Ref, vm: Vm }),
-        z.strictObject({ ref: Ref, error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }) }),
+        z.strictObject({
+          ref: Ref,
+          error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }),
+        }),
       ]),
     ),
   },
@@ -230,18 +257,31 @@ export const owner = contract({
     summary: "runs a command in a guest; the result is its exit status",
     params: z.strictObject({
       ref: Ref,
-      argv: z.array(z.string().max(128 * 1024)).min(1).max(65536),
+      argv: z
+        .array(z.string().max(128 * 1024))
+        .min(1)
+        .max(65536),
       env: z.record(z.string().min(1).max(256), z.string().max(128 * 1024)).optional(),
       /** Default: the VM's workspace, else /root. */
       cwd: Path.optional(),
-      tty: z.strictObject({ columns: z.int().min(1).max(65535), rows: z.int().min(1).max(65535), term: z.string().max(64) }).optional(),
+      tty: z
+        .strictObject({
+          columns: z.int().min(1).max(65535),
+          rows: z.int().min(1).max(65535),
+          term: z.string().max(64),
+        })
+        .optional(),
     }),
     result: z.strictObject({ status: z.int().min(0).max(255) }),
     events: TransferEvent,
   },
   "guest.resize": {
     summary: "tells a running guest.exec its terminal's new size",
-    params: z.strictObject({ op: z.string(), columns: z.int().min(1).max(65535), rows: z.int().min(1).max(65535) }),
+    params: z.strictObject({
+      op: z.string(),
+      columns: z.int().min(1).max(65535),
+      rows: z.int().min(1).max(65535),
+    }),
     result: none,
   },
   "guest.signal": {
@@ -255,18 +295,37 @@ export const owner = contract({
     result: z.strictObject({ ticket: Ticket }),
   },
   "workspace.import": {
-    summary: "unpacks a tar stream into a guest (waiting for it to boot) and records it as the VM's workspace",
+    summary:
+      "unpacks a tar stream into a guest (waiting for it to boot) and records it as the VM's workspace",
     params: z.strictObject({ ref: Ref, workspace: Workspace }),
     result: z.strictObject({ files: z.int(), bytes: z.number() }),
     events: TransferEvent,
   },
-  "image.list": { summary: "images in the store and, if asked, in the catalog", params: z.strictObject({ available: z.boolean() }), result: z.array(ImageInfo) },
+  "image.list": {
+    summary: "images in the store and, if asked, in the catalog",
+    params: z.strictObject({ available: z.boolean() }),
+    result: z.array(ImageInfo),
+  },
   "image.show": { summary: "one image", params: vmRef, result: ImageInfo },
-  "image.pull": { summary: "builds or fetches an image and its kernel", params: vmRef, result: ImageInfo, events: LifecycleEvent },
+  "image.pull": {
+    summary: "builds or fetches an image and its kernel",
+    params: vmRef,
+    result: ImageInfo,
+    events: LifecycleEvent,
+  },
   "image.delete": { summary: "removes an image that no VM uses", params: vmRef, result: none },
-  "kernel.list": { summary: "kernels in the store and, if asked, in the catalog", params: z.strictObject({ available: z.boolean() }), result: z.array(KernelInfo) },
+  "kernel.list": {
+    summary: "kernels in the store and, if asked, in the catalog",
+    params: z.strictObject({ available: z.boolean() }),
+    result: z.array(KernelInfo),
+  },
   "kernel.show": { summary: "one kernel", params: vmRef, result: KernelInfo },
-  "kernel.pull": { summary: "builds or fetches a kernel", params: z.strictObject({ ref: Ref, force: z.boolean() }), result: KernelInfo, events: LifecycleEvent },
+  "kernel.pull": {
+    summary: "builds or fetches a kernel",
+    params: z.strictObject({ ref: Ref, force: z.boolean() }),
+    result: KernelInfo,
+    events: LifecycleEvent,
+  },
   "kernel.remove": { summary: "removes a kernel that no image or VM uses", params: vmRef, result: none },
 });
 
@@ -274,4 +333,6 @@ export type Owner = typeof owner;
 export type Method = keyof Owner;
 export type Params<M extends Method> = z.infer<Owner[M]["params"]>;
 export type Result<M extends Method> = z.infer<Owner[M]["result"]>;
-export type Events<M extends Method> = Owner[M] extends { events: infer E extends z.ZodType } ? z.infer<E> : never;
+export type Events<M extends Method> = Owner[M] extends { events: infer E extends z.ZodType }
+  ? z.infer<E>
+  : never;
