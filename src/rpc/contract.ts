@@ -6,7 +6,9 @@
  * the same socket, names the ticket, and has a raw duplex stream with backpressure and half-close from there on.
  */
 import { z } from "zod";
-import { VmId, VmName } from "../base/base.ts";
+import { VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+
+export { VmSpec, VmState, Workspace };
 
 /** Says that a stream waits for the holder: 128 bits, used once, void after 30 s or when its call ends. */
 export const Ticket = z.string().regex(/^[0-9a-f]{32}$/);
@@ -14,29 +16,6 @@ export const Ticket = z.string().regex(/^[0-9a-f]{32}$/);
 /** A VM by name, full id or unique id prefix. */
 const Ref = z.string().min(1).max(128);
 const Path = z.string().min(1).max(4096).startsWith("/");
-
-export const VmState = z.enum(["created", "starting", "running", "stopping", "stopped", "error"]);
-export type VmState = z.infer<typeof VmState>;
-
-export const VmSpec = z.strictObject({
-  vcpu: z.int().min(1).max(64),
-  memoryMiB: z
-    .int()
-    .min(128)
-    .max(1024 * 1024),
-  diskBytes: z.int().positive(),
-  overlayBytes: z.int().positive(),
-  nat: z.boolean(),
-});
-export type VmSpec = z.infer<typeof VmSpec>;
-
-export const Workspace = z.strictObject({
-  guestPath: Path,
-  hostPath: z.string(),
-  /** HEAD commit of the host repository when it was copied. */
-  head: z.string(),
-});
-export type Workspace = z.infer<typeof Workspace>;
 
 /** What the world may know about a VM: the record that list and show print. Times are ISO 8601 in UTC. */
 export const Vm = z.strictObject({

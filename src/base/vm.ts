@@ -1,0 +1,28 @@
+/** What a VM is, in the words that its row, the contract and the domain share. */
+import { z } from "zod";
+
+export const VmState = z.enum(["created", "starting", "running", "stopping", "stopped", "error"]);
+export type VmState = z.infer<typeof VmState>;
+
+export const VmSpec = z.strictObject({
+  vcpu: z.int().min(1).max(64),
+  memoryMiB: z
+    .int()
+    .min(128)
+    .max(1024 * 1024),
+  /** Size of the work disk, mounted at /root. */
+  diskBytes: z.int().positive(),
+  /** Size of the root disk as the guest sees it; writes go to a sparse layer over the image. */
+  overlayBytes: z.int().positive(),
+  nat: z.boolean(),
+});
+export type VmSpec = z.infer<typeof VmSpec>;
+
+export const Workspace = z.strictObject({
+  /** Absolute, in the guest. */
+  guestPath: z.string().min(1).max(4096).startsWith("/"),
+  hostPath: z.string(),
+  /** HEAD commit of the host repository when it was copied. */
+  head: z.string(),
+});
+export type Workspace = z.infer<typeof Workspace>;
