@@ -1,0 +1,81 @@
+/** Reading config.toml: all problems at once, each with its key, its line where possible, and what is allowed. */
+import { readFileSync } from "node:fs";
+import { parse, TomlError } from "smol-toml";
+import type { z } from "zod";
+import { BangerError, nearest } from "../base/base.ts";
+import { type Config, ConfigSchema, FileSync, VmDefaults } from "./schema.ts";
+
+const maxBytes = 1024 * 1024;
+
+/** The config at `path`, or the defaults when there is no file. Throws bad_config. */
+export function loadConfig(path: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return ConfigSchema.parse({});
+    throw new BangerError("bad_config", `${path} cannot be read`, {
+      cause: error,
+      hint: `look at its permissions: ls -l ${path}`,
+    });
+  }
+  if (text.length > maxBytes) throw new BangerError("bad_config", `${path} is larger than 1 MiB`);
+  return parseConfig(text, path);
+}
+
+/** The config that `text` says. `path` is for messages. */
+export function parseConfig(text: string, path: string): Config {
+  let table: unknown;
+  try {
+    table = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "not TOML";
+    throw new BangerError("bad_config", `${path}:${error.line}:${error.column}: ${what}`, { cause: error });
+  }
+  const parsed = ConfigSchema.safeParse(table);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const problems = parsed.error.issues.flatMap((issue) => explain(issue, text, path));
+  throw new BangerError("bad_config", problems.join("\n"), {
+    hint: "every key and its allowed values: docs/config.md",
+    details: { problems },
+  });
+}
+
+const tables: Record<string, z.ZodObject> = {
+  "": ConfigSchema,
+  vm_defaults: VmDefaults,
+  file_sync: FileSync,
+};
+
+function explain(issue: z.core.$ZodIssue, text: string, path: string): string[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = Object.keys(tables[String(issue.path[0] ?? "")]?.shape ?? {});
+    return issue.keys.map((key) => {
+      const meant = nearest(key, known);
+      const full = [...issue.path, key];
+      return `${where(full, text, path)}: unknown key ${full.join(".")}${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+    });
+  }
+  return [`${where(issue.path, text, path)}: ${issue.path.join(".")}: ${issue.message}`];
+}
+
+/** `path:line` of the key, as far as a look at the text can tell. */
+function where(key: readonly PropertyKey[], text: string, path: string): string {
+  const [table, last] =
+    key.length > 1 ? [String(key[0]), String(key.at(-1))] : [undefined, String(key[0] ?? "")];
+  let inside = table === undefined;
+  for (const [index, line] of text.split("\n").entries()) {
+    const header = /^\s*\[\[?\s*([^\]]+?)\s*\]\]?/.exec(line)?.[1];
+    if (header !== undefined) inside = header === table;
+    const name = /^\s*"?([^"=\s]+)"?\s*=/.exec(line)?.[1];
+    if (
+      header === last ||
+      (inside && name === last) ||
+      (table !== undefined && name === `${table}.${last}`)
+    ) {
+      return `${path}:${index + 1}`;
+    }
+  }
+  return path;
+}

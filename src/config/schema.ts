@@ -1,0 +1,122 @@
+/** Every key of config.toml, with its type, default and meaning: docs/config.md is made from this. */
+import { z } from "zod";
+import { parseDurationMs, parseSizeBytes } from "../base/base.ts";
+
+/** A text that a parser of ours turns into a value; its message becomes the issue's. */
+function parsedBy<T>(parse: (text: string) => T, what: string) {
+  return z.string(`must be ${what} in quotes`).transform((text, ctx): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      ctx.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+const size = () => parsedBy(parseSizeBytes, 'a size such as "16G"');
+const duration = () => parsedBy(parseDurationMs, 'a duration such as "24h"');
+const hostPath = () =>
+  z
+    .string("must be a path in quotes")
+    .regex(/^(\/|~\/)./, "must be an absolute path, or begin with ~/")
+    .refine((path) => !path.split("/").includes(".."), "must not contain '..'");
+
+const whole = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int(error).min(min, error).max(max, error);
+};
+const ipv4 = () => z.ipv4('must be an IPv4 address such as "172.16.0.1"');
+
+export const VmDefaults = z.strictObject({
+  vcpu: whole(1, 64).optional().describe("virtual CPUs of a new VM"),
+  memory_mib: whole(128, 1024 * 1024)
+    .optional()
+    .describe("memory of a new VM in MiB"),
+  disk_size: size().optional().describe('size of the work disk mounted at /root, e.g. "16G"'),
+  system_overlay_size: size().optional().describe("size of the root disk as the guest sees it"),
+});
+
+export const FileSync = z.strictObject({
+  host: hostPath().describe("file or directory on the host"),
+  guest: z
+    .string("must be a path in quotes")
+    .regex(/^(~|\/root)\/./, "must be below ~/ or /root/")
+    .refine((path) => !path.split("/").includes(".."), "must not contain '..'")
+    .describe("where it goes in the guest"),
+  mode: z
+    .string()
+    .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0600"')
+    .optional()
+    .describe("mode of a file; default 0600"),
+});
+
+export const ConfigSchema = z.strictObject({
+  log_level: z
+    .enum(["debug", "info", "warn", "error"])
+    .default("info")
+    .describe("how much the daemon logs; BANGER_LOG_LEVEL overrides it"),
+  vmm: z
+    .enum(["auto", "qemu"])
+    .default("auto")
+    .describe("which virtual machine monitor runs VMs; auto takes the best one that works on this host"),
+  default_image_name: z
+    .string()
+    .min(1)
+    .max(128)
+    .default("debian-bookworm")
+    .describe("image when --image is not given"),
+  ssh_key_path: hostPath()
+    .optional()
+    .describe("private key for `banger vm ssh`; by default banger makes its own in its state directory"),
+  debian_mirror: z
+    .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+    .optional()
+    .describe("Debian mirror that image recipes use; by default the one in the host's own apt sources"),
+  default_dns: ipv4()
+    .optional()
+    .describe("name server of guests with --nat; by default the VMM's own resolver"),
+  daemon_idle_timeout: duration()
+    .default(600_000)
+    .describe("the daemon ends itself after this long without a running VM or a call; 0 never does"),
+  vm_defaults: VmDefaults.prefault({}).describe("sizes of new VMs; what is absent follows from the host"),
+  auto_stop_stale_after: duration()
+    .default(0)
+    .describe("stop VMs that nobody has used for this long; 0 never does"),
+  stats_poll_interval: duration()
+    .default(0)
+    .describe("how often VM statistics are sampled; 0 only when asked"),
+  file_sync: z.array(FileSync).default([]).describe("files copied from the host into each new VM"),
+  firecracker_bin: hostPath().optional().describe("the firecracker program; by default looked up in PATH"),
+  jailer_bin: hostPath().optional().describe("the jailer program"),
+  jailer_enabled: z
+    .boolean("must be true or false")
+    .default(true)
+    .describe("false launches Firecracker without a jail"),
+  jailer_chroot_base: hostPath().optional().describe("where jails are made; must be root's"),
+  bridge_name: z
+    .string()
+    .regex(/^br-fc(-[a-z0-9-]{1,9})?$/, "must be br-fc or begin with br-fc-")
+    .default("br-fc")
+    .describe("bridge that VMs are attached to"),
+  bridge_ip: ipv4().default("172.16.0.1").describe("the host's address on the bridge"),
+  cidr: whole(8, 32).default(24).describe("prefix length of the bridge's subnet"),
+  tap_pool_size: whole(0, 64).default(4).describe("idle TAP devices kept ready; 0 keeps none"),
+});
+
+export type Config = z.infer<typeof ConfigSchema>;
+
+/** Keys that are checked, but that nothing in this version acts on yet: the daemon warns when they are set. */
+export const inertKeys: readonly (keyof Config)[] = [
+  "auto_stop_stale_after",
+  "stats_poll_interval",
+  "file_sync",
+  "firecracker_bin",
+  "jailer_bin",
+  "jailer_enabled",
+  "jailer_chroot_base",
+  "bridge_name",
+  "bridge_ip",
+  "cidr",
+  "tap_pool_size",
+];
