@@ -13,10 +13,15 @@ export interface StepEvent {
 /** Hears of every step. It can never fail one: what it throws is dropped. */
 export type StepObserver = (event: StepEvent) => void;
 
+/** `step` is LIST.STEP. */
+export type Failpoint = (step: string, when: "before" | "after" | "undo_before" | "undo_after") => void;
+
 export interface RunOptions {
   journal: Journal;
   signal?: AbortSignal | undefined;
   observe?: StepObserver | undefined;
+  /** Called around every effect; only tests of crashes give one, and it may end the process. */
+  failpoint?: Failpoint | undefined;
   /** For one undo, in ms. A user's cancellation does not reach undos. */
   undoTimeoutMs?: number;
 }
@@ -47,7 +52,9 @@ export async function runSteps<Ctx, Init extends object, Acc extends object>(
       current = step;
       const started = performance.now();
       tell(options.observe, { step: step.name, status: "begin" });
+      options.failpoint?.(`${list.name}.${step.name}`, "before");
       const output = step.output.parse(await step.do(ctx, state, signal));
+      options.failpoint?.(`${list.name}.${step.name}`, "after");
       outputs.set(step.name, output);
       state = { ...state, ...output };
       journal.done(run, step.name, output, list.list[index + 1]?.name);
@@ -100,7 +107,9 @@ async function undoEntries<Ctx, Init extends object, Acc extends object>(
     const step = list.list.find((candidate) => candidate.name === entry.step);
     try {
       const parsed = step?.output.safeParse(entry.output);
+      options.failpoint?.(`${list.name}.${entry.step}`, "undo_before");
       await withDeadline(step?.undo?.(ctx, parsed?.success ? parsed.data : undefined), options.undoTimeoutMs);
+      options.failpoint?.(`${list.name}.${entry.step}`, "undo_after");
       options.journal.undone(open.run, entry.step);
       tell(options.observe, { step: entry.step, status: "undone" });
     } catch (error) {

@@ -78,6 +78,8 @@ export interface VmmDriver {
   start(spec: MachineSpec, signal?: AbortSignal): Promise<MachineHandle>;
   /** The machine of this VM that runs on this host, whether or not a handle was ever recorded; undefined when none. */
   find(id: string, runDir: string): Promise<MachineHandle | undefined>;
+  /** Every machine of this driver whose files are in `runDir`, known or not: for clearing up after a lost database. */
+  findIn(runDir: string): Promise<MachineHandle[]>;
   /** True while the very process of the handle lives. */
   alive(handle: MachineHandle): Promise<boolean>;
   /** Resolves when the process is gone; at once when it is. */

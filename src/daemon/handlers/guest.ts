@@ -1,0 +1,141 @@
+/** guest.* and workspace.* methods: bytes between a client's streams and a guest's. */
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { BangerError } from "../../base/base.ts";
+import type { GuestProcess } from "../../guest/guest.ts";
+import type { CallContext, Handlers, TransferEvent } from "../../rpc/rpc.ts";
+import type { Parts } from "../parts.ts";
+
+type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
+type Transfer = CallContext<TransferEvent>;
+
+export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
+  const { vms, runtimes } = parts;
+  const running = new Map<string, GuestProcess>();
+  const processOf = (op: string): GuestProcess => {
+    const found = running.get(op);
+    if (found === undefined) throw new BangerError("not_found", `no command runs under operation ${op}`);
+    return found;
+  };
+  return {
+    "guest.exec": async (params, ctx) => {
+      const vm = vms.find(params.ref);
+      const session = await runtimes.session(vm, ctx.signal);
+      const cwd = params.cwd ?? vm.workspace?.guestPath;
+      const child = await session.exec(
+        {
+          argv: params.argv,
+          ...(params.env === undefined ? {} : { env: params.env }),
+          ...(cwd === undefined ? {} : { cwd }),
+          ...(params.tty === undefined ? {} : { tty: params.tty }),
+        },
+        ctx.signal,
+      );
+      running.set(ctx.opId, child);
+      const onAbort = () => child.signal(sigkill);
+      ctx.signal.addEventListener("abort", onAbort, { once: true });
+      try {
+        const streams = connectStreams(child, params.tty !== undefined, ctx);
+        const status = await child.exit;
+        await streams;
+        return { status };
+      } finally {
+        ctx.signal.removeEventListener("abort", onAbort);
+        running.delete(ctx.opId);
+      }
+    },
+    "guest.resize": async ({ op, columns, rows }) => {
+      processOf(op).resize(columns, rows);
+      return {};
+    },
+    "guest.signal": async ({ op, signal }) => {
+      processOf(op).signal(signal);
+      return {};
+    },
+    "guest.connect": async ({ ref, port }, ctx) => {
+      const session = await runtimes.session(vms.find(ref), ctx.signal);
+      const stream = await session.connect({ port }, ctx.signal);
+      return {
+        ticket: ctx.ticket((socket) => {
+          joinStreams(stream, socket);
+        }),
+      };
+    },
+    "workspace.import": async ({ ref, workspace }, ctx) => {
+      const vm = vms.find(ref);
+      const incoming = Promise.withResolvers<Duplex>();
+      const onAbort = () => incoming.reject(new BangerError("cancelled", "cancelled"));
+      ctx.signal.addEventListener("abort", onAbort, { once: true });
+      ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
+      try {
+        const [tar, session] = await Promise.all([incoming.promise, runtimes.session(vm, ctx.signal)]);
+        const result = await session.unpack(workspace.guestPath, tar, ctx.signal);
+        vms.setWorkspace(vm.id, workspace);
+        return result;
+      } finally {
+        ctx.signal.removeEventListener("abort", onAbort);
+        // Nobody awaits it when the session was lost first.
+        incoming.promise.then((socket) => socket.destroy()).catch(() => {});
+      }
+    },
+  };
+}
+
+const sigkill = 9;
+
+/** Offers the command's streams by ticket; resolves when everything the command wrote has been handed over. */
+async function connectStreams(child: GuestProcess, tty: boolean, ctx: Transfer): Promise<void> {
+  const out = Promise.withResolvers<void>();
+  const err = Promise.withResolvers<void>();
+  const stdio = ctx.ticket((socket) => {
+    // A command that ends without reading its input is no failure; its output decides.
+    pipeline(socket, child.stdin).catch(() => {});
+    copyOut(child.stdout, socket).then(out.resolve, out.resolve);
+  });
+  if (tty) {
+    err.resolve();
+    child.stderr.resume();
+    ctx.emit({ kind: "tickets", stdio });
+  } else {
+    const stderr = ctx.ticket((socket) => {
+      socket.resume();
+      copyOut(child.stderr, socket).then(err.resolve, err.resolve);
+    });
+    ctx.emit({ kind: "tickets", stdio, stderr });
+  }
+  // A client that never comes for its streams has gone: the call's own signal ends this.
+  ctx.signal.addEventListener("abort", () => {
+    out.resolve();
+    err.resolve();
+  });
+  await Promise.all([out.promise, err.promise]);
+}
+
+/** Copies to the end and half-closes: the other direction goes on. */
+async function copyOut(from: NodeJS.ReadableStream, to: Duplex): Promise<void> {
+  for await (const chunk of from) {
+    if (to.destroyed) return;
+    if (!to.write(chunk)) await drained(to);
+  }
+  to.end();
+}
+
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    stream.on("drain", done);
+    stream.on("close", done);
+  });
+}
+
+/** Both directions, each half-closed by itself; an error on either side ends both. */
+function joinStreams(a: Duplex, b: Duplex): void {
+  a.on("error", () => b.destroy());
+  b.on("error", () => a.destroy());
+  a.pipe(b);
+  b.pipe(a);
+}

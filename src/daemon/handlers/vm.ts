@@ -1,0 +1,124 @@
+/** vm.* methods: references in, step lists in the vm room, records out. */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
+import type { CallContext, Handlers, LifecycleEvent, Vm } from "../../rpc/rpc.ts";
+import type { VmRecord } from "../../state/state.ts";
+import { hostAlias, resolveRef, userModeNetwork, vmFiles } from "../../vm/vm.ts";
+import type { Parts } from "../parts.ts";
+import { followFile } from "./follow.ts";
+import { stageObserver } from "./stages.ts";
+
+type VmMethods =
+  | "vm.create" | "vm.start" | "vm.stop" | "vm.restart" | "vm.kill" | "vm.delete" | "vm.list" | "vm.show"
+  | "vm.resolve" | "vm.logs" | "vm.ssh";
+type Lifecycle = CallContext<LifecycleEvent>;
+
+export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
+  const { vms } = parts;
+  const options = (ctx: Lifecycle) => ({ signal: ctx.signal, observe: stageObserver(ctx.emit) });
+  const show = (vm: VmRecord): Vm => toVm(parts, vm);
+  return {
+    "vm.create": async (params, ctx) => {
+      const imageName = params.image ?? parts.config.default_image_name;
+      const source = await parts.boot.ensure(imageName, {
+        signal: ctx.signal,
+        emit: ctx.emit,
+      });
+      const defaults = parts.defaults();
+      const spec = {
+        vcpu: params.vcpu ?? defaults.vcpu.value,
+        memoryMiB: params.memoryMiB ?? defaults.memoryMiB.value,
+        diskBytes: params.diskBytes ?? defaults.diskBytes.value,
+        overlayBytes: params.overlayBytes ?? defaults.overlayBytes.value,
+        nat: params.nat ?? false,
+      };
+      for (const message of await parts.spaceWarnings(spec)) ctx.emit({ kind: "warning", message });
+      const input = { name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start };
+      const made = await vms.create(input, options(ctx), (vm) => ctx.emit({ kind: "reserved", vm: show(vm) }));
+      if (params.ephemeral) deleteWithConnection(parts, made.id, ctx);
+      if (!params.start) return show(made);
+      try {
+        return show(await vms.start(made.id, options(ctx)));
+      } catch (error) {
+        // Cancelled: nobody wants it any more. Failed: it stays, so that its logs can be read.
+        if (ctx.signal.aborted) await vms.delete(made.id, { signal: new AbortController().signal });
+        throw error;
+      }
+    },
+    "vm.start": async ({ ref }, ctx) => show(await vms.start(vms.find(ref).id, options(ctx))),
+    "vm.stop": async ({ ref }, ctx) => show(await vms.stop(vms.find(ref).id, options(ctx))),
+    "vm.restart": async ({ ref }, ctx) => show(await vms.restart(vms.find(ref).id, options(ctx))),
+    "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
+    "vm.delete": async ({ ref }, ctx) => {
+      await vms.delete(vms.find(ref).id, options(ctx));
+      return {};
+    },
+    "vm.list": async () => vms.list().map(show),
+    "vm.show": async ({ ref }) => show(vms.find(ref)),
+    "vm.resolve": async ({ refs }) => {
+      const snapshot = vms.list();
+      const seen = new Set<VmId>();
+      return refs.flatMap((ref) => {
+        try {
+          const vm = resolveRef(ref, snapshot);
+          if (seen.has(vm.id)) return [];
+          seen.add(vm.id);
+          return [{ ref, vm: show(vm) }];
+        } catch (error) {
+          const { code, message, hint } = toBangerError(error);
+          return [{ ref, error: { code, message, ...(hint === undefined ? {} : { hint }) } }];
+        }
+      });
+    },
+    "vm.logs": async ({ ref, source, follow }, ctx) => {
+      const files = vmFiles(parts.paths.vm, vms.find(ref).id);
+      const path = source === "console" ? files.consoleLog : files.vmmLog;
+      // Made when it is not there yet, so that following a VM that has never run waits for its first line.
+      await (await open(path, "a", 0o600)).close();
+      const ticket = ctx.ticket((socket) => {
+        const bytes = follow ? followFile(path, socket) : createReadStream(path);
+        // A reader that goes away ends the copy: that is how following ends.
+        pipeline(bytes, socket).catch(() => socket.destroy());
+      });
+      return { ticket };
+    },
+    "vm.ssh": async ({ ref }) => {
+      const vm = vms.find(ref);
+      if (vm.state !== "running") {
+        throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, not running`, {
+          hint: `start it first: banger vm start ${vm.name}`,
+        });
+      }
+      return {
+        vm: show(vm),
+        user: "root",
+        identityFile: await parts.ssh.identityFile(),
+        knownHostsFile: vmFiles(parts.paths.vm, vm.id).knownHosts,
+        hostAlias: hostAlias(vm.name),
+      };
+    },
+  };
+}
+
+/** `--rm`: however the client ends, its VM goes with it. */
+function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): void {
+  void ctx.connectionClosed.then(async () => {
+    try {
+      await parts.vms.delete(id, { signal: new AbortController().signal });
+    } catch (error) {
+      parts.log.error("an ephemeral VM could not be deleted", { vm: id, error: String(error) });
+    }
+  });
+}
+
+function toVm(parts: Parts, vm: VmRecord): Vm {
+  const { rootDisk: _disk, machine, machineId: _machineId, ...shared } = vm;
+  return {
+    ...shared,
+    ip: vm.state === "running" ? userModeNetwork.address : null,
+    pid: machine?.process.pid ?? null,
+    consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
+  };
+}

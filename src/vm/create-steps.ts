@@ -1,0 +1,99 @@
+/** Making a VM: a row, then its files. Taken back whole when anything fails. */
+import { mkdir } from "node:fs/promises";
+import { z } from "zod";
+import { createRootDisk, createWorkDisk } from "../disk/disk.ts";
+import { type Step, steps } from "../pipeline/pipeline.ts";
+import { VmRecord } from "../state/state.ts";
+import { removeTree } from "../sys/sys.ts";
+import type { VmContext } from "./deps.ts";
+import { generateKey, writeHostKey } from "./identity.ts";
+import { vmFiles } from "./layout.ts";
+import { updateVm } from "./rows.ts";
+
+const CreateInput = z.strictObject({
+  record: VmRecord,
+  rootfs: z.string(),
+  workSeed: z.string().nullable(),
+});
+type CreateInput = z.infer<typeof CreateInput>;
+
+const nothing = z.strictObject({});
+const RootDiskOutput = VmRecord.pick({ rootDisk: true });
+
+/** The name is taken from here on. */
+const reserve: Step<VmContext, CreateInput, object> = {
+  name: "reserve",
+  output: nothing,
+  do: async ({ deps }, { record }) => {
+    deps.state.vms.insert(record);
+    return {};
+  },
+  undo: async ({ id, deps }) => {
+    deps.state.vms.remove(id);
+    deps.runtimes.forget(id);
+  },
+};
+
+const directory: Step<VmContext, CreateInput, object> = {
+  name: "vm_directory",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    await mkdir(vmFiles(deps.paths, id).dir, { mode: 0o700 });
+    return {};
+  },
+  undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).dir),
+};
+
+/** The undo of the directory removes these files too; so the steps below have none of their own. */
+const rootDisk: Step<VmContext, CreateInput, z.infer<typeof RootDiskOutput>> = {
+  name: "root_disk",
+  output: RootDiskOutput,
+  do: async ({ id, deps }, { record, rootfs }) => ({
+    rootDisk: await createRootDisk({
+      base: rootfs,
+      dir: vmFiles(deps.paths, id).dir,
+      sizeBytes: record.spec.overlayBytes,
+      strategy: deps.rootDiskStrategy,
+    }),
+  }),
+};
+
+const workDisk: Step<VmContext, CreateInput, object> = {
+  name: "work_disk",
+  output: nothing,
+  do: async ({ id, deps }, { record, workSeed }, signal) => {
+    await createWorkDisk({
+      path: vmFiles(deps.paths, id).workDisk,
+      sizeBytes: record.spec.diskBytes,
+      ...(workSeed === null ? {} : { seedDir: workSeed }),
+      signal,
+    });
+    return {};
+  },
+};
+
+const identity: Step<VmContext, CreateInput, object> = {
+  name: "identity",
+  output: nothing,
+  do: async ({ id, deps }, { record }) => {
+    await writeHostKey(vmFiles(deps.paths, id), record.name, await generateKey(record.name));
+    return {};
+  },
+};
+
+const record: Step<VmContext, CreateInput & z.infer<typeof RootDiskOutput>, object> = {
+  name: "record",
+  output: nothing,
+  do: async ({ id, deps }, { rootDisk }) => {
+    updateVm(deps.state, deps.paths, id, { rootDisk });
+    return {};
+  },
+};
+
+export const createSteps = steps<VmContext, CreateInput>("vm.create", "undo", CreateInput)
+  .step(reserve)
+  .step(directory)
+  .step(rootDisk)
+  .step(workDisk)
+  .step(identity)
+  .step(record);

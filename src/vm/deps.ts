@@ -1,0 +1,61 @@
+/** What the vm room needs from the rooms below it; composed once, by the daemon. */
+import type { Duplex } from "node:stream";
+import type { VmId } from "../base/base.ts";
+import type { RootDiskStrategy } from "../disk/disk.ts";
+import type { GuestSession } from "../guest/guest.ts";
+import type { Failpoint } from "../pipeline/pipeline.ts";
+import type { State } from "../state/state.ts";
+import type { VmmDriver } from "../vmm/vmm.ts";
+import type { VmPaths } from "./layout.ts";
+import type { Runtimes } from "./runtime.ts";
+
+/** Everything bootable about one image and its kernel, already in the store. */
+export interface BootSource {
+  image: { id: string; name: string };
+  kernel: { id: string; name: string };
+  /** Read-only ext4, never written. */
+  rootfs: string;
+  vmlinux: string;
+  initramfs: string;
+  cmdline: readonly string[];
+  /** A directory whose content becomes the first content of /root; undefined = empty. */
+  workSeed: string | undefined;
+}
+
+export interface VmLog {
+  debug(message: string, facts?: Record<string, unknown>): void;
+  info(message: string, facts?: Record<string, unknown>): void;
+  warn(message: string, facts?: Record<string, unknown>): void;
+  error(message: string, facts?: Record<string, unknown>): void;
+}
+
+export interface VmDeps {
+  state: State;
+  driver: VmmDriver;
+  paths: VmPaths;
+  /** The boot source of a VM that exists. Throws corrupt or not_found when its image or kernel is damaged or gone. */
+  bootSource(imageId: string, kernelId: string): Promise<BootSource>;
+  rootDiskStrategy: RootDiskStrategy;
+  /** Public keys that may log in to every guest. */
+  authorizedKeys(): Promise<readonly string[]>;
+  dns: string;
+  runtimes: Runtimes;
+  openSession(stream: Duplex, signal: AbortSignal): Promise<GuestSession>;
+  log: VmLog;
+  /** Called at named points of every step list; the kill matrix stops the process there. */
+  failpoint?: Failpoint | undefined;
+}
+
+/** What every step of a VM's lists gets. */
+export interface VmContext {
+  id: VmId;
+  deps: VmDeps;
+}
+
+/** How long things may take, in ms. Generous, because software emulation is 10 to 50 times slower than KVM. */
+export const limits = {
+  agentHello: 120_000,
+  guestReady: 180_000,
+  orderlyStop: 30_000,
+  vmmTerm: 5_000,
+} as const;

@@ -1,0 +1,119 @@
+/** Stopping and deleting. After a crash these are gone through again, not taken back: every step bears repetition. */
+import { z } from "zod";
+import { BangerError, VmId } from "../base/base.ts";
+import { type Step, steps } from "../pipeline/pipeline.ts";
+import { removeTree } from "../sys/sys.ts";
+import { limits, type VmContext } from "./deps.ts";
+import { vmFiles } from "./layout.ts";
+import { updateVm } from "./rows.ts";
+import { transition } from "./states.ts";
+
+const EndInput = z.strictObject({
+  id: VmId,
+  /** An orderly end: the guest's own shutdown first. A crash makes the repetition forceful where that cannot be. */
+  orderly: z.boolean(),
+  /** Why it ended, for `vm show`; null when a person asked for it. */
+  reason: z.string().nullable(),
+});
+type EndInput = z.infer<typeof EndInput>;
+const nothing = z.strictObject({});
+
+const mark: Step<VmContext, EndInput, object> = {
+  name: "mark_stopping",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    const vm = deps.state.vms.get(id);
+    if (vm?.state === "running") updateVm(deps.state, deps.paths, id, { state: transition(vm, "stop") });
+    return {};
+  },
+};
+
+/** sync, then the guest's own power-off, for as long as it may take; never a failure: the next step ends what is left. */
+const guestPowerOff: Step<VmContext, EndInput, object> = {
+  name: "guest_power_off",
+  output: nothing,
+  do: async ({ id, deps }, { orderly }) => {
+    const session = deps.runtimes.current(id);
+    const machine = deps.state.vms.get(id)?.machine;
+    if (!orderly || session === undefined || machine === null || machine === undefined) return {};
+    const limit = AbortSignal.timeout(limits.orderlyStop);
+    try {
+      await session.powerOff("systemd", limit);
+      await deps.driver.exited(machine, limit);
+    } catch (error) {
+      deps.log.warn("the guest did not power itself off in time", { vm: id, error: String(error) });
+    }
+    return {};
+  },
+};
+
+const vmmEnd: Step<VmContext, EndInput, object> = {
+  name: "vmm_end",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    const { runDir } = vmFiles(deps.paths, id);
+    deps.runtimes.detach(id, new BangerError("guest_failed", "the VM was stopped"));
+    const recorded = deps.state.vms.get(id)?.machine;
+    if (recorded) await deps.driver.kill(recorded);
+    const found = await deps.driver.find(id, runDir);
+    if (found !== undefined) await deps.driver.kill(found);
+    return {};
+  },
+};
+
+const runDirectory: Step<VmContext, EndInput, object> = {
+  name: "run_directory",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    await removeTree(vmFiles(deps.paths, id).runDir);
+    return {};
+  },
+};
+
+const markStopped: Step<VmContext, EndInput, object> = {
+  name: "mark_stopped",
+  output: nothing,
+  do: async ({ id, deps }, { reason }) => {
+    const vm = deps.state.vms.get(id);
+    if (vm === undefined || vm.state === "created") return {};
+    const state = vm.state === "error" ? "error" : transition(vm, "stopped");
+    updateVm(deps.state, deps.paths, id, {
+      state,
+      machine: null,
+      startedAt: null,
+      ...(reason === null ? {} : { lastError: reason }),
+    });
+    return {};
+  },
+};
+
+const files: Step<VmContext, EndInput, object> = {
+  name: "vm_directory",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    await removeTree(vmFiles(deps.paths, id).dir);
+    return {};
+  },
+};
+
+const row: Step<VmContext, EndInput, object> = {
+  name: "row",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    deps.state.vms.remove(id);
+    return {};
+  },
+};
+
+export const stopSteps = steps<VmContext, EndInput>("vm.stop", "redo", EndInput)
+  .step(mark)
+  .step(guestPowerOff)
+  .step(vmmEnd)
+  .step(runDirectory)
+  .step(markStopped);
+
+export const deleteSteps = steps<VmContext, EndInput>("vm.delete", "redo", EndInput)
+  .step(vmmEnd)
+  .step(runDirectory)
+  .step(files)
+  .step(row);

@@ -1,0 +1,95 @@
+/** What makes a guest this VM and no other: ssh host key, machine id, the files personalise writes. */
+import { randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import type { VmName } from "../base/base.ts";
+import type { GuestFile, Personality } from "../guest/guest.ts";
+import type { VmRecord } from "../state/state.ts";
+import type { VmFiles } from "./layout.ts";
+
+export interface KeyPair {
+  /** OpenSSH private key format. */
+  private: string;
+  /** One line, as in authorized_keys. */
+  public: string;
+}
+
+/** A fresh ed25519 key in OpenSSH's formats. */
+export async function generateKey(comment: string): Promise<KeyPair> {
+  // Loaded here, because it is large and only a new VM needs it.
+  const { default: ssh2 } = await import("ssh2");
+  return ssh2.utils.generateKeyPairSync("ed25519", { comment });
+}
+
+/** The name under which a VM's host key is pinned. */
+export function hostAlias(name: VmName): string {
+  return `${name}.vm`;
+}
+
+export async function writeHostKey(files: VmFiles, name: VmName, key: KeyPair): Promise<void> {
+  await writeFile(files.hostKey, key.private, { mode: 0o600 });
+  await writeFile(files.hostKeyPublic, `${key.public}\n`, { mode: 0o644 });
+  await writeFile(files.knownHosts, `${hostAlias(name)} ${key.public}\n`, { mode: 0o600 });
+}
+
+/** The guest's side of the user-mode network: the same in every VM, because each has a network of its own. */
+export const userModeNetwork = {
+  address: "10.0.2.15",
+  prefix: 24,
+  gateway: "10.0.2.2",
+  dns: "10.0.2.3",
+} as const;
+
+export interface PersonalityInput {
+  vm: VmRecord;
+  files: VmFiles;
+  /** Public keys that may log in as root. */
+  authorizedKeys: readonly string[];
+  /** Name server with NAT; without, the guest has no way to one and resolv.conf says so. */
+  dns: string;
+  nowMs: number;
+}
+
+export async function personality(input: PersonalityInput): Promise<Personality> {
+  const { vm, files } = input;
+  const text = (path: string, content: string, mode = 0o644): GuestFile => ({
+    path,
+    mode,
+    content: Buffer.from(content),
+  });
+  const hostname = vm.name;
+  return {
+    hostname,
+    machineId: vm.machineId,
+    network: {
+      address: userModeNetwork.address,
+      prefix: userModeNetwork.prefix,
+      gateway: userModeNetwork.gateway,
+    },
+    files: [
+      text("/etc/hostname", `${hostname}\n`),
+      text(
+        "/etc/hosts",
+        `127.0.0.1 localhost\n127.0.1.1 ${hostname}.vm ${hostname}\n::1 localhost ip6-localhost ip6-loopback\n`,
+      ),
+      text(
+        "/etc/resolv.conf",
+        vm.spec.nat ? `nameserver ${input.dns}\n` : "# no network: this VM was made without --nat\n",
+      ),
+      text("/etc/ssh/sshd_config.d/99-banger.conf", sshdConfig),
+      text("/etc/ssh/ssh_host_ed25519_key", await readFile(files.hostKey, "utf8"), 0o600),
+      text("/etc/ssh/ssh_host_ed25519_key.pub", await readFile(files.hostKeyPublic, "utf8")),
+      text("/root/.ssh/authorized_keys", input.authorizedKeys.map((key) => `${key}\n`).join(""), 0o600),
+    ],
+    timeNs: BigInt(Math.round(input.nowMs * 1e6)),
+    entropy: randomBytes(64),
+  };
+}
+
+/** Key-only root login, nothing else. StrictModes stays at its default: on. */
+const sshdConfig = `# Written by banger at each start.
+PermitRootLogin prohibit-password
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AuthorizedKeysFile /root/.ssh/authorized_keys
+`;

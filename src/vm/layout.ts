@@ -1,0 +1,40 @@
+/** Where a VM's files are. Everything derives from its id, so that a crash leaves nothing that cannot be found. */
+import { join } from "node:path";
+import type { VmId } from "../base/base.ts";
+
+export interface VmPaths {
+  /** Directory of all VMs' durable files. */
+  vms: string;
+  /** Directory of all VMs' sockets and pid files; gone after a reboot. */
+  run: string;
+}
+
+export interface VmFiles {
+  dir: string;
+  workDisk: string;
+  consoleLog: string;
+  vmmLog: string;
+  hostKey: string;
+  hostKeyPublic: string;
+  /** For OpenSSH: this VM's key pinned under its name, known before the first connection. */
+  knownHosts: string;
+  /** A copy of the row, from which a lost database is rebuilt. */
+  mirror: string;
+  runDir: string;
+}
+
+export function vmFiles(paths: VmPaths, id: VmId): VmFiles {
+  const dir = join(paths.vms, id);
+  return {
+    dir,
+    workDisk: join(dir, "work.ext4"),
+    consoleLog: join(dir, "console.log"),
+    vmmLog: join(dir, "vmm.log"),
+    hostKey: join(dir, "ssh_host_ed25519_key"),
+    hostKeyPublic: join(dir, "ssh_host_ed25519_key.pub"),
+    knownHosts: join(dir, "known_hosts"),
+    mirror: join(dir, "vm.json"),
+    // Half an id, because a unix socket's path has at most 107 bytes.
+    runDir: join(paths.run, id.slice(0, 18)),
+  };
+}

@@ -1,0 +1,98 @@
+/** At the daemon's start: rows and the world are made to agree. Kills and removes nothing that is not banger's. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { removeTree } from "../sys/sys.ts";
+import type { VmDeps } from "./deps.ts";
+import { vmFiles } from "./layout.ts";
+import { mirror, updateVm, vmDirectories } from "./rows.ts";
+import type { VmService } from "./service.ts";
+
+/**
+ * 1. finishes what the journal says was under way; 2. adopts VMs that only their directory knows (the database was
+ * lost) and removes directories that nobody knows; 3. removes VMs whose connection died with the daemon; 4. marks
+ * machines that ended meanwhile, and finds those that run on their sessions again; 5. ends machines without a row.
+ */
+export async function reconcile(deps: VmDeps, service: VmService): Promise<void> {
+  await finishJournal(deps, service);
+  await adoptDirectories(deps);
+  const quiet = { signal: new AbortController().signal };
+  for (const vm of deps.state.vms.list()) {
+    if (vm.ephemeral) {
+      await service.delete(vm.id, quiet);
+      continue;
+    }
+    const machine = vm.machine ?? (await deps.driver.find(vm.id, vmFiles(deps.paths, vm.id).runDir));
+    if (machine !== undefined && machine !== null && (await deps.driver.alive(machine))) {
+      const known =
+        vm.state === "running" ? vm : updateVm(deps.state, deps.paths, vm.id, { state: "running", machine });
+      reattach(deps, known.id);
+      service.watch(known);
+    } else if (vm.state !== "created" && vm.state !== "stopped" && vm.state !== "error") {
+      updateVm(deps.state, deps.paths, vm.id, {
+        state: "stopped",
+        machine: null,
+        startedAt: null,
+        lastError: "the machine ended while the daemon was away",
+      });
+      await removeTree(vmFiles(deps.paths, vm.id).runDir);
+    }
+  }
+  await removeStrayRunDirectories(deps);
+}
+
+async function finishJournal(deps: VmDeps, service: VmService): Promise<void> {
+  for (const open of deps.state.journal.open()) {
+    try {
+      await service.recover(open);
+      deps.log.info("finished what a killed daemon had begun", { list: open.list });
+    } catch (error) {
+      deps.log.error("recovery failed; it is tried again at the next start", {
+        list: open.list,
+        error: String(error),
+      });
+    }
+  }
+}
+
+async function adoptDirectories(deps: VmDeps): Promise<void> {
+  const known = new Set(deps.state.vms.list().map((vm) => vm.id));
+  for (const { id, record } of vmDirectories(deps.paths)) {
+    if (known.has(id)) continue;
+    if (record === undefined) {
+      deps.log.warn("removing a VM directory that no VM owns", { vm: id });
+      await removeTree(vmFiles(deps.paths, id).dir);
+      continue;
+    }
+    deps.log.warn("adopting a VM that the database had lost", { vm: id, name: record.name });
+    deps.state.vms.insert(record);
+    mirror(deps.paths, record);
+  }
+}
+
+/** Opens the session of a machine that outlived the daemon. Calls that come meanwhile wait for it. */
+function reattach(deps: VmDeps, id: Parameters<VmDeps["runtimes"]["attach"]>[0]): void {
+  const machine = deps.state.vms.get(id)?.machine;
+  if (!machine) return;
+  deps.runtimes.expectSession(id);
+  const limit = AbortSignal.timeout(30_000);
+  void deps.driver
+    .agentStream(machine, limit)
+    .then((stream) => deps.openSession(stream, limit))
+    .then((session) => deps.runtimes.attach(id, session))
+    .catch((error: unknown) => {
+      deps.log.error("the guest agent of a running VM does not answer", { vm: id, error: String(error) });
+      deps.runtimes.giveUp(id);
+    });
+}
+
+/** Run directories of VMs that have no row: their machines are ended first. */
+async function removeStrayRunDirectories(deps: VmDeps): Promise<void> {
+  const rows = deps.state.vms.list();
+  const wanted = new Set(rows.map((vm) => vmFiles(deps.paths, vm.id).runDir));
+  for (const name of readdirSync(deps.paths.run)) {
+    const runDir = join(deps.paths.run, name);
+    if (wanted.has(runDir) || !/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}$/.test(name)) continue;
+    for (const machine of await deps.driver.findIn(runDir)) await deps.driver.kill(machine);
+    await removeTree(runDir);
+  }
+}

@@ -1,0 +1,126 @@
+/** What the daemon knows of a running VM beyond its row: its session, its watcher, the lock on its life. */
+import { BangerError, type VmId, type VmName } from "../base/base.ts";
+import type { GuestSession } from "../guest/guest.ts";
+
+/** Waits in line for a VM's life cycle: one start, stop or delete at a time. */
+export type Unlock = () => void;
+
+interface Runtime {
+  session: GuestSession | undefined;
+  /** A session whose guest is not personalised yet: for the start alone. */
+  booting: GuestSession | undefined;
+  /** Set while a start is under way: what waits for its session. */
+  coming: PromiseWithResolvers<GuestSession> | undefined;
+  tail: Promise<void>;
+}
+
+export class Runtimes {
+  readonly #all = new Map<VmId, Runtime>();
+
+  #get(id: VmId): Runtime {
+    let runtime = this.#all.get(id);
+    if (runtime === undefined) {
+      runtime = { session: undefined, booting: undefined, coming: undefined, tail: Promise.resolve() };
+      this.#all.set(id, runtime);
+    }
+    return runtime;
+  }
+
+  /** Resolves with the lock when all earlier holders are done. */
+  async lock(id: VmId): Promise<Unlock> {
+    const runtime = this.#get(id);
+    const before = runtime.tail;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    runtime.tail = before.then(() => promise);
+    await before;
+    return resolve;
+  }
+
+  /** A start is about to begin: from now on callers may wait for the session. */
+  expectSession(id: VmId): void {
+    const runtime = this.#get(id);
+    if (runtime.coming !== undefined) return;
+    runtime.coming = Promise.withResolvers<GuestSession>();
+    // A start that fails with nobody waiting is reported by the start itself.
+    runtime.coming.promise.catch(() => {});
+  }
+
+  /** The guest has said hello; nobody but its start may talk to it yet. */
+  booting(id: VmId, session: GuestSession): void {
+    this.#get(id).booting = session;
+  }
+
+  /** Throws guest_failed when the guest has gone since its hello. */
+  bootingSession(id: VmId): GuestSession {
+    const session = this.#get(id).booting;
+    if (session === undefined) throw new BangerError("guest_failed", "the guest has gone");
+    return session;
+  }
+
+  attach(id: VmId, session: GuestSession): void {
+    const runtime = this.#get(id);
+    runtime.session?.close();
+    runtime.booting = undefined;
+    runtime.session = session;
+    runtime.coming?.resolve(session);
+    runtime.coming = undefined;
+    void session.closed.then(() => {
+      if (runtime.session === session) runtime.session = undefined;
+    });
+  }
+
+  /** The start failed or the VM ended: whoever waits for its session hears why. */
+  detach(id: VmId, why: BangerError): void {
+    const runtime = this.#get(id);
+    runtime.coming?.reject(why);
+    runtime.coming = undefined;
+    const session = runtime.session;
+    runtime.session = undefined;
+    session?.close();
+    runtime.booting?.close();
+    runtime.booting = undefined;
+  }
+
+  /** Nobody needs to wait any more: there will be no session. */
+  giveUp(id: VmId): void {
+    this.detach(
+      id,
+      new BangerError("unavailable", "the guest agent does not answer", {
+        hint: "see what the guest says: banger vm logs",
+      }),
+    );
+  }
+
+  current(id: VmId): GuestSession | undefined {
+    return this.#all.get(id)?.session;
+  }
+
+  /** The session, waiting for a start under way. Throws precondition when there is neither. */
+  async session(vm: { id: VmId; name: VmName; state: string }, signal: AbortSignal): Promise<GuestSession> {
+    const runtime = this.#get(vm.id);
+    if (runtime.session !== undefined) return runtime.session;
+    if (runtime.coming === undefined) {
+      if (vm.state === "running") {
+        throw new BangerError("unavailable", `the guest agent of VM ${vm.name} does not answer`, {
+          hint: `see what the guest says: banger vm logs ${vm.name}`,
+        });
+      }
+      throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, not running`, {
+        hint: `start it first: banger vm start ${vm.name}`,
+      });
+    }
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(new BangerError("cancelled", "cancelled"));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await Promise.race([runtime.coming.promise, aborted]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  forget(id: VmId): void {
+    this.#all.delete(id);
+  }
+}

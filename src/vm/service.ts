@@ -1,0 +1,256 @@
+/** The life of VMs as calls: each takes a VM's lock, runs its step lists, and keeps the row true. */
+import { randomBytes } from "node:crypto";
+import { BangerError, newVmId, toBangerError, type VmId, type VmName, type VmSpec } from "../base/base.ts";
+import {
+  type JournalRun,
+  runSteps,
+  type StepEvent,
+  type StepList,
+  undoJournalled,
+} from "../pipeline/pipeline.ts";
+import type { VmRecord } from "../state/state.ts";
+import { createSteps } from "./create-steps.ts";
+import { type BootSource, limits, type VmContext, type VmDeps } from "./deps.ts";
+import { deleteSteps, stopSteps } from "./end-steps.ts";
+import { generateName } from "./names.ts";
+import { resolveRef } from "./refs.ts";
+import { getVm, updateVm } from "./rows.ts";
+import { startSteps } from "./start-steps.ts";
+import { transition } from "./states.ts";
+
+export interface CallOptions {
+  signal: AbortSignal;
+  observe?: ((event: StepEvent) => void) | undefined;
+}
+
+export interface NewVm {
+  name: VmName | undefined;
+  source: BootSource;
+  spec: VmSpec;
+  ephemeral: boolean;
+  /** Said at once, so that callers may wait for the session of a VM that is not even made yet. */
+  willStart: boolean;
+}
+
+export class VmService {
+  constructor(private readonly deps: VmDeps) {}
+
+  list(): VmRecord[] {
+    return this.deps.state.vms.list();
+  }
+
+  /** By name, id or id prefix. Throws not_found or ambiguous. */
+  find(ref: string): VmRecord {
+    return resolveRef(ref, this.list());
+  }
+
+  /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
+  async create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
+    const id = newVmId();
+    const now = new Date().toISOString();
+    const record: VmRecord = {
+      id,
+      name: input.name ?? generateName(new Set(this.list().map((vm) => vm.name))),
+      state: "created",
+      image: input.source.image,
+      kernel: input.source.kernel,
+      spec: input.spec,
+      driver: this.deps.driver.name,
+      ephemeral: input.ephemeral,
+      rootDisk: null,
+      machine: null,
+      machineId: randomBytes(16).toString("hex"),
+      workspace: null,
+      lastError: null,
+      createdAt: now,
+      updatedAt: now,
+      startedAt: null,
+    };
+    if (input.willStart) this.deps.runtimes.expectSession(id);
+    const unlock = await this.deps.runtimes.lock(id);
+    try {
+      await this.#run(
+        createSteps,
+        id,
+        { record, rootfs: input.source.rootfs, workSeed: input.source.workSeed ?? null },
+        {
+          ...options,
+          observe: (event) => {
+            if (event.step === "reserve" && event.status === "done") reserved(record);
+            options.observe?.(event);
+          },
+        },
+      );
+      return getVm(this.deps.state, id);
+    } catch (error) {
+      this.deps.runtimes.detach(id, toBangerError(error));
+      this.deps.runtimes.forget(id);
+      throw error;
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
+  async start(id: VmId, options: CallOptions): Promise<VmRecord> {
+    const { deps } = this;
+    const unlock = await deps.runtimes.lock(id);
+    try {
+      const vm = getVm(deps.state, id);
+      transition(vm, "start");
+      deps.runtimes.expectSession(id);
+      await this.#run(startSteps, id, { id }, options);
+      const started = getVm(deps.state, id);
+      this.watch(started);
+      return started;
+    } catch (error) {
+      const failure = toBangerError(error);
+      deps.runtimes.detach(id, failure);
+      const vm = deps.state.vms.get(id);
+      if (
+        vm !== undefined &&
+        vm.state !== "running" &&
+        failure.code !== "cancelled" &&
+        failure.code !== "precondition"
+      ) {
+        updateVm(deps.state, deps.paths, id, { state: "error", lastError: failure.message, machine: null });
+      }
+      throw failure;
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Stops it in order; a VM that is not running is refused. */
+  async stop(id: VmId, options: CallOptions): Promise<VmRecord> {
+    return this.#locked(id, async (vm) => {
+      transition(vm, "stop");
+      await this.#run(stopSteps, id, { id, orderly: true, reason: null }, options);
+      return getVm(this.deps.state, id);
+    });
+  }
+
+  async restart(id: VmId, options: CallOptions): Promise<VmRecord> {
+    if (getVm(this.deps.state, id).state === "running") await this.stop(id, options);
+    return this.start(id, options);
+  }
+
+  /** Sends the VMM a signal and, when that was meant to end it, clears up after it. */
+  async kill(id: VmId, signal: number, options: CallOptions): Promise<VmRecord> {
+    return this.#locked(id, async (vm) => {
+      if (vm.machine === null) {
+        throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, there is nothing to kill`);
+      }
+      await this.deps.driver.signal(vm.machine, signal);
+      if (!endingSignals.has(signal)) return vm;
+      await this.deps.driver.exited(vm.machine, AbortSignal.timeout(limits.vmmTerm)).catch(() => {
+        // It ignores the signal; the list below does not ask.
+      });
+      await this.#run(stopSteps, id, { id, orderly: false, reason: null }, options);
+      return getVm(this.deps.state, id);
+    });
+  }
+
+  /** Ends it, however it is, and removes all of it. Absent is success. */
+  async delete(id: VmId, options: CallOptions): Promise<void> {
+    const unlock = await this.deps.runtimes.lock(id);
+    try {
+      if (this.deps.state.vms.get(id) === undefined) return;
+      await this.#run(deleteSteps, id, { id, orderly: false, reason: null }, options);
+      this.deps.runtimes.forget(id);
+    } finally {
+      unlock();
+    }
+  }
+
+  setWorkspace(id: VmId, workspace: VmRecord["workspace"]): void {
+    updateVm(this.deps.state, this.deps.paths, id, { workspace });
+  }
+
+  /** Notices when a running machine ends by itself, and clears up after it. */
+  watch(vm: VmRecord): void {
+    const { machine } = vm;
+    if (machine === null) return;
+    void this.deps.driver.exited(machine).then(async () => {
+      const unlock = await this.deps.runtimes.lock(vm.id);
+      try {
+        const now = this.deps.state.vms.get(vm.id);
+        if (now?.machine?.process.pid !== machine.process.pid || now.state !== "running") return;
+        const reason = "the machine ended by itself (powered off in the guest, or its VMM died)";
+        this.deps.log.info("machine ended", { vm: vm.id });
+        await this.#run(
+          stopSteps,
+          vm.id,
+          { id: vm.id, orderly: false, reason },
+          { signal: new AbortController().signal },
+        );
+      } catch (error) {
+        this.deps.log.error("clearing up after a machine failed", { vm: vm.id, error: String(error) });
+      } finally {
+        unlock();
+      }
+    });
+  }
+
+  /** Takes back, or goes through again, what a crashed daemon left half done. */
+  async recover(open: JournalRun): Promise<void> {
+    const context = (id: VmId): VmContext => ({ id, deps: this.deps });
+    const options = { journal: this.deps.state.journal, failpoint: this.deps.failpoint };
+    switch (open.list) {
+      case createSteps.name: {
+        const { record } = createSteps.input.parse(open.input);
+        return undoJournalled(open, createSteps, context(record.id), options);
+      }
+      case startSteps.name:
+        return undoJournalled(open, startSteps, context(startSteps.input.parse(open.input).id), options);
+      case stopSteps.name:
+      case deleteSteps.name: {
+        const list = open.list === stopSteps.name ? stopSteps : deleteSteps;
+        const input = list.input.parse(open.input);
+        this.deps.state.journal.end(open.run);
+        await this.#run(
+          list,
+          input.id,
+          { ...input, orderly: false },
+          { signal: new AbortController().signal },
+        );
+        return;
+      }
+      default:
+        throw new BangerError("corrupt", `the journal speaks of an unknown list ${open.list}`);
+    }
+  }
+
+  #run<Init extends object, Acc extends object>(
+    list: StepList<VmContext, Init, Acc>,
+    id: VmId,
+    input: Init,
+    options: CallOptions,
+  ): Promise<Acc> {
+    const { deps } = this;
+    return runSteps(list, { id, deps }, input, {
+      journal: deps.state.journal,
+      signal: options.signal,
+      observe: (event) => {
+        deps.log.debug("step", { vm: id, list: list.name, ...event });
+        options.observe?.(event);
+      },
+      failpoint: deps.failpoint,
+    });
+  }
+
+  async #locked<T>(id: VmId, body: (vm: VmRecord) => Promise<T>): Promise<T> {
+    const unlock = await this.deps.runtimes.lock(id);
+    try {
+      return await body(getVm(this.deps.state, id));
+    } finally {
+      unlock();
+    }
+  }
+}
+
+/** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
+const endingSignals = new Set([1, 2, 3, 6, 9, 15]);
+
+/** The step lists by name: what the kill matrix goes through. */
+export const stepLists = [createSteps, startSteps, stopSteps, deleteSteps] as const;

@@ -1,0 +1,205 @@
+/** Starting a VM: from a row and its disks to a guest that has reached basic.target. */
+import { mkdir } from "node:fs/promises";
+import { z } from "zod";
+import { BangerError, VmId, wrap } from "../base/base.ts";
+import { type Step, steps } from "../pipeline/pipeline.ts";
+import { VmRecord } from "../state/state.ts";
+import { removeTree } from "../sys/sys.ts";
+import type { MachineSpec } from "../vmm/vmm.ts";
+import { type BootSource, limits, type VmContext } from "./deps.ts";
+import { personality } from "./identity.ts";
+import { vmFiles } from "./layout.ts";
+import { getVm, updateVm } from "./rows.ts";
+import { transition } from "./states.ts";
+
+const StartInput = z.strictObject({ id: VmId });
+type StartInput = z.infer<typeof StartInput>;
+
+const nothing = z.strictObject({});
+const Boot = z.strictObject({
+  kernel: z.string(),
+  initramfs: z.string(),
+  cmdline: z.array(z.string()),
+});
+type Boot = z.infer<typeof Boot>;
+const Machine = z.strictObject({ machine: VmRecord.shape.machine.unwrap() });
+type Machine = z.infer<typeof Machine>;
+
+const mark: Step<VmContext, StartInput, object> = {
+  name: "mark_starting",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    const vm = getVm(deps.state, id);
+    updateVm(deps.state, deps.paths, id, { state: transition(vm, "start"), lastError: null });
+    return {};
+  },
+  // What went wrong is written by whoever ran the list: here is only the way back from a start nobody waits for.
+  undo: async ({ id, deps }) => {
+    const vm = deps.state.vms.get(id);
+    if (vm?.state !== "starting") return;
+    updateVm(deps.state, deps.paths, id, { state: transition(vm, "start_undone"), machine: null });
+  },
+};
+
+/** Everything the machine will need is there and whole, before anything is started. */
+const preflight: Step<VmContext, StartInput, Boot> = {
+  name: "preflight",
+  output: Boot,
+  do: async ({ id, deps }) => {
+    const vm = getVm(deps.state, id);
+    if (vm.rootDisk === null) throw new BangerError("corrupt", `VM ${vm.name} has no root disk on record`);
+    const source: BootSource = await deps.bootSource(vm.image.id, vm.kernel.id);
+    return { kernel: source.vmlinux, initramfs: source.initramfs, cmdline: [...source.cmdline] };
+  },
+};
+
+const runDirectory: Step<VmContext, StartInput, object> = {
+  name: "run_directory",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    const { runDir } = vmFiles(deps.paths, id);
+    await removeTree(runDir);
+    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    return {};
+  },
+  undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).runDir),
+};
+
+const launch: Step<VmContext, StartInput & Boot, Machine> = {
+  name: "vmm_launch",
+  output: Machine,
+  do: async ({ id, deps }, boot, signal) => {
+    const machine = await deps.driver.start(machineSpec({ id, deps }, boot), signal);
+    updateVm(deps.state, deps.paths, id, { machine });
+    return { machine };
+  },
+  // Killed between the fork and the journal's write, the machine is found by the VM's id all the same.
+  undo: async ({ id, deps }, output) => {
+    const { runDir } = vmFiles(deps.paths, id);
+    const machine = output?.machine ?? (await deps.driver.find(id, runDir));
+    if (machine !== undefined) await deps.driver.kill(machine);
+  },
+};
+
+/** The agent's hello: the guest's kernel runs, its disks are mounted, nothing of its userspace has started. */
+const attach: Step<VmContext, StartInput & Machine, object> = {
+  name: "agent_hello",
+  output: nothing,
+  do: async ({ id, deps }, { machine }, signal) => {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.agentHello)]);
+    const ended = deps.driver.exited(machine, limited).then(() => {
+      throw new BangerError("guest_failed", "the virtual machine ended while it booted", logsHint(id, deps));
+    });
+    const session = deps.driver
+      .agentStream(machine, limited)
+      .then((stream) => deps.openSession(stream, limited))
+      .catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        throw new BangerError(
+          "guest_failed",
+          `the guest did not answer: ${wrap(error, "agent").message}`,
+          logsHint(id, deps),
+        );
+      });
+    // Whichever loses the race must not end as an unhandled rejection.
+    ended.catch(() => {});
+    session.catch(() => {});
+    deps.runtimes.booting(id, await Promise.race([session, ended]));
+    return {};
+  },
+  undo: async ({ id, deps }) => {
+    deps.runtimes.detach(id, new BangerError("guest_failed", "the start was taken back"));
+  },
+};
+
+/** Hostname, keys, addresses, clock, entropy: init waits for this before it starts systemd. */
+const personalise: Step<VmContext, StartInput, object> = {
+  name: "personalise",
+  output: nothing,
+  do: async ({ id, deps }, _input, signal) => {
+    const session = deps.runtimes.bootingSession(id);
+    const person = await personality({
+      vm: getVm(deps.state, id),
+      files: vmFiles(deps.paths, id),
+      authorizedKeys: await deps.authorizedKeys(),
+      dns: deps.dns,
+      nowMs: Date.now(),
+    });
+    await session.personalise(person, signal);
+    // From here on workspaces and files may stream in while systemd boots.
+    deps.runtimes.attach(id, session);
+    return {};
+  },
+};
+
+const ready: Step<VmContext, StartInput, object> = {
+  name: "guest_ready",
+  output: nothing,
+  do: async ({ id, deps }, _input, signal) => {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.guestReady)]);
+    try {
+      await deps.runtimes.current(id)?.ready(limited);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw new BangerError(
+        "guest_failed",
+        `the guest did not become ready: ${wrap(error, "boot").message}`,
+        logsHint(id, deps),
+      );
+    }
+    return {};
+  },
+};
+
+const running: Step<VmContext, StartInput & Machine, object> = {
+  name: "mark_running",
+  output: nothing,
+  do: async ({ id, deps }, { machine }) => {
+    const vm = getVm(deps.state, id);
+    updateVm(deps.state, deps.paths, id, {
+      state: transition(vm, "started"),
+      machine,
+      startedAt: new Date().toISOString(),
+      lastError: null,
+    });
+    return {};
+  },
+};
+
+export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", StartInput)
+  .step(mark)
+  .step(preflight)
+  .step(runDirectory)
+  .step(launch)
+  .step(attach)
+  .step(personalise)
+  .step(ready)
+  .step(running);
+
+function machineSpec({ id, deps }: VmContext, boot: Boot): MachineSpec {
+  const vm = getVm(deps.state, id);
+  const files = vmFiles(deps.paths, id);
+  if (vm.rootDisk === null) throw new BangerError("corrupt", `VM ${vm.name} has no root disk on record`);
+  return {
+    id,
+    name: vm.name,
+    vcpu: vm.spec.vcpu,
+    memoryMiB: vm.spec.memoryMiB,
+    kernel: boot.kernel,
+    initramfs: boot.initramfs,
+    cmdline: boot.cmdline,
+    disks: [
+      { path: vm.rootDisk.path, format: vm.rootDisk.format, readOnly: false },
+      { path: files.workDisk, format: "raw", readOnly: false },
+    ],
+    egress: vm.spec.nat ? "nat" : "none",
+    runDir: files.runDir,
+    consoleLog: files.consoleLog,
+    vmmLog: files.vmmLog,
+  };
+}
+
+function logsHint(id: VmId, deps: VmContext["deps"]): { hint: string } {
+  const name = deps.state.vms.get(id)?.name ?? id;
+  return { hint: `see what it said: banger vm logs ${name}` };
+}

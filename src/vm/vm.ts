@@ -1,0 +1,15 @@
+/**
+ * The vm room: the domain. What a VM is, how it is made, started, stopped and deleted, and how rows and world are made
+ * to agree after a crash.
+ *
+ * Owns the state machine, the step lists, names and references, and VMs' directories. Promises: a failed or killed
+ * operation leaves nothing; a VM that runs goes on running whatever happens to the daemon. Never starts a process,
+ * touches the network or parses what a guest sends: that is the rooms' below.
+ */
+export type { BootSource, VmDeps, VmLog } from "./deps.ts";
+export { generateKey, hostAlias, userModeNetwork } from "./identity.ts";
+export { type VmPaths, vmFiles } from "./layout.ts";
+export { reconcile } from "./reconcile.ts";
+export { resolveRef } from "./refs.ts";
+export { Runtimes } from "./runtime.ts";
+export { type CallOptions, type NewVm, stepLists, VmService } from "./service.ts";
