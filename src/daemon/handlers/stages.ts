@@ -6,6 +6,7 @@ import type { LifecycleEvent } from "../../rpc/rpc.ts";
 export function stageObserver(emit: (event: LifecycleEvent) => void): (event: StepEvent) => void {
   return ({ step, status, ms }) => {
     if (status === "begin") emit({ kind: "stage", stage: step, status });
-    else if (status === "done") emit({ kind: "stage", stage: step, status, ...(ms === undefined ? {} : { ms }) });
+    else if (status === "done")
+      emit({ kind: "stage", stage: step, status, ...(ms === undefined ? {} : { ms }) });
   };
 }

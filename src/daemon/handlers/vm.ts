@@ -11,8 +11,17 @@ import { followFile } from "./follow.ts";
 import { stageObserver } from "./stages.ts";
 
 type VmMethods =
-  | "vm.create" | "vm.start" | "vm.stop" | "vm.restart" | "vm.kill" | "vm.delete" | "vm.list" | "vm.show"
-  | "vm.resolve" | "vm.logs" | "vm.ssh";
+  | "vm.create"
+  | "vm.start"
+  | "vm.stop"
+  | "vm.restart"
+  | "vm.kill"
+  | "vm.delete"
+  | "vm.list"
+  | "vm.show"
+  | "vm.resolve"
+  | "vm.logs"
+  | "vm.ssh";
 type Lifecycle = CallContext<LifecycleEvent>;
 
 export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
@@ -36,7 +45,9 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       };
       for (const message of await parts.spaceWarnings(spec)) ctx.emit({ kind: "warning", message });
       const input = { name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start };
-      const made = await vms.create(input, options(ctx), (vm) => ctx.emit({ kind: "reserved", vm: show(vm) }));
+      const made = await vms.create(input, options(ctx), (vm) =>
+        ctx.emit({ kind: "reserved", vm: show(vm) }),
+      );
       if (params.ephemeral) deleteWithConnection(parts, made.id, ctx);
       if (!params.start) return show(made);
       try {

@@ -1,0 +1,154 @@
+/** The one place where a daemon's parts are put together. */
+import { mkdirSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { BangerError, formatBytes } from "../base/base.ts";
+import { commit, version } from "../base/version.ts";
+import { type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
+import type { Paths } from "../config/paths.ts";
+import { freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
+import { openAgentSession } from "../guest/guest.ts";
+import type { Handlers } from "../rpc/rpc.ts";
+import { openState, type State } from "../state/state.ts";
+import { type BootSource, Runtimes, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
+import type { VmmDriver } from "../vmm/vmm.ts";
+import { failpointFromEnvironment } from "./failpoint.ts";
+import { daemonHandlers } from "./handlers/daemon.ts";
+import { guestHandlers } from "./handlers/guest.ts";
+import { imageHandlers } from "./handlers/images.ts";
+import { vmHandlers } from "./handlers/vm.ts";
+import type { ImageShelf } from "./image-shelf.ts";
+import type { Logger } from "./lifecycle/log.ts";
+import type { Parts } from "./parts.ts";
+import { ownKey } from "./ssh-key.ts";
+
+export interface DaemonEnvironment {
+  paths: Paths;
+  log: Logger;
+  /** Asked for by a client: end after the answer. */
+  stop(): void;
+}
+
+/** What differs between a real daemon and the one that benchmarks and crash tests run. */
+export interface Substitutes {
+  driver(config: Config, paths: Paths): VmmDriver;
+  shelf(state: State, config: Config, paths: Paths): ImageShelf;
+}
+
+export interface Composition {
+  handlers: Handlers;
+  /** Machines that run: while there is one, the daemon does not idle out. */
+  activeVms(): number;
+  config: Config;
+  close(): Promise<void>;
+}
+
+/** Opens the state, probes the host, reconciles rows with the world. Throws bad_config, bad_version, host_missing. */
+export async function composeDaemon(env: DaemonEnvironment, substitutes: Substitutes): Promise<Composition> {
+  const { paths, log } = env;
+  const config = loadConfig(paths.config);
+  for (const key of inertKeys) {
+    if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
+  }
+  const vmPaths = { vms: join(paths.state, "vms"), run: join(paths.runtime, "vms") };
+  mkdirSync(vmPaths.vms, { recursive: true, mode: 0o700 });
+  mkdirSync(vmPaths.run, { recursive: true, mode: 0o700 });
+
+  const state = openState(join(paths.state, "banger.db"));
+  if (state.setAside !== undefined) {
+    log.error("the database was damaged: it was set aside, and VMs are found again by their directories", {
+      setAside: state.setAside,
+    });
+  }
+  const driver = substitutes.driver(config, paths);
+  const runtimes = new Runtimes();
+  const images = substitutes.shelf(state, config, paths);
+  const sshKey = ownKey(config, paths);
+  const rootDiskStrategy = await probeRootDiskStrategy(vmPaths.vms, { qcow2: driver.capabilities.qcow2 });
+  const deps: VmDeps = {
+    state,
+    driver,
+    paths: vmPaths,
+    bootSource: (imageId, kernelId) => images.bootSource(imageId, kernelId),
+    rootDiskStrategy,
+    authorizedKeys: async () => [await sshKey.publicKey()],
+    dns: config.default_dns ?? userModeNetwork.dns,
+    runtimes,
+    openSession: (stream, signal) => openAgentSession(stream, { signal, log }),
+    log,
+    failpoint: failpointFromEnvironment(process.env.BANGER_FAILPOINT),
+  };
+  const vms = new VmService(deps);
+  await images.cleanStaging();
+  await reconcile(deps, vms);
+
+  const startedAt = new Date().toISOString();
+  const probe = await driver.probe();
+  const running = () => vms.list().filter((vm) => vm.machine !== null).length;
+  const parts: Parts = {
+    config,
+    state,
+    log,
+    paths: { vm: vmPaths, config: paths.config },
+    vms,
+    runtimes,
+    images,
+    boot: {
+      ensure: async (name, ctx): Promise<BootSource> => {
+        // A host without a usable driver is told so now, not after minutes of building.
+        if (!probe.usable)
+          throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
+        return images.ensure(name, ctx);
+      },
+    },
+    driver: probe,
+    defaults: () => specDefaults(config, { cpus: availableParallelism(), memoryBytes: totalmem() }),
+    spaceWarnings: async ({ diskBytes, overlayBytes }) => {
+      const free = (await freeSpace(vmPaths.vms)).bytes;
+      const most = diskBytes + overlayBytes;
+      if (most <= free) return [];
+      return [
+        `the VM's disks may grow to ${formatBytes(most)}, but only ${formatBytes(free)} are free in ${vmPaths.vms}`,
+      ];
+    },
+    ssh: { identityFile: () => sshKey.identityFile() },
+    status: async () => ({
+      pid: process.pid,
+      version,
+      commit,
+      mode: "user",
+      modeReason: "no system services are installed, so the daemon runs as you, on demand",
+      socket: paths.socket,
+      logPath: paths.log,
+      stateDir: paths.state,
+      startedAt,
+      rssBytes: process.memoryUsage.rss(),
+      vmsRunning: running(),
+      vmsTotal: vms.list().length,
+      driver: driver.name,
+      acceleration: probe.acceleration,
+      driverReason: probe.reason ?? null,
+      diskStrategy: rootDiskStrategy,
+      idleTimeoutMs: config.daemon_idle_timeout,
+    }),
+    stop: env.stop,
+  };
+  return {
+    handlers: {
+      ...daemonHandlers(parts),
+      ...vmHandlers(parts),
+      ...guestHandlers(parts),
+      ...imageHandlers(parts),
+    },
+    activeVms: running,
+    config,
+    close: async () => state.close(),
+  };
+}
+
+/** True when the user has set an inert key to something other than its default. */
+function isSet(config: Config, key: keyof Config): boolean {
+  const value = config[key];
+  const initial = loadConfig("/dev/null")[key];
+  return JSON.stringify(value) !== JSON.stringify(initial);
+}

@@ -1,0 +1,55 @@
+/** image.* and kernel.* methods. */
+import { BangerError } from "../../base/base.ts";
+import type { Handlers } from "../../rpc/rpc.ts";
+import type { Parts } from "../parts.ts";
+
+type ImageMethods =
+  | "image.list"
+  | "image.show"
+  | "image.pull"
+  | "image.delete"
+  | "kernel.list"
+  | "kernel.show"
+  | "kernel.pull"
+  | "kernel.remove";
+
+export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
+  const { images, vms } = parts;
+  const refuseUsed = (kind: "image" | "kernel", id: string, name: string) => {
+    const users = vms.list().filter((vm) => vm[kind].id === id);
+    if (users.length === 0) return;
+    throw new BangerError(
+      "precondition",
+      `${kind} ${name} is used by ${users.map((vm) => vm.name).join(", ")}`,
+      {
+        hint: `remove what uses it first: banger vm delete ${users.map((vm) => vm.name).join(" ")}`,
+      },
+    );
+  };
+  return {
+    "image.list": ({ available }) => images.listImages(available),
+    "image.show": ({ ref }) => images.image(ref),
+    "image.pull": async ({ ref }, ctx) => {
+      await parts.boot.ensure(ref, ctx);
+      return images.image(ref);
+    },
+    "image.delete": async ({ ref }) => {
+      const image = await images.image(ref);
+      refuseUsed("image", image.id, image.name);
+      await images.deleteImage(image.id);
+      return {};
+    },
+    "kernel.list": ({ available }) => images.listKernels(available),
+    "kernel.show": ({ ref }) => images.kernel(ref),
+    "kernel.pull": async ({ ref, force }, ctx) => {
+      await images.pullKernel(ref, force, ctx);
+      return images.kernel(ref);
+    },
+    "kernel.remove": async ({ ref }) => {
+      const kernel = await images.kernel(ref);
+      refuseUsed("kernel", kernel.id, kernel.name);
+      await images.removeKernel(kernel.id);
+      return {};
+    },
+  };
+}

@@ -1,0 +1,38 @@
+/** The parts a daemon is made of, as its handlers see them. */
+import type { VmSpec } from "../base/base.ts";
+import type { Config, SpecDefaults } from "../config/config.ts";
+import type { DaemonStatus, LifecycleEvent } from "../rpc/rpc.ts";
+import type { State } from "../state/state.ts";
+import type { BootSource, Runtimes, VmLog, VmPaths, VmService } from "../vm/vm.ts";
+import type { DriverProbe } from "../vmm/vmm.ts";
+import type { ImageShelf } from "./image-shelf.ts";
+
+export interface ProgressContext {
+  signal: AbortSignal;
+  emit(event: LifecycleEvent): void;
+}
+
+export interface Parts {
+  config: Config;
+  state: State;
+  log: VmLog;
+  paths: { vm: VmPaths; config: string };
+  vms: VmService;
+  runtimes: Runtimes;
+  images: ImageShelf;
+  boot: {
+    /** The boot source of a catalog or stored image, building what is not there yet. */
+    ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
+  };
+  driver: DriverProbe;
+  defaults(): SpecDefaults;
+  /** What a person should know before a VM of this size is made: it is allowed, but may not fit. */
+  spaceWarnings(spec: VmSpec): Promise<string[]>;
+  ssh: {
+    /** The private key that opens every guest; made when there is none. */
+    identityFile(): Promise<string>;
+  };
+  status(): Promise<DaemonStatus>;
+  /** Ends the daemon after the answer has been sent; VMs keep running. */
+  stop(): void;
+}
