@@ -27,7 +27,10 @@ export function spawnCount(): number {
 
 /** The smallest environment that host tools need: nothing of the caller's can steer them. */
 export function cleanEnvironment(): Record<string, string> {
-  const env: Record<string, string> = { LC_ALL: "C.UTF-8", PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin" };
+  const env: Record<string, string> = {
+    LC_ALL: "C.UTF-8",
+    PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+  };
   if (process.env.HOME !== undefined) env.HOME = process.env.HOME;
   return env;
 }
@@ -55,7 +58,8 @@ export function run(program: string, args: readonly string[], options: RunOption
     options.signal?.addEventListener("abort", onAbort, { once: true });
     const collect = (into: Buffer[]) => (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limit) stop(new BangerError("operation_failed", `${program} printed more than ${limit} bytes`));
+      if (size > limit)
+        stop(new BangerError("operation_failed", `${program} printed more than ${limit} bytes`));
       else into.push(chunk);
     };
     child.stdout?.on("data", collect(out));
@@ -89,7 +93,10 @@ export async function runChecked(
   const result = await run(program, args, options);
   if (result.status !== 0) {
     const said = result.stderr.trim().split("\n").slice(-3).join("; ");
-    throw new BangerError("operation_failed", `${program} failed with status ${result.status}: ${said || "no message"}`);
+    throw new BangerError(
+      "operation_failed",
+      `${program} failed with status ${result.status}: ${said || "no message"}`,
+    );
   }
   return result;
 }
@@ -103,7 +110,11 @@ export interface DaemonProcessOptions {
 }
 
 /** Starts a process that outlives this one, in a session of its own. The caller watches it by its identity. */
-export function spawnDetached(program: string, args: readonly string[], options: DaemonProcessOptions): ChildProcess {
+export function spawnDetached(
+  program: string,
+  args: readonly string[],
+  options: DaemonProcessOptions,
+): ChildProcess {
   spawned += 1;
   const child = spawn(program, args, {
     cwd: options.cwd ?? "/",
@@ -119,11 +130,22 @@ function notStarted(program: string, error: NodeJS.ErrnoException): BangerError 
   if (error.code === "ENOENT") {
     return new BangerError("host_missing", `the program ${program} is not installed`, { cause: error });
   }
-  return new BangerError("operation_failed", `${program} could not be started: ${error.message}`, { cause: error });
+  return new BangerError("operation_failed", `${program} could not be started: ${error.message}`, {
+    cause: error,
+  });
 }
 
 const signals: Record<string, number> = {
-  SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGTERM: 15,
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGTERM: 15,
 };
 
 function signalNumber(name: string | null): number {

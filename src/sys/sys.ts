@@ -6,8 +6,8 @@
  * Never knows VMs, images or policy.
  */
 export { atomicWrite, removeTree, syncDirectory } from "./files.ts";
-export { lockFile } from "./lock.ts";
 export {
+  type FoundProcess,
   findProcesses,
   identify,
   isAlive,
@@ -16,5 +16,14 @@ export {
   signalProcess,
   waitForExit,
 } from "./identity.ts";
-export { type RunOptions, type RunResult, run, runChecked, spawnCount, spawnDetached } from "./process.ts";
-export { cloneFile, peerCredentials } from "./shim.ts";
+export { type FileLock, lockFile } from "./lock.ts";
+export {
+  cleanEnvironment,
+  type RunOptions,
+  type RunResult,
+  run,
+  runChecked,
+  spawnCount,
+  spawnDetached,
+} from "./process.ts";
+export { cloneFile, type PeerCredentials, peerCredentials } from "./shim.ts";

@@ -1,0 +1,38 @@
+/*
+ * The system calls that JavaScript has no words for, for bun:ffi. Every function returns a value >= 0, or -errno.
+ * Nothing here allocates, blocks (but for the waiting that says so) or keeps state.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int result(long value) { return value < 0 ? -errno : (int)value; }
+
+/* SO_PEERCRED of a connected unix socket (unix(7)): pid, uid, gid into out[0..2]. */
+int banger_peercred(int fd, uint32_t *out) {
+  struct ucred cred;
+  socklen_t size = sizeof cred;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) return -errno;
+  out[0] = (uint32_t)cred.pid;
+  out[1] = cred.uid;
+  out[2] = cred.gid;
+  return 0;
+}
+
+/* An exclusive flock(2) without waiting: -EWOULDBLOCK when another open file description holds it. */
+int banger_lock(int fd) { return result(flock(fd, LOCK_EX | LOCK_NB)); }
+
+/* FICLONE (ioctl_ficlone(2)): dst shares all blocks of src until either is written. */
+int banger_clone(int dst, int src) { return result(ioctl(dst, FICLONE, src)); }
+
+/* pidfd_open(2): a descriptor that means this very process, and becomes readable when it ends. */
+int banger_pidfd_open(int pid) { return result(syscall(SYS_pidfd_open, pid, 0)); }
+
+int banger_pidfd_signal(int pidfd, int sig) { return result(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0)); }

@@ -1,0 +1,60 @@
+/** Makes dist/banger: one executable, with `bangerd` and `bangerd-root` as symlinks to it. Run by `npm run build`. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import manifest from "../package.json";
+
+const root = join(import.meta.dir, "..");
+const dist = join(root, "dist");
+
+for (const native of ["agent", "init", "shim.so"]) {
+  if (!existsSync(join(root, "build/native", native))) {
+    process.stderr.write(`build: build/native/${native} is missing; run: make -C native\n`);
+    process.exit(1);
+  }
+}
+
+function git(...args: string[]): string {
+  try {
+    return execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    // Not a checkout (a downloaded archive), or no git: the stamp says unknown.
+    return "";
+  }
+}
+
+const commit = git("rev-parse", "--short=8", "HEAD") || "unknown";
+const dirty = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "+dirty";
+const epoch = process.env.SOURCE_DATE_EPOCH;
+const builtAt = (epoch === undefined ? new Date() : new Date(Number(epoch) * 1000)).toISOString().replace(/\.\d+Z$/, "Z");
+
+mkdirSync(dist, { recursive: true });
+const result = await Bun.build({
+  entrypoints: [join(root, "src/main.ts")],
+  compile: {
+    outfile: join(dist, "banger.new"),
+    // Started inside a hostile repository, banger must not run its bunfig.toml or read its .env.
+    autoloadBunfig: false,
+    autoloadDotenv: false,
+  },
+  // Bytecode halves the time to load the command line (measured: 28 ms to 14 ms for the contract and the client).
+  bytecode: true,
+  format: "esm",
+  minify: true,
+  sourcemap: "none",
+  define: {
+    BANGER_VERSION: JSON.stringify(manifest.version),
+    BANGER_COMMIT: JSON.stringify(commit + dirty),
+    BANGER_BUILT_AT: JSON.stringify(builtAt),
+  },
+});
+if (!result.success) {
+  for (const message of result.logs) process.stderr.write(`build: ${message.message}\n`);
+  process.exit(1);
+}
+renameSync(join(dist, "banger.new"), join(dist, "banger"));
+for (const name of ["bangerd", "bangerd-root"]) {
+  rmSync(join(dist, name), { force: true });
+  symlinkSync("banger", join(dist, name));
+}
+process.stdout.write(`build: dist/banger ${manifest.version} (${commit}${dirty})\n`);

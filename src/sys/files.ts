@@ -1,0 +1,48 @@
+/** File-system effects that are either there or not. */
+import { constants } from "node:fs";
+import { open, rename, rm, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** Writes a file so that a crash or a power cut leaves the old content or the new, never a mixture. */
+export async function atomicWrite(
+  path: string,
+  content: string | Uint8Array,
+  options: { mode: number },
+): Promise<void> {
+  const aside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+  try {
+    const file = await open(
+      aside,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+      options.mode,
+    );
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+  } catch (error) {
+    await unlink(aside).catch(() => {
+      // It may never have been made; the first error is the one to report.
+    });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Makes renames and unlinks in a directory survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Removes a file or a whole tree; a symlink is removed, never followed. Absent is success. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+}

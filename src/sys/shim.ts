@@ -1,0 +1,92 @@
+/** The native shim, loaded when first needed: paths that need no kernel call of ours never pay for it. */
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import shimPath from "../../build/native/shim.so" with { type: "file" };
+import { BangerError } from "../base/base.ts";
+
+const symbols = {
+  banger_peercred: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  banger_lock: { args: [FFIType.i32], returns: FFIType.i32 },
+  banger_clone: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
+  banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+} as const;
+
+let loaded: ReturnType<typeof dlopen<typeof symbols>> | undefined;
+
+function shim() {
+  loaded ??= dlopen(shimPath, symbols);
+  return loaded.symbols;
+}
+
+/** Errno names that callers tell apart; others keep their number. */
+const names: Record<number, string> = {
+  1: "EPERM",
+  3: "ESRCH",
+  11: "EAGAIN",
+  18: "EXDEV",
+  22: "EINVAL",
+  28: "ENOSPC",
+  95: "EOPNOTSUPP",
+};
+
+function check(value: number, call: string): number {
+  if (value >= 0) return value;
+  throw Object.assign(new Error(`${call} failed with errno ${-value}`), {
+    code: names[-value] ?? `E${-value}`,
+    errno: value,
+  });
+}
+
+export interface PeerCredentials {
+  pid: number;
+  uid: number;
+  gid: number;
+}
+
+/** Who is at the other end of a connected unix socket, as the kernel knows it (SO_PEERCRED). */
+export function peerCredentials(fd: number): PeerCredentials {
+  const out = new Uint32Array(3);
+  // SAFETY: `out` has room for the three values, stays alive across the call, and the shim keeps no pointer to it.
+  const pointer: Pointer = ptr(out);
+  check(shim().banger_peercred(fd, pointer), "getsockopt(SO_PEERCRED)");
+  const [pid = 0, uid, gid] = out;
+  if (uid === undefined || gid === undefined)
+    throw new BangerError("internal", "peer credentials are incomplete");
+  return { pid, uid, gid };
+}
+
+/** True when this open file now holds the exclusive lock; false when another one does. Ends with the descriptor. */
+export function tryLock(fd: number): boolean {
+  // SAFETY: a plain descriptor number; flock(2) touches no memory of ours.
+  const value = shim().banger_lock(fd);
+  if (value === -11) return false;
+  check(value, "flock");
+  return true;
+}
+
+/** Makes `destination` share all of `source`'s blocks. False where the file system cannot. */
+export function cloneFile(destination: number, source: number): boolean {
+  // SAFETY: two plain descriptor numbers, owned and closed by the caller.
+  const value = shim().banger_clone(destination, source);
+  // EOPNOTSUPP, EXDEV, EINVAL, ENOTTY: no reflinks here, or not between these two.
+  if (value === -95 || value === -18 || value === -22 || value === -25) return false;
+  check(value, "ioctl(FICLONE)");
+  return true;
+}
+
+/** A descriptor that means this very process; undefined when there is none of that number. The caller closes it. */
+export function pidfdOpen(pid: number): number | undefined {
+  // SAFETY: numbers only; the new descriptor is the caller's.
+  const value = shim().banger_pidfd_open(pid);
+  if (value === -3) return undefined;
+  return check(value, "pidfd_open");
+}
+
+/** Signals the process that a pidfd means. False when it has ended. */
+export function pidfdSignal(pidfd: number, signal: number): boolean {
+  // SAFETY: numbers only.
+  const value = shim().banger_pidfd_signal(pidfd, signal);
+  if (value === -3) return false;
+  check(value, "pidfd_send_signal");
+  return true;
+}
