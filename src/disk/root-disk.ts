@@ -1,0 +1,68 @@
+/** The root disk of a VM: a base image that is never written, and a layer for the VM's own writes. */
+import { open, stat, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BangerError, formatBytes } from "../base/base.ts";
+import { cloneFile } from "../sys/sys.ts";
+import type { RootDisk, RootDiskStrategy } from "./disk.ts";
+import { emptyOverlay } from "./qcow2.ts";
+import { copySparse } from "./sparse.ts";
+
+/** The cheapest strategy that works in `dir`: reflinks, else a layer if the driver knows qcow2, else a sparse copy. */
+export async function probeRootDiskStrategy(
+  dir: string,
+  driver: { qcow2: boolean },
+): Promise<RootDiskStrategy> {
+  const [one, two] = [join(dir, `.probe-${process.pid}-a`), join(dir, `.probe-${process.pid}-b`)];
+  try {
+    await writeFile(one, Buffer.alloc(4096, 1));
+    const source = await open(one, "r");
+    const target = await open(two, "w");
+    try {
+      if (cloneFile(target.fd, source.fd)) return "reflink";
+    } finally {
+      await source.close();
+      await target.close();
+    }
+  } finally {
+    for (const path of [one, two]) await unlink(path).catch(() => {});
+  }
+  return driver.qcow2 ? "overlay" : "copy";
+}
+
+export interface RootDiskRequest {
+  /** Read-only ext4 image. */
+  base: string;
+  /** The VM's directory. */
+  dir: string;
+  /** What the guest sees; at least the base's size. */
+  sizeBytes: number;
+  strategy: RootDiskStrategy;
+}
+
+/** Makes the disk. Throws bad_request when it would be smaller than the base. */
+export async function createRootDisk({ base, dir, sizeBytes, strategy }: RootDiskRequest): Promise<RootDisk> {
+  const { size } = await stat(base);
+  if (sizeBytes < size) {
+    throw new BangerError(
+      "bad_request",
+      `a root disk of ${formatBytes(sizeBytes)} is smaller than its image (${formatBytes(size)})`,
+      { hint: "raise system_overlay_size" },
+    );
+  }
+  if (strategy === "overlay") {
+    const path = join(dir, "root.qcow2");
+    await writeFile(path, emptyOverlay(base, sizeBytes), { mode: 0o600, flag: "wx" });
+    return { path, format: "qcow2", strategy };
+  }
+  const path = join(dir, "root.img");
+  const source = await open(base, "r");
+  const target = await open(path, "wx", 0o600);
+  try {
+    if (strategy === "copy" || !cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
+    await target.truncate(sizeBytes);
+  } finally {
+    await source.close();
+    await target.close();
+  }
+  return { path, format: "raw", strategy };
+}

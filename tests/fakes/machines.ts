@@ -1,0 +1,110 @@
+/**
+ * A world of machines without a VMM: what VmmDriver promises, in memory. It outlives the daemons that a test "kills",
+ * as real machines do, and can be dumped as sorted text to see what is left.
+ */
+import { Duplex } from "node:stream";
+import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
+import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";
+
+interface FakeMachine {
+  handle: MachineHandle;
+  id: string;
+  ended: PromiseWithResolvers<void>;
+}
+
+export class MachineWorld {
+  readonly #machines = new Map<number, FakeMachine>();
+  readonly #streams = new WeakMap<Duplex, number>();
+  #nextPid = 1000;
+  /** Specs of all starts, in order. */
+  readonly started: MachineSpec[] = [];
+
+  dump(): string {
+    return [...this.#machines.values()]
+      .map((machine) => `machine ${machine.id}`)
+      .sort()
+      .join("\n");
+  }
+
+  /** The machine dies by itself. */
+  crash(id: string): void {
+    for (const [pid, machine] of this.#machines) if (machine.id === id) this.#end(pid);
+  }
+
+  #end(pid: number): void {
+    this.#machines.get(pid)?.ended.resolve();
+    this.#machines.delete(pid);
+  }
+
+  driver(): VmmDriver {
+    const find = (predicate: (machine: FakeMachine) => boolean) =>
+      [...this.#machines.values()].filter(predicate).map((machine) => machine.handle);
+    return {
+      name: "fake",
+      capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+      probe: async () => ({ driver: "fake", usable: true, acceleration: "none", version: "1" }),
+      start: async (spec) => {
+        this.started.push(spec);
+        const pid = this.#nextPid++;
+        const handle = {
+          driver: "fake",
+          process: { pid, startTicks: 1, bootId: "boot" },
+          runDir: spec.runDir,
+        };
+        this.#machines.set(pid, { handle, id: spec.id, ended: Promise.withResolvers() });
+        return handle;
+      },
+      find: async (id) => find((machine) => machine.id === id)[0],
+      findIn: async (runDir) => find((machine) => machine.handle.runDir === runDir),
+      alive: async (handle) => this.#machines.has(handle.process.pid),
+      exited: async (handle, signal) => {
+        const ended = this.#machines.get(handle.process.pid)?.ended.promise;
+        if (ended === undefined) return;
+        const { promise: aborted, reject } = Promise.withResolvers<never>();
+        aborted.catch(() => {});
+        signal?.addEventListener("abort", () => reject(signal.reason));
+        await Promise.race([ended, aborted]);
+      },
+      agentStream: async (handle) => {
+        const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+        this.#streams.set(stream, handle.process.pid);
+        return stream;
+      },
+      signal: async (handle, signal) => {
+        if (signal === 9 || signal === 15) this.#end(handle.process.pid);
+      },
+      kill: async (handle) => this.#end(handle.process.pid),
+    };
+  }
+
+  /** A guest that does everything at once and nothing at all. */
+  session(stream: Duplex, hello: Partial<GuestHello> = {}): GuestSession {
+    const closed = Promise.withResolvers<{ reason: string }>();
+    const unused = () => Promise.reject(new Error("not part of this fake"));
+    return {
+      hello: {
+        protocol: 1,
+        agentVersion: "fake",
+        bootId: "guest",
+        kernelRelease: "fake",
+        personalised: false,
+        basicReached: true,
+        ...hello,
+      },
+      closed: closed.promise,
+      ready: async () => {},
+      exec: unused,
+      personalise: async () => {},
+      unpack: unused,
+      pack: unused,
+      connect: unused,
+      ports: unused,
+      stats: unused,
+      ping: async () => {},
+      powerOff: async () => {
+        this.#end(this.#streams.get(stream) ?? 0);
+      },
+      close: () => closed.resolve({ reason: "closed" }),
+    };
+  }
+}
