@@ -1,0 +1,102 @@
+/**
+ * The map of commands: every word, and where its definition is. Definitions load only when they are called, which is
+ * what keeps `banger vm list` quick.
+ */
+import type { Command, Example } from "./command.ts";
+
+export interface Group {
+  summary: string;
+  details?: string;
+  examples: readonly Example[];
+  commands: Readonly<Record<string, Load>>;
+  /** Other words for the same: alias -> command. */
+  aliases?: Readonly<Record<string, string>>;
+  hidden?: boolean;
+}
+
+export type Load = () => Promise<{ command: Command }>;
+
+export const groups: Readonly<Record<string, Group>> = {
+  vm: {
+    summary: "run, enter and manage virtual machines",
+    details:
+      "start boots a VM that exists, stop powers it off in order, restart does both, kill ends it at once, delete removes it with its disks.",
+    examples: [
+      { command: "vm run ./repo -- make test", note: "a command on a repository, in a fresh VM" },
+      { command: "vm run --rm", note: "a shell in a VM that goes away afterwards" },
+      { command: "vm exec calm-otter -- uname -a", note: "a command in a running VM" },
+      { command: "vm stop calm-otter", note: "power off; disks are kept" },
+    ],
+    commands: {
+      run: () => import("./vm/run.ts"),
+      create: () => import("./vm/create.ts"),
+      start: () => import("./vm/start.ts"),
+      stop: () => import("./vm/stop.ts"),
+      restart: () => import("./vm/restart.ts"),
+      kill: () => import("./vm/kill.ts"),
+      delete: () => import("./vm/delete.ts"),
+      list: () => import("./vm/list.ts"),
+      show: () => import("./vm/show.ts"),
+      ssh: () => import("./vm/ssh.ts"),
+      exec: () => import("./vm/exec.ts"),
+      logs: () => import("./vm/logs.ts"),
+      prune: () => import("./vm/prune.ts"),
+    },
+    aliases: { ls: "list", ps: "list", rm: "delete" },
+  },
+  image: {
+    summary: "list, build and delete images",
+    examples: [
+      { command: "image list", note: "what there is" },
+      { command: "image pull debian-bookworm", note: "build it now instead of at the first run" },
+    ],
+    commands: {
+      list: () => import("./image/list.ts"),
+      show: () => import("./image/show.ts"),
+      pull: () => import("./image/pull.ts"),
+      delete: () => import("./image/delete.ts"),
+    },
+    aliases: { ls: "list", rm: "delete" },
+  },
+  kernel: {
+    summary: "list, fetch and remove kernels",
+    examples: [
+      { command: "kernel list --available", note: "what there is and what could be had" },
+      { command: "kernel pull debian-cloud --force", note: "fetch it again" },
+    ],
+    commands: {
+      list: () => import("./kernel/list.ts"),
+      show: () => import("./kernel/show.ts"),
+      pull: () => import("./kernel/pull.ts"),
+      rm: () => import("./kernel/rm.ts"),
+    },
+    aliases: { ls: "list", remove: "rm", delete: "rm" },
+  },
+  daemon: {
+    summary: "look after bangerd, the daemon that owns the VMs",
+    details:
+      "The first command that needs it starts it, and it ends itself when it has nothing to do. VMs outlive it.",
+    examples: [
+      { command: "daemon status", note: "what it is and what it runs with" },
+      { command: "daemon logs -f", note: "its log, as it grows" },
+    ],
+    commands: {
+      status: () => import("./daemon/status.ts"),
+      socket: () => import("./daemon/socket.ts"),
+      stop: () => import("./daemon/stop.ts"),
+      logs: () => import("./daemon/logs.ts"),
+    },
+  },
+  internal: {
+    summary: "for banger's own use",
+    examples: [],
+    hidden: true,
+    commands: { connect: () => import("./internal/connect.ts") },
+  },
+};
+
+/** Commands without a group. */
+export const topLevel: Readonly<Record<string, Load>> = {
+  ps: () => import("./vm/list.ts"),
+  version: () => import("./version.ts"),
+};

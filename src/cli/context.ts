@@ -1,0 +1,72 @@
+/** Everything a command may touch. Commands know no globals, so that tests run them in-process. */
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { Events, Method, Params, Result } from "../rpc/contract.ts";
+import type { Style } from "./output/style.ts";
+import type { WorkspaceOptions, WorkspaceSource } from "./run/workspace.ts";
+
+export interface CallOptions<M extends Method> {
+  signal?: AbortSignal;
+  onEvent?: (event: Events<M>) => void;
+  /** Id of the operation, for guest.resize and guest.signal; made by the client when absent. */
+  op?: string;
+}
+
+/** A connection to bangerd: the part of the rpc room's client that commands use. */
+export interface Daemon {
+  call<M extends Method>(method: M, params: Params<M>, options?: CallOptions<M>): Promise<Result<M>>;
+  /** The raw byte stream that a ticket stands for. */
+  stream(ticket: string): Promise<Duplex>;
+  close(): void;
+}
+
+export type Interrupt = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+export interface Terminal {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** Size of the terminal that stdout (or stderr) is. */
+  size(): { columns: number; rows: number };
+  /** Raw mode of stdin. The terminal is given back as it was when the process ends, whatever happens. */
+  setRaw(on: boolean): void;
+  onResize(listener: () => void): () => void;
+}
+
+export interface Paths {
+  socket: string;
+  daemonLog: string;
+}
+
+export interface Context {
+  /** The daemon, started when it does not run; the same connection each time. */
+  client(): Promise<Daemon>;
+  /** The daemon if it runs: never starts one. */
+  runningClient(): Promise<Daemon | undefined>;
+  paths(): Paths;
+  /** Checks the repository around `path`. Throws bad_repository. */
+  openWorkspace(path: string, options: WorkspaceOptions): Promise<WorkspaceSource>;
+  stdin: Readable;
+  stdout: Writable;
+  stderr: Writable;
+  /** A line of result. */
+  out(line: string): void;
+  /** A line for the person: notices, progress, prose. */
+  err(line: string): void;
+  /** How stderr may be coloured. */
+  style: Style;
+  tty: Terminal;
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP that nobody has taken; `reason` is the Interrupt. */
+  signal: AbortSignal;
+  /** From now on interrupts go to `handler`, until the returned function is called. */
+  takeInterrupts(handler: (name: Interrupt) => void): () => void;
+  env: Record<string, string | undefined>;
+  cwd: string;
+  /** Milliseconds; only differences mean anything. */
+  now(): number;
+  /** Wall clock. */
+  today(): Date;
+  /** Calls `tick` regularly until the returned function is called; does not keep the process alive. */
+  every(ms: number, tick: () => void): () => void;
+  /** The program and first arguments that run this very banger again. */
+  self: readonly string[];
+}

@@ -1,0 +1,8 @@
+/** What the daemon commands say when there is nothing to talk to. */
+import { BangerError } from "../../base/base.ts";
+
+export function notRunning(): BangerError {
+  return new BangerError("unavailable", "the daemon is not running", {
+    hint: "the next command that needs it starts it, such as: banger vm list",
+  });
+}

@@ -1,0 +1,49 @@
+/** banger daemon status */
+import { formatBytes } from "../../base/base.ts";
+import type { DaemonStatus } from "../../rpc/contract.ts";
+import { defineCommand } from "../command.ts";
+import { json } from "../flags.ts";
+import { printJson, renderRecord } from "../output/table.ts";
+import { ago } from "../output/when.ts";
+import { notRunning } from "./not-running.ts";
+
+export const command = defineCommand({
+  summary: "show what the daemon is and what it runs with",
+  details: "Never starts it; the exit status is 1 when it does not run.",
+  examples: [
+    { command: "daemon status", note: "pid, socket, log, how VMs run" },
+    { command: "daemon status --json", note: "the same for programs" },
+  ],
+  args: {},
+  flags: { json: json() },
+  run: async (input, ctx) => {
+    const client = await ctx.runningClient();
+    if (client === undefined) throw notRunning();
+    const status = await client.call("daemon.status", {}, { signal: ctx.signal });
+    if (input.json) printJson(ctx, status);
+    else ctx.out(renderRecord(statusRows(status, ctx.today())));
+    return undefined;
+  },
+});
+
+function statusRows(status: DaemonStatus, now: Date): [string, string][] {
+  const idle =
+    status.idleTimeoutMs === 0 ? "never" : `after ${Math.round(status.idleTimeoutMs / 1000)} s without work`;
+  return [
+    ["pid", String(status.pid)],
+    ["version", `${status.version} (${status.commit})`],
+    ["mode", `${status.mode} (${status.modeReason})`],
+    ["socket", status.socket],
+    ["log", status.logPath],
+    ["state", status.stateDir],
+    ["started", ago(status.startedAt, now)],
+    ["memory", formatBytes(status.rssBytes)],
+    ["vms", `${status.vmsRunning} running, ${status.vmsTotal} in all`],
+    ["driver", `${status.driver} (${status.acceleration})`],
+    ...(status.driverReason === null
+      ? []
+      : [["why this driver", status.driverReason] satisfies [string, string]]),
+    ["root disks", status.diskStrategy],
+    ["ends itself", idle],
+  ];
+}

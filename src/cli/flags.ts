@@ -1,0 +1,90 @@
+/** Kinds of flag and argument values that several commands share; their messages complete "--flag VALUE: ...". */
+import { z } from "zod";
+import { parseSizeBytes, VmName, vmNameProblem } from "../base/base.ts";
+
+/** A switch: absent means false. */
+export function toggle(description: string, short?: string) {
+  return z
+    .boolean()
+    .default(false)
+    .meta({ description, ...(short === undefined ? {} : { short }) });
+}
+
+export function text(value: string, description: string, short?: string) {
+  return z
+    .string()
+    .min(1, "must not be empty")
+    .optional()
+    .meta({ value, description, ...(short === undefined ? {} : { short }) });
+}
+
+/** A size such as 16G, in bytes; a bare number is MiB. */
+export function size(description: string, minBytes: number, minText: string) {
+  return z
+    .string()
+    .transform((given, ctx): number => {
+      try {
+        const bytes = parseSizeBytes(given);
+        if (bytes >= minBytes) return bytes;
+        ctx.addIssue({ code: "custom", message: `must be at least ${minText}` });
+      } catch {
+        // Says only what it cannot read: the flag's own words are more use here.
+        ctx.addIssue({
+          code: "custom",
+          message: "is not a size (such as 512M or 16G; a bare number is MiB)",
+        });
+      }
+      return z.NEVER;
+    })
+    .optional()
+    .meta({ value: "SIZE", description });
+}
+
+export function whole(value: string, description: string, min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^[0-9]{1,9}$/, message)
+    .transform(Number)
+    .refine((given) => given >= min && given <= max, message)
+    .optional()
+    .meta({ value, description });
+}
+
+export const json = () => toggle("print JSON");
+
+export const vmName = () =>
+  z
+    .string()
+    .transform((given, ctx): VmName => {
+      const problem = vmNameProblem(given);
+      if (problem === undefined) return VmName.parse(given);
+      ctx.addIssue({ code: "custom", message: problem });
+      return z.NEVER;
+    })
+    .optional()
+    .meta({
+      value: "NAME",
+      description: "name of the VM (a-z, 0-9, '-'; default: a made-up one)",
+      short: "n",
+    });
+
+const MiB = 1024 * 1024;
+
+/** What a new VM is like: the flags that vm run and vm create share. */
+export const specFlags = {
+  name: vmName(),
+  image: text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
+  vcpu: whole("COUNT", "virtual CPUs (default: config.toml, else what suits the host)", 1, 64),
+  memory: size("memory (default: config.toml, else what suits the host)", 128 * MiB, "128M"),
+  diskSize: size("size of the disk at /root (default: config.toml, else 8G)", 16 * MiB, "16M"),
+  nat: toggle("let the VM reach the network outside"),
+};
+
+const ref = () => z.string().min(1, "is empty").max(128, "is too long for a name or an id");
+
+export const oneVm = () => ref().meta({ value: "vm", description: "name, id or beginning of the id" });
+export const manyVms = () =>
+  z.array(ref()).min(1).meta({ value: "vm", description: "names, ids or beginnings of ids" });
+export const oneImage = () => ref().meta({ value: "image", description: "name or digest of an image" });
+export const oneKernel = () => ref().meta({ value: "kernel", description: "name or digest of a kernel" });

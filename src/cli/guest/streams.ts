@@ -1,0 +1,76 @@
+/** Bytes between this process and a stream from the daemon: exact, with backpressure, each way half-closed by itself. */
+import type { Readable, Writable } from "node:stream";
+
+/**
+ * Copies until `from` ends; does not end `to`, which may be ours for longer. Rejects with the failing side's own error,
+ * also when `to` is closed before everything is written.
+ */
+export async function copyOut(
+  from: AsyncIterable<Uint8Array>,
+  to: Writable,
+  onBytes: (count: number) => void = () => {},
+): Promise<void> {
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  // EPIPE and its kind arrive as events, not from write().
+  const onError = (error: Error) => failed.reject(error);
+  const onClose = () => failed.reject(Object.assign(new Error("closed by its reader"), { code: "EPIPE" }));
+  to.on("error", onError);
+  to.on("close", onClose);
+  if (to.destroyed) onClose();
+  try {
+    await Promise.race([pump(from, to, onBytes), failed.promise]);
+  } finally {
+    to.off("close", onClose);
+    // The error listener stays: the reader may go away after the last write, and nobody is left to tell.
+  }
+}
+
+async function pump(
+  from: AsyncIterable<Uint8Array>,
+  to: Writable,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  for await (const chunk of from) {
+    onBytes(chunk.length);
+    if (!to.write(chunk)) await new Promise<void>((resolve) => to.once("drain", resolve));
+  }
+}
+
+/** Sends `from` into `to` and half-closes it at the end; stops reading when `to` closes. Never rejects. */
+export function feed(from: Readable, to: Writable): () => void {
+  const stop = () => {
+    from.off("data", onData);
+    from.off("end", onEnd);
+    from.off("error", onEnd);
+    to.off("drain", onDrain);
+    to.off("close", stop);
+    from.pause();
+  };
+  const onDrain = () => from.resume();
+  const onData = (chunk: Buffer) => {
+    if (!to.write(chunk)) from.pause();
+  };
+  const onEnd = () => {
+    stop();
+    to.end();
+  };
+  // The other side's end is no failure of ours: a command may leave its input unread.
+  to.on("error", stop);
+  to.on("close", stop);
+  to.on("drain", onDrain);
+  from.on("data", onData);
+  from.on("end", onEnd);
+  from.on("error", onEnd);
+  if (from.readableEnded) onEnd();
+  else from.resume();
+  return stop;
+}
+
+export function isBrokenPipe(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED")
+  );
+}

@@ -1,0 +1,96 @@
+/** Help texts, made from the definitions: purpose, examples first, then arguments and flags. */
+import type { Command, Example } from "./command.ts";
+import { type Group, groups, topLevel } from "./commands.ts";
+import { flagsOf, positionalsOf } from "./parse.ts";
+
+export async function rootHelp(): Promise<string> {
+  const shown = Object.entries(groups).filter(([, group]) => group.hidden !== true);
+  const singles = await summaries(topLevel);
+  return sections([
+    "throw-away Linux machines for developers, in one command",
+    block("Examples", exampleRows(rootExamples)),
+    block(
+      "Commands",
+      columns([...shown.map(([name, group]): [string, string] => [name, group.summary]), ...singles]),
+    ),
+    "More: banger <command> --help",
+  ]);
+}
+
+const rootExamples: readonly Example[] = [
+  { command: "vm run ./repo -- make test", note: "a command on a repository, in a fresh VM" },
+  { command: "vm run --rm", note: "a shell in a VM that goes away afterwards" },
+  { command: "vm list", note: "what runs" },
+];
+
+export async function groupHelp(name: string, group: Group): Promise<string> {
+  return sections([
+    group.summary,
+    group.details === undefined ? "" : wrap(group.details),
+    group.examples.length === 0 ? "" : block("Examples", exampleRows(group.examples)),
+    block("Commands", columns(await summaries(group.commands))),
+    `More: banger ${name} <command> --help`,
+  ]);
+}
+
+export function commandHelp(path: string, command: Command): string {
+  const args = positionalsOf(command);
+  const flags = flagsOf(command);
+  const words = args.map((arg) => {
+    const name = `${arg.name}${arg.many ? "..." : ""}`;
+    return arg.required ? `<${name}>` : `[${name}]`;
+  });
+  if (flags.length > 0) words.unshift("[flags]");
+  const { rest } = command;
+  if (rest !== undefined) words.push(rest.required ? `-- <${rest.name}...>` : `[-- ${rest.name}...]`);
+  const argRows = args.map((arg): [string, string] => [arg.name, arg.description]);
+  if (rest !== undefined) argRows.push([rest.name, rest.description]);
+  const flagRows = flags.map((flag): [string, string] => [
+    `${flag.short === undefined ? "    " : `${flag.short}, `}${flag.long}${flag.value === undefined ? "" : ` ${flag.value}`}`,
+    flag.description,
+  ]);
+  return sections([
+    command.summary,
+    block("Examples", exampleRows(command.examples)),
+    block("Usage", `  banger ${[path, ...words].join(" ")}`),
+    command.details === undefined ? "" : wrap(command.details),
+    argRows.length === 0 ? "" : block("Arguments", columns(argRows)),
+    flagRows.length === 0 ? "" : block("Flags", columns(flagRows)),
+  ]);
+}
+
+async function summaries(commands: Group["commands"]): Promise<[string, string][]> {
+  return Promise.all(
+    Object.entries(commands).map(
+      async ([name, load]): Promise<[string, string]> => [name, (await load()).command.summary],
+    ),
+  );
+}
+
+function exampleRows(examples: readonly Example[]): string {
+  return columns(examples.map(({ command, note }) => [`banger ${command}`, note]));
+}
+
+function block(title: string, body: string): string {
+  return `${title}:\n${body}`;
+}
+
+function sections(parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function columns(rows: readonly [string, string][]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join("\n");
+}
+
+/** Breaks a paragraph at 78 columns. */
+function wrap(paragraph: string): string {
+  const lines: string[] = [];
+  for (const word of paragraph.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < 78) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join("\n");
+}

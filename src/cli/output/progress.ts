@@ -1,0 +1,130 @@
+/**
+ * Progress of long calls, on stderr: a live region on a terminal, one plain line per finished stage elsewhere.
+ *
+ * The region is redrawn as a whole: cursor up, clear, write. Everything else that goes to stderr meanwhile goes
+ * through `note`, so that it lands above the region. When it is over the region is gone and a summary may stay.
+ */
+import { formatBytes, formatDuration } from "../../base/base.ts";
+import type { LifecycleEvent, StageEvent, TransferEvent } from "../../rpc/contract.ts";
+import type { Context } from "../context.ts";
+import { escapeText } from "./escape.ts";
+import { stageLabel, stagePart } from "./stages.ts";
+
+export interface Progress {
+  /** For a call's onEvent; `subject` names the object where several run at once. */
+  event(event: LifecycleEvent | TransferEvent, subject?: string): void;
+  /** A line that stays. */
+  note(line: string): void;
+  /** Takes the region away; with a title the summary stays: "ready in 4.8s (kernel 1.2s, guest 3.6s)". */
+  end(title?: string): void;
+}
+
+interface Active {
+  label: string;
+  startedMs: number;
+  last: StageEvent;
+}
+
+const frames = ["-", "\\", "|", "/"];
+const redrawMs = 100;
+/** Stages shorter than this are not worth a line of a log or a word of the summary. */
+const briefMs = 100;
+const shownAtOnce = 4;
+
+type ProgressContext = Pick<Context, "err" | "stderr" | "style" | "tty" | "now" | "every" | "env">;
+
+export function startProgress(ctx: ProgressContext): Progress {
+  const startedMs = ctx.now();
+  const live = ctx.tty.stderr && ctx.env.TERM !== "dumb";
+  const active = new Map<string, Active>();
+  const parts = new Map<string, number>();
+  let drawnLines = 0;
+  let frame = 0;
+  let ended = false;
+
+  const erase = () => {
+    if (drawnLines > 0) ctx.stderr.write(`\x1b[${drawnLines}A\r\x1b[0J`);
+    drawnLines = 0;
+  };
+  const draw = () => {
+    if (!live || ended) return;
+    erase();
+    const { columns } = ctx.tty.size();
+    const lines = [...active.values()].slice(-shownAtOnce).map((stage, index) => {
+      const spinner = index === 0 ? frames[frame % frames.length] : " ";
+      const text = `${spinner} ${stage.label} ${formatDuration(ctx.now() - stage.startedMs)}${amount(stage, ctx.now())}`;
+      return text.slice(0, Math.max(10, columns - 1));
+    });
+    if (lines.length > 0) ctx.stderr.write(`${lines.map((line) => ctx.style.dim(line)).join("\n")}\n`);
+    drawnLines = lines.length;
+  };
+  const stopTicking = live
+    ? ctx.every(redrawMs, () => {
+        frame += 1;
+        draw();
+      })
+    : () => {};
+  const note = (line: string) => {
+    erase();
+    ctx.err(line);
+    draw();
+  };
+
+  const finish = (event: StageEvent, key: string, label: string, began: number) => {
+    const ms = event.ms ?? ctx.now() - began;
+    const part = stagePart(event.stage);
+    parts.set(part, (parts.get(part) ?? 0) + ms);
+    active.delete(key);
+    if (!live && ms >= briefMs) ctx.err(`${label}: ${formatDuration(ms)}`);
+  };
+
+  return {
+    note,
+    event(event, subject) {
+      if (ended) return;
+      if (event.kind === "warning") note(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
+      if (event.kind !== "stage") return;
+      const key = `${subject ?? ""} ${event.stage}`;
+      const before = active.get(key);
+      const said = stageLabel(event);
+      const plain = event.message === undefined ? undefined : said;
+      const label = plain ?? before?.label ?? (subject === undefined ? said : `${subject}: ${said}`);
+      const began = before?.startedMs ?? ctx.now();
+      if (event.status === "done") finish(event, key, label, began);
+      else active.set(key, { label, startedMs: began, last: event });
+      // Boot stages follow each other within milliseconds: the clock redraws, not each event.
+      if (event.status === "begin" && before === undefined && drawnLines === 0) draw();
+    },
+    end(title) {
+      if (ended) return;
+      erase();
+      ended = true;
+      stopTicking();
+      if (title !== undefined)
+        ctx.err(ctx.style.dim(`${title} in ${formatDuration(ctx.now() - startedMs)}${summary(parts)}`));
+    },
+  };
+}
+
+function summary(parts: ReadonlyMap<string, number>): string {
+  const worth = [...parts].filter(([, ms]) => ms >= briefMs);
+  if (worth.length === 0) return "";
+  return ` (${worth.map(([part, ms]) => `${part} ${formatDuration(ms)}`).join(", ")})`;
+}
+
+/** " [####----] 12M / 80M 4.1M/s", as far as it is known. */
+function amount({ last, startedMs }: Active, nowMs: number): string {
+  const { done, total, unit } = last;
+  if (done === undefined) return "";
+  const show = (value: number) => (unit === "items" ? String(value) : formatBytes(value));
+  const seconds = (nowMs - startedMs) / 1000;
+  const rate = unit !== "items" && seconds >= 0.5 ? ` ${formatBytes(Math.round(done / seconds))}/s` : "";
+  if (total === undefined || total <= 0) return ` ${show(done)}${rate}`;
+  return ` ${bar(done / total)} ${show(done)} / ${show(total)}${rate}`;
+}
+
+function bar(fraction: number): string {
+  const cells = 20;
+  const full = Math.round(Math.min(1, Math.max(0, fraction)) * cells);
+  return `[${"#".repeat(full)}${"-".repeat(cells - full)}]`;
+}

@@ -1,0 +1,48 @@
+/** The words for the stages of a long call. Stage names are the daemon's and stable; unknown ones show as they are. */
+import type { StageEvent } from "../../rpc/contract.ts";
+import { escapeLine } from "./escape.ts";
+
+interface Words {
+  /** While it goes on. */
+  label: string;
+  /** What it counts as in the summary. */
+  part: string;
+}
+
+const known: Readonly<Record<string, Words>> = {
+  image: { label: "building the image", part: "image" },
+  kernel: { label: "preparing the kernel", part: "kernel image" },
+  reserve: { label: "taking the name", part: "disks" },
+  vm_directory: { label: "preparing the VM", part: "disks" },
+  root_disk: { label: "preparing the root disk", part: "disks" },
+  work_disk: { label: "preparing the work disk", part: "disks" },
+  identity: { label: "making keys", part: "disks" },
+  record: { label: "recording the VM", part: "disks" },
+  preflight: { label: "checking", part: "launch" },
+  mark_starting: { label: "starting", part: "launch" },
+  run_directory: { label: "starting", part: "launch" },
+  vmm_launch: { label: "launching the machine", part: "launch" },
+  agent_hello: { label: "booting the kernel", part: "kernel" },
+  personalise: { label: "settling in", part: "guest" },
+  guest_ready: { label: "booting the guest", part: "guest" },
+  mark_running: { label: "running", part: "guest" },
+  import: { label: "copying the workspace", part: "workspace" },
+  mark_stopping: { label: "stopping", part: "stop" },
+  guest_power_off: { label: "powering off", part: "guest" },
+  vmm_end: { label: "ending the machine", part: "machine" },
+  mark_stopped: { label: "stopped", part: "stop" },
+  row: { label: "forgetting the VM", part: "disks" },
+};
+
+/** What a person reads while the stage goes on. */
+export function stageLabel(event: Pick<StageEvent, "stage" | "message">): string {
+  if (event.message !== undefined) return escapeLine(event.message);
+  const words = Object.hasOwn(known, event.stage) ? known[event.stage] : undefined;
+  return words?.label ?? escapeLine(event.stage.replaceAll("_", " "));
+}
+
+/** The heading under which the summary counts it. */
+export function stagePart(stage: string): string {
+  const words = Object.hasOwn(known, stage) ? known[stage] : undefined;
+  return words?.part ?? escapeLine(stage.replaceAll("_", " "));
+}

@@ -1,0 +1,37 @@
+/** Tables and key/value rows, aligned by what a terminal shows, with every cell made harmless. */
+import type { Context } from "../context.ts";
+import { escapeLine } from "./escape.ts";
+
+/** Rows under a header, columns two spaces apart, nothing trailing. */
+export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows.map((row) => row.map((cell) => escapeLine(cell)))];
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ""))));
+  return cells.map((row) => line(row, widths)).join("\n");
+}
+
+/** `key:  value` rows. */
+export function renderRecord(rows: readonly (readonly [string, string])[]): string {
+  const widths = [Math.max(...rows.map(([key]) => width(key) + 1))];
+  return rows.map(([key, value]) => line([`${key}:`, escapeLine(value)], widths)).join("\n");
+}
+
+/** JSON for programs; characters that a terminal would obey are written as \u escapes, which JSON allows. */
+export function printJson(ctx: Pick<Context, "out">, value: unknown): void {
+  const text = JSON.stringify(value, null, 2);
+  ctx.out(text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape));
+}
+
+function jsonEscape(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function line(row: readonly string[], widths: readonly number[]): string {
+  return row
+    .map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
+    .join("  ")
+    .trimEnd();
+}
+
+function width(text: string): number {
+  return Bun.stringWidth(text);
+}

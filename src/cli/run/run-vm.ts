@@ -1,0 +1,130 @@
+/**
+ * vm run, from nothing to a command's status: the repository is checked while the daemon is dialled, packed and sent
+ * while the guest boots; what must not stay is removed whatever happens.
+ */
+import { BangerError, toBangerError } from "../../base/base.ts";
+import type { Vm } from "../../rpc/contract.ts";
+import type { Context, Daemon } from "../context.ts";
+import { type ExecOutcome, execInGuest } from "../guest/exec.ts";
+import { errorLines } from "../output/errors.ts";
+import { type Progress, startProgress } from "../output/progress.ts";
+import { planVm, type SpecInput } from "../vm/spec.ts";
+import { importWorkspace, PackFailed } from "./import.ts";
+import type { WorkspaceSource } from "./workspace.ts";
+
+export interface RunPlan {
+  spec: SpecInput;
+  /** Opens and checks the repository; undefined when there is none to copy. */
+  workspace: (() => Promise<WorkspaceSource>) | undefined;
+  /** Undefined: a login shell. */
+  argv: readonly string[] | undefined;
+  /** Delete the VM afterwards. */
+  remove: boolean;
+}
+
+export type RunOutcome = ExecOutcome & { vm: Vm };
+
+const loginShell = ["/bin/bash", "-l"];
+const removeBudgetMs = 10_000;
+
+export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
+  const [source, client] = await Promise.all([plan.workspace?.(), ctx.client()]);
+  const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove });
+  if (source !== undefined && source.skippedUntracked > 0) ctx.err(skippedNotice(source.skippedUntracked));
+  const progress = startProgress(ctx);
+  const vm = await bringUp(ctx, client, params, source, progress);
+  progress.end(`${vm.name} ready`);
+  try {
+    const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
+    return { ...outcome, vm };
+  } finally {
+    if (plan.remove) await removeVm(ctx, client, vm);
+  }
+}
+
+function skippedNotice(count: number): string {
+  const files = count === 1 ? "1 untracked file is" : `${count} untracked files are`;
+  return `${files} not copied; to copy untracked files too: --include-untracked`;
+}
+
+/** Creates, boots and fills a VM. When that fails or is interrupted, leaves one only if its logs say why. */
+async function bringUp(
+  ctx: Context,
+  client: Daemon,
+  params: Parameters<typeof client.call<"vm.create">>[1],
+  source: WorkspaceSource | undefined,
+  progress: Progress,
+): Promise<Vm> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, stop.signal]);
+  let reserved: Vm | undefined;
+  let importing: Promise<void> | undefined;
+  let importFailure: unknown;
+  try {
+    const vm = await client.call("vm.create", params, {
+      signal,
+      onEvent: (event) => {
+        progress.event(event);
+        if (event.kind !== "reserved") return;
+        reserved = event.vm;
+        if (source === undefined) return;
+        importing = importWorkspace(client, event.vm.id, source, { signal, progress, now: ctx.now });
+        importing.catch((error) => {
+          importFailure = error;
+          if (error instanceof PackFailed) stop.abort();
+        });
+      },
+    });
+    await importing;
+    if (ctx.signal.aborted) throw new BangerError("cancelled", "cancelled");
+    return vm;
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled([importing]);
+    progress.end();
+    const packFailure = importFailure instanceof PackFailed ? importFailure.cause : undefined;
+    if (reserved === undefined) throw packFailure ?? error;
+    if (ctx.signal.aborted || packFailure !== undefined) {
+      await removeVm(ctx, client, reserved);
+      throw packFailure ?? new BangerError("cancelled", "cancelled");
+    }
+    throw await withLogHint(client, reserved, error);
+  }
+}
+
+/** Points at the logs, if there still is a VM that has some. */
+async function withLogHint(client: Daemon, vm: Vm, error: unknown): Promise<BangerError> {
+  const failure = toBangerError(error);
+  const there = await client.call("vm.show", { ref: vm.id }).then(
+    () => true,
+    () => false,
+  );
+  if (!there || failure.hint?.includes("vm logs") === true) return failure;
+  const logs = `see what it says: banger vm logs ${vm.name}`;
+  return new BangerError(failure.code, failure.message, {
+    hint: failure.hint === undefined ? logs : `${failure.hint}\n        ${logs}`,
+    details: failure.details,
+    opId: failure.opId,
+    cause: error,
+  });
+}
+
+/** Deletes with a budget of its own: interrupts do not shorten it, and its failure does not change the outcome. */
+async function removeVm(ctx: Context, client: Daemon, vm: Vm): Promise<void> {
+  const release = ctx.takeInterrupts(() => ctx.err(`deleting VM ${vm.name}, one moment`));
+  const budget = AbortSignal.timeout(removeBudgetMs);
+  try {
+    await client.call("vm.delete", { ref: vm.id }, { signal: budget });
+  } catch (error) {
+    const failure = toBangerError(error);
+    // The daemon was quicker: it deletes what was cancelled.
+    if (failure.code === "not_found") return;
+    const told = new BangerError(failure.code, `VM ${vm.name} is not deleted: ${failure.message}`, {
+      hint: `try again: banger vm delete ${vm.name}`,
+      opId: failure.opId,
+    });
+    for (const line of errorLines(told, ctx)) ctx.err(line);
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,37 @@
+/** banger vm create */
+import { z } from "zod";
+import { defineCommand } from "../command.ts";
+import type { Context } from "../context.ts";
+import { specFlags } from "../flags.ts";
+import { startProgress } from "../output/progress.ts";
+import { planVm } from "./spec.ts";
+
+export const command = defineCommand({
+  summary: "make a VM that stays, and start it",
+  examples: [
+    { command: "vm create --name devbox", note: "make it and boot it" },
+    { command: "vm create --memory 4G --disk-size 64G --nat", note: "larger, with network" },
+    { command: "vm create --no-start", note: "only make it" },
+  ],
+  args: {},
+  flags: {
+    ...specFlags,
+    start: z.boolean().default(true).meta({ description: "do not boot it", negated: true }),
+  },
+  run: async (input, ctx: Context) => {
+    const client = await ctx.client();
+    const params = await planVm(ctx, client, input, { start: input.start, ephemeral: false });
+    const progress = startProgress(ctx);
+    try {
+      const vm = await client.call("vm.create", params, {
+        signal: ctx.signal,
+        onEvent: (event) => progress.event(event),
+      });
+      progress.end(input.start ? "ready" : "created");
+      ctx.out(vm.name);
+    } finally {
+      progress.end();
+    }
+    return undefined;
+  },
+});

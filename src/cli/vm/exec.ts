@@ -1,0 +1,32 @@
+/** banger vm exec */
+import { BangerError, GuestExit } from "../../base/base.ts";
+import { defineCommand, Quiet } from "../command.ts";
+import { oneVm, text } from "../flags.ts";
+import { execInGuest } from "../guest/exec.ts";
+import { statusOf } from "../interrupts.ts";
+
+export const command = defineCommand({
+  summary: "run a command in a running VM",
+  details:
+    "The command runs as root in the VM's workspace (/root when it has none), not through a shell. On a terminal it gets a terminal; otherwise its three streams stay separate. Its exit status is banger's.",
+  examples: [
+    { command: "vm exec calm-otter -- make test", note: "in the workspace" },
+    { command: "vm exec calm-otter --guest-path /etc -- ls -l", note: "in another directory" },
+    { command: "vm exec calm-otter -- sh -c 'ps | wc -l'", note: "through a shell" },
+  ],
+  args: { vm: oneVm() },
+  flags: {
+    guestPath: text("DIR", "directory in the guest to run in (default: the workspace, else /root)", "w"),
+  },
+  rest: { name: "command", description: "the command and its arguments", required: true },
+  run: async ({ vm, guestPath, rest = [] }, ctx) => {
+    if (rest[0] === "") throw new BangerError("usage", "the command after -- is empty");
+    if (guestPath !== undefined && !guestPath.startsWith("/")) {
+      throw new BangerError("usage", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
+    }
+    const client = await ctx.client();
+    const outcome = await execInGuest(ctx, client, { ref: vm, argv: rest, cwd: guestPath });
+    if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
+    return new GuestExit(outcome.status);
+  },
+});

@@ -1,0 +1,48 @@
+/** banger vm list, banger ps */
+import { formatBytes } from "../../base/base.ts";
+import type { Vm } from "../../rpc/contract.ts";
+import { defineCommand } from "../command.ts";
+import { json, toggle } from "../flags.ts";
+import { printJson, renderTable } from "../output/table.ts";
+import { ago } from "../output/when.ts";
+
+export const command = defineCommand({
+  summary: "list VMs",
+  examples: [
+    { command: "vm list", note: "all VMs, running or not" },
+    { command: "vm list --json", note: "everything about them, for programs" },
+    { command: "vm stop $(banger vm list -q)", note: "stop them all" },
+  ],
+  args: {},
+  flags: { quiet: toggle("print only ids", "q"), json: json() },
+  run: async (input, ctx) => {
+    const client = await ctx.client();
+    const vms = await client.call("vm.list", {}, { signal: ctx.signal });
+    if (input.json) printJson(ctx, vms);
+    else if (input.quiet) for (const vm of vms) ctx.out(vm.id);
+    else ctx.out(vmTable(vms, ctx.today()));
+    return undefined;
+  },
+});
+
+export function vmTable(vms: readonly Vm[], now: Date): string {
+  const header = ["ID", "NAME", "STATE", "IMAGE", "IP", "VCPU", "MEM", "DISK", "WORKSPACE", "CREATED"];
+  const rows = vms.map((vm) => [
+    vm.id.slice(0, 8),
+    vm.name,
+    vm.state,
+    vm.image.name === "" ? shortId(vm.image.id) : vm.image.name,
+    vm.ip ?? "-",
+    String(vm.spec.vcpu),
+    `${vm.spec.memoryMiB} MiB`,
+    formatBytes(vm.spec.diskBytes),
+    vm.workspace?.hostPath ?? "-",
+    ago(vm.createdAt, now),
+  ]);
+  return renderTable(header, rows);
+}
+
+/** The first 12 digits of a digest. */
+export function shortId(digest: string): string {
+  return digest.replace(/^sha256:/, "").slice(0, 12);
+}

@@ -1,0 +1,23 @@
+/** banger vm restart */
+import { defineCommand } from "../command.ts";
+import { manyVms } from "../flags.ts";
+import { forEachVm } from "../refs.ts";
+
+export const command = defineCommand({
+  summary: "stop and start VMs",
+  details: "Like vm stop followed by vm start.",
+  examples: [
+    { command: "vm restart calm-otter", note: "power it off and boot it again" },
+    { command: "vm restart calm-otter 3f2a", note: "several at once, by name or id" },
+  ],
+  args: { vms: manyVms() },
+  flags: {},
+  run: async ({ vms }, ctx) => {
+    await forEachVm(ctx, {
+      refs: vms,
+      call: (client, vm, options) => client.call("vm.restart", { ref: vm.id }, options),
+      done: (vm) => vm.name,
+    });
+    return undefined;
+  },
+});

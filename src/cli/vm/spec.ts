@@ -1,0 +1,40 @@
+/** The size of a new VM: flags over the daemon's defaults, sent as explicit values, so that what is shown is made. */
+import { formatBytes, type VmName } from "../../base/base.ts";
+import type { Params } from "../../rpc/contract.ts";
+import type { Context, Daemon } from "../context.ts";
+
+export interface SpecInput {
+  name: VmName | undefined;
+  image: string | undefined;
+  vcpu: number | undefined;
+  /** Bytes. */
+  memory: number | undefined;
+  diskSize: number | undefined;
+  nat: boolean;
+}
+
+type Create = Params<"vm.create">;
+
+/** Resolves the defaults and prints the spec line. */
+export async function planVm(
+  ctx: Context,
+  client: Daemon,
+  input: SpecInput,
+  how: Pick<Create, "start" | "ephemeral">,
+): Promise<Create> {
+  const defaults = await client.call("config.defaults", {}, { signal: ctx.signal });
+  const spec = {
+    vcpu: input.vcpu ?? defaults.vcpu.value,
+    memoryMiB: input.memory === undefined ? defaults.memoryMiB.value : Math.floor(input.memory / 1024 / 1024),
+    diskBytes: input.diskSize ?? defaults.diskBytes.value,
+    overlayBytes: defaults.overlayBytes.value,
+    nat: input.nat,
+  };
+  ctx.err(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
+  return {
+    ...(input.name === undefined ? {} : { name: input.name }),
+    image: input.image ?? defaults.image.value,
+    ...spec,
+    ...how,
+  };
+}

@@ -1,0 +1,23 @@
+/** banger vm start */
+import { defineCommand } from "../command.ts";
+import { manyVms } from "../flags.ts";
+import { forEachVm } from "../refs.ts";
+
+export const command = defineCommand({
+  summary: "start stopped VMs",
+  details: "Boots a VM that exists, with the disks it had.",
+  examples: [
+    { command: "vm start calm-otter", note: "boot it" },
+    { command: "vm start calm-otter 3f2a", note: "several at once, by name or id" },
+  ],
+  args: { vms: manyVms() },
+  flags: {},
+  run: async ({ vms }, ctx) => {
+    await forEachVm(ctx, {
+      refs: vms,
+      call: (client, vm, options) => client.call("vm.start", { ref: vm.id }, options),
+      done: (vm) => vm.name,
+    });
+    return undefined;
+  },
+});

@@ -1,0 +1,23 @@
+/** banger vm stop */
+import { defineCommand } from "../command.ts";
+import { manyVms } from "../flags.ts";
+import { forEachVm } from "../refs.ts";
+
+export const command = defineCommand({
+  summary: "stop VMs in order, keeping their disks",
+  details: "The guest is asked to power off; if it does not, its machine is ended after a while.",
+  examples: [
+    { command: "vm stop calm-otter", note: "power it off" },
+    { command: "vm stop calm-otter 3f2a", note: "several at once, by name or id" },
+  ],
+  args: { vms: manyVms() },
+  flags: {},
+  run: async ({ vms }, ctx) => {
+    await forEachVm(ctx, {
+      refs: vms,
+      call: (client, vm, options) => client.call("vm.stop", { ref: vm.id }, options),
+      done: (vm) => vm.name,
+    });
+    return undefined;
+  },
+});
