@@ -91,3 +91,5 @@ export interface VmmDriver {
   /** SIGKILL, wait, and remove what the driver put in runDir. Absent is success. */
   kill(handle: MachineHandle): Promise<void>;
 }
+
+export { qemuDriver } from "./qemu/driver.ts";

@@ -1,0 +1,68 @@
+/** QEMU's command line for one machine: a pure function, so that benchmarks can start the very same machine by hand. */
+import { join } from "node:path";
+import type { MachineSpec } from "../vmm.ts";
+
+export const program = "qemu-system-x86_64";
+
+/** Sockets and files in a VM's run directory. */
+export function runFiles(runDir: string) {
+  return { qmp: join(runDir, "qmp.sock"), agent: join(runDir, "agent.sock"), pid: join(runDir, "qemu.pid") };
+}
+
+/** In QEMU's option strings a comma ends a value; a doubled one is a comma (qemu(1), -drive). */
+function value(text: string): string {
+  return text.replaceAll(",", ",,");
+}
+
+export function qemuArguments(spec: MachineSpec, acceleration: "kvm" | "tcg"): string[] {
+  const files = runFiles(spec.runDir);
+  const disks = spec.disks.flatMap((disk, index) => [
+    "-drive",
+    [
+      `if=none,id=disk${index},file=${value(disk.path)},format=${disk.format}`,
+      // writeback: the guest's flushes reach the host's disk, nothing else waits for it.
+      `cache=writeback,discard=unmap,detect-zeroes=unmap${disk.readOnly ? ",readonly=on" : ""}`,
+    ].join(","),
+    "-device",
+    `virtio-blk-pci,drive=disk${index}`,
+  ]);
+  return [
+    ...["-name", `guest=${value(spec.name)}`, "-uuid", spec.id],
+    // Nothing but what is named here: no default devices, no configuration files, no display.
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    // QEMU's own seccomp filter: no other programs, no set-uid, no obsolete calls.
+    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ...["-machine", "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off", ...accelerate(acceleration)],
+    ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`],
+    ...[
+      "-kernel",
+      spec.kernel,
+      "-initrd",
+      spec.initramfs,
+      "-append",
+      [...spec.cmdline, "console=hvc0"].join(" "),
+    ],
+    ...disks,
+    ...["-device", "virtio-rng-pci"],
+    // restrict: the guest reaches nothing, not even the host. Never a forwarded port: all ways in are the agent's.
+    ...["-netdev", `user,id=net0,ipv6=off,restrict=${spec.egress === "nat" ? "off" : "on"}`],
+    ...["-device", "virtio-net-pci,netdev=net0,romfile="],
+    ...["-device", "virtio-serial-pci"],
+    // The console is a paravirtual one: a byte on an emulated serial port costs an exit each.
+    ...[
+      "-chardev",
+      `file,id=console,path=${value(spec.consoleLog)},append=on`,
+      "-device",
+      "virtconsole,chardev=console",
+    ],
+    ...["-chardev", `socket,id=agent,path=${value(files.agent)},server=on,wait=off`],
+    ...["-device", "virtserialport,chardev=agent,name=banger.agent.0"],
+    ...["-qmp", `unix:${value(files.qmp)},server=on,wait=off`, "-pidfile", files.pid],
+  ];
+}
+
+function accelerate(acceleration: "kvm" | "tcg"): string[] {
+  return acceleration === "kvm"
+    ? ["-accel", "kvm", "-cpu", "host"]
+    : ["-accel", "tcg,thread=multi", "-cpu", "max"];
+}
