@@ -42,7 +42,7 @@ export interface Context {
   client(): Promise<Daemon>;
   /** The daemon if it runs: never starts one. */
   runningClient(): Promise<Daemon | undefined>;
-  paths(): Paths;
+  paths(): Promise<Paths>;
   /** Checks the repository around `path`. Throws bad_repository. */
   openWorkspace(path: string, options: WorkspaceOptions): Promise<WorkspaceSource>;
   stdin: Readable;

@@ -64,7 +64,7 @@ export function parseInput(
   const rest = split < 0 ? undefined : words.slice(split + 1);
   const checked = checkWords(command, path, own);
   const parsed = parseArgs(checked.canonical, cittyArgs(command));
-  const input: Record<string, unknown> = { rest: checkRest(command, path, rest) };
+  const input: Record<string, unknown> = {};
   for (const flag of flagsOf(command)) {
     const schema = command.flags[flag.key];
     const given = checked.given.has(flag.key) ? parsed[flag.key] : undefined;
@@ -87,6 +87,7 @@ export function parseInput(
         : `a command for the guest goes after --: banger ${path} ... -- ${escapeLine(values.join(" "))}`;
     throw usage(`unexpected argument ${JSON.stringify(values[0])}`, path, hint);
   }
+  input.rest = checkRest(command, path, rest);
   return input;
 }
 

@@ -16,7 +16,7 @@ export const command = defineCommand({
   args: {},
   flags: { follow: toggle("go on as it grows", "f") },
   run: async ({ follow }, ctx) => {
-    const path = ctx.paths().daemonLog;
+    const path = (await ctx.paths()).daemonLog;
     const file = await open(path, "r").catch((error) => {
       throw new BangerError("not_found", `there is no daemon log at ${path}`, {
         cause: error,

@@ -7,7 +7,7 @@ export const command = defineCommand({
   args: {},
   flags: {},
   run: async (_input, ctx) => {
-    ctx.out(ctx.paths().socket);
+    ctx.out((await ctx.paths()).socket);
     return undefined;
   },
 });

@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Events, Params } from "../../rpc/contract.ts";
 import type { Context, Daemon, Interrupt } from "../context.ts";
-import { copyOut, feed, isBrokenPipe } from "./streams.ts";
+import { chunksOf, copyOut, feed, isBrokenPipe } from "./streams.ts";
 
 export interface GuestCommand {
   ref: string;
@@ -57,8 +57,8 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
       // Whoever read our output has gone: the command hears it the way it would without us between.
       signalGuest(sigpipe);
     };
-    copies.push(copyOut(stdio, ctx.stdout).catch(giveUpOutput));
-    if (stderr !== undefined) copies.push(copyOut(stderr, ctx.stderr).catch(giveUpOutput));
+    copies.push(copyOut(chunksOf(stdio), ctx.stdout).catch(giveUpOutput));
+    if (stderr !== undefined) copies.push(copyOut(chunksOf(stderr), ctx.stderr).catch(giveUpOutput));
     for (const copy of copies) copy.catch(failed.reject);
     restore.push(feed(ctx.stdin, stdio));
   };

@@ -1,6 +1,11 @@
 /** Bytes between this process and a stream from the daemon: exact, with backpressure, each way half-closed by itself. */
 import type { Readable, Writable } from "node:stream";
 
+/** What a stream says, without taking the other direction down when it has said all, as `for await` alone would. */
+export function chunksOf(stream: Readable): AsyncIterable<Uint8Array> {
+  return stream.iterator({ destroyOnReturn: false });
+}
+
 /**
  * Copies until `from` ends; does not end `to`, which may be ours for longer. Rejects with the failing side's own error,
  * also when `to` is closed before everything is written.

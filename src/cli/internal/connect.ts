@@ -1,7 +1,7 @@
 /** banger internal connect: the ProxyCommand of ssh, a guest's port on stdin and stdout. */
 import { z } from "zod";
 import { defineCommand } from "../command.ts";
-import { copyOut, feed, isBrokenPipe } from "../guest/streams.ts";
+import { chunksOf, copyOut, feed, isBrokenPipe } from "../guest/streams.ts";
 
 const port = z
   .string()
@@ -26,7 +26,7 @@ export const command = defineCommand({
     const leave = () => stream.destroy();
     ctx.signal.addEventListener("abort", leave, { once: true });
     try {
-      await copyOut(stream, ctx.stdout);
+      await copyOut(chunksOf(stream), ctx.stdout);
     } catch (error) {
       if (!ctx.signal.aborted && !isBrokenPipe(error)) throw error;
     } finally {

@@ -30,21 +30,19 @@ export async function importWorkspace(
     sent += bytes;
     progress.event({ kind: "stage", stage: "import", status: "progress", done: sent, unit: "bytes" });
   };
+  const open: { destroy(): void }[] = [];
   const send = async (tickets: Extract<Events<"workspace.import">, { kind: "tickets" }>) => {
     const socket = await client.stream(tickets.stdio);
+    open.push(socket);
     // A guest that stops reading says why through the call; the socket's own error adds nothing.
     socket.on("error", () => {});
     socket.resume();
     try {
       const tar = await source.pack(signal).catch((error) => Promise.reject(new PackFailed(error)));
-      try {
-        await copyOut(guardSource(tar), socket, onChunk);
-      } finally {
-        tar.destroy();
-      }
+      open.push(tar);
+      await copyOut(guardSource(tar), socket, onChunk);
       socket.end();
     } catch (error) {
-      socket.destroy();
       if (error instanceof PackFailed) packFailed.reject(error);
     }
   };
@@ -54,7 +52,7 @@ export async function importWorkspace(
     {
       signal,
       onEvent: (event) => {
-        if (event.kind === "tickets") void send(event);
+        if (event.kind === "tickets") send(event).catch(packFailed.reject);
         else progress.event(event);
       },
     },
@@ -68,6 +66,8 @@ export async function importWorkspace(
     await call.catch(() => {});
     if (options.signal.aborted) throw new BangerError("cancelled", "cancelled");
     throw error;
+  } finally {
+    for (const stream of open) stream.destroy();
   }
   progress.event({ kind: "stage", stage: "import", status: "done", ms: now() - began });
 }

@@ -37,6 +37,11 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   try {
     const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
     return { ...outcome, vm };
+  } catch (error) {
+    // Whoever powers the guest off from its own shell has lost nothing.
+    const left = plan.argv === undefined ? await stateOf(client, vm) : undefined;
+    if (left?.state !== "stopped") throw error;
+    return { status: 0, vm: left };
   } finally {
     if (plan.remove) await removeVm(ctx, client, vm);
   }
@@ -92,14 +97,15 @@ async function bringUp(
   }
 }
 
+/** The VM as it is now; undefined when it is gone or nobody can say. */
+function stateOf(client: Daemon, vm: Vm): Promise<Vm | undefined> {
+  return client.call("vm.show", { ref: vm.id }).catch(() => undefined);
+}
+
 /** Points at the logs, if there still is a VM that has some. */
 async function withLogHint(client: Daemon, vm: Vm, error: unknown): Promise<BangerError> {
   const failure = toBangerError(error);
-  const there = await client.call("vm.show", { ref: vm.id }).then(
-    () => true,
-    () => false,
-  );
-  if (!there || failure.hint?.includes("vm logs") === true) return failure;
+  if ((await stateOf(client, vm)) === undefined || failure.hint?.includes("vm logs") === true) return failure;
   const logs = `see what it says: banger vm logs ${vm.name}`;
   return new BangerError(failure.code, failure.message, {
     hint: failure.hint === undefined ? logs : `${failure.hint}\n        ${logs}`,

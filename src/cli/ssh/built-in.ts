@@ -7,7 +7,7 @@ import { Client, type ClientChannel, type ConnectConfig, utils } from "ssh2";
 import { BangerError } from "../../base/base.ts";
 import type { Result } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
-import { copyOut, feed } from "../guest/streams.ts";
+import { chunksOf, copyOut, feed } from "../guest/streams.ts";
 import { statusOf } from "../interrupts.ts";
 
 type Access = Result<"vm.ssh">;
@@ -120,7 +120,10 @@ async function attached(
     channel.setWindow(rows, columns, 0, 0);
   });
   try {
-    const copies = Promise.all([copyOut(channel, ctx.stdout), copyOut(channel.stderr, ctx.stderr)]);
+    const copies = Promise.all([
+      copyOut(chunksOf(channel), ctx.stdout),
+      copyOut(chunksOf(channel.stderr), ctx.stderr),
+    ]);
     copies.catch(() => channel.close());
     const status = await exit.promise;
     // What was written before the exit still comes; what broke our output has been dealt with above.

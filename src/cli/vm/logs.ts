@@ -14,13 +14,10 @@ export const command = defineCommand({
   args: { vm: oneVm() },
   flags: {
     follow: toggle("go on as it grows", "f"),
-    source: z
-      .enum(["console", "vmm"], "must be console or vmm")
-      .default("console")
-      .meta({
-        value: "WHICH",
-        description: "console (the guest's) or vmm (the machine's); default: console",
-      }),
+    source: z.enum(["console", "vmm"], "must be console or vmm").default("console").meta({
+      value: "WHICH",
+      description: "console (the guest's) or vmm (the machine's); default: console",
+    }),
   },
   run: async ({ vm, follow, source }, ctx) => {
     const client = await ctx.client();

@@ -46,9 +46,8 @@ async function confirmed(ctx: Context, vms: readonly Vm[]): Promise<boolean> {
       hint: "delete them without a question: banger vm prune --yes",
     });
   }
-  ctx.stderr.write(
-    `delete ${vms.length === 1 ? "this VM" : `these ${vms.length} VMs`} and their disks? [y/N] `,
-  );
+  const what = vms.length === 1 ? "this VM and its disks" : `these ${vms.length} VMs and their disks`;
+  ctx.stderr.write(`delete ${what}? [y/N] `);
   return /^y(es)?$/i.test((await readLine(ctx)).trim());
 }
 

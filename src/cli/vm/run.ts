@@ -12,7 +12,7 @@ const workspaceOnly = ["branch", "from", "includeUntracked", "dryRun"] as const;
 export const command = defineCommand({
   summary: "make a VM, put a repository in it, and run a command or a shell",
   details:
-    "With a path, the git-tracked files of its repository go to /root/<name> as they are in the working tree, with a usable .git. With a command its exit status is banger's; without one a shell opens. The VM stays afterwards, unless --rm is given.",
+    "With a path, the git-tracked files of its repository go to /root/repo as they are in the working tree, with a usable .git. With a command its exit status is banger's; without one a shell opens. The VM stays afterwards, unless --rm is given.",
   examples: [
     { command: "vm run ./repo -- make test", note: "run a command on a repository" },
     { command: "vm run --rm ./repo -- sh -c 'make && make check'", note: "and leave no VM behind" },
@@ -29,7 +29,7 @@ export const command = defineCommand({
   },
   flags: {
     ...specFlags,
-    rm: toggle("delete the VM afterwards, whatever happens"),
+    rm: toggle("delete the VM afterwards, whatever the command's status"),
     branch: text("NAME", "make this branch in the VM's copy and switch to it", "b"),
     from: text("REF", "with --branch: where the branch begins (default: HEAD)"),
     includeUntracked: toggle("copy untracked files too; ignored ones never are"),
@@ -76,9 +76,10 @@ function finish(
 ): undefined | GuestExit {
   if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
   if (plan.argv !== undefined) return new GuestExit(outcome.status);
-  if (!plan.remove) {
-    ctx.err(`VM ${outcome.vm.name} is still running; stop with: banger vm stop ${outcome.vm.name}`);
-  }
+  if (plan.remove) return undefined;
+  const { name, state } = outcome.vm;
+  if (state === "stopped") ctx.err(`VM ${name} is stopped`);
+  else ctx.err(`VM ${name} is still running; stop with: banger vm stop ${name}`);
   return undefined;
 }
 

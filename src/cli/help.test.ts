@@ -1,0 +1,178 @@
+import { describe, expect, test } from "bun:test";
+import { groups, topLevel } from "./commands.ts";
+import { commandReference } from "./reference.ts";
+import { banger } from "./testing/harness.ts";
+
+const everyCommand = [
+  ...Object.entries(groups).flatMap(([name, group]) =>
+    Object.keys(group.commands).map((word) => [name, word]),
+  ),
+  ...Object.keys(topLevel).map((word) => [word]),
+];
+
+describe("help", () => {
+  test("of banger itself", async () => {
+    expect((await banger([])).out).toMatchInlineSnapshot(`
+      "throw-away Linux machines for developers, in one command
+
+      Examples:
+        banger vm run ./repo -- make test  a command on a repository, in a fresh VM
+        banger vm run --rm                 a shell in a VM that goes away afterwards
+        banger vm list                     what runs
+
+      Commands:
+        vm       run, enter and manage virtual machines
+        image    list, build and delete images
+        kernel   list, fetch and remove kernels
+        daemon   look after bangerd, the daemon that owns the VMs
+        ps       list VMs
+        version  print the version, its commit and when it was built
+
+      More: banger <command> --help
+      "
+    `);
+  });
+
+  test("of a group, which is what a group without a subcommand prints", async () => {
+    const { status, out } = await banger(["vm"]);
+    expect(status).toBe(0);
+    expect(out).toMatchInlineSnapshot(`
+      "run, enter and manage virtual machines
+
+      start boots a VM that exists, stop powers it off in order, restart does both,
+      kill ends it at once, delete removes it with its disks.
+
+      Examples:
+        banger vm run ./repo -- make test      a command on a repository, in a fresh VM
+        banger vm run --rm                     a shell in a VM that goes away afterwards
+        banger vm exec calm-otter -- uname -a  a command in a running VM
+        banger vm stop calm-otter              power off; disks are kept
+
+      Commands:
+        run      make a VM, put a repository in it, and run a command or a shell
+        create   make a VM that stays, and start it
+        start    start stopped VMs
+        stop     stop VMs in order, keeping their disks
+        restart  stop and start VMs
+        kill     end VMs at once, keeping their disks
+        delete   delete VMs with all their disks
+        list     list VMs
+        show     show everything about a VM, as JSON
+        ssh      log in to a running VM with ssh
+        exec     run a command in a running VM
+        logs     show what a VM's console printed
+        prune    delete every VM that does not run
+
+      More: banger vm <command> --help
+      "
+    `);
+  });
+
+  test("of vm run", async () => {
+    expect((await banger(["vm", "run", "--help"])).out).toMatchInlineSnapshot(`
+      "make a VM, put a repository in it, and run a command or a shell
+
+      Examples:
+        banger vm run ./repo -- make test                        run a command on a repository
+        banger vm run --rm ./repo -- sh -c 'make && make check'  and leave no VM behind
+        banger vm run ./repo                                     a shell in the repository
+        banger vm run --rm -- cat /etc/os-release                a command without a repository
+        banger vm run ./repo --dry-run                           only list what would be copied
+
+      Usage:
+        banger vm run [flags] [path] [-- command...]
+
+      With a path, the git-tracked files of its repository go to /root/repo as they
+      are in the working tree, with a usable .git. With a command its exit status is
+      banger's; without one a shell opens. The VM stays afterwards, unless --rm is
+      given.
+
+      Arguments:
+        path     a directory inside a git repository
+        command  command for the guest, with its arguments; its status is banger's
+
+      Flags:
+        -n, --name NAME          name of the VM (a-z, 0-9, '-'; default: a made-up one)
+        -i, --image IMAGE        image to boot (default: default_image_name in config.toml)
+            --vcpu COUNT         virtual CPUs (default: config.toml, else what suits the host)
+            --memory SIZE        memory (default: config.toml, else what suits the host)
+            --disk-size SIZE     size of the disk at /root (default: config.toml, else 8G)
+            --nat                let the VM reach the network outside
+            --rm                 delete the VM afterwards, whatever the command's status
+        -b, --branch NAME        make this branch in the VM's copy and switch to it
+            --from REF           with --branch: where the branch begins (default: HEAD)
+            --include-untracked  copy untracked files too; ignored ones never are
+            --dry-run            list what would be copied and do nothing
+      "
+    `);
+  });
+
+  test("of vm exec", async () => {
+    expect((await banger(["vm", "exec", "-h"])).out).toMatchInlineSnapshot(`
+      "run a command in a running VM
+
+      Examples:
+        banger vm exec calm-otter -- make test                in the workspace
+        banger vm exec calm-otter --guest-path /etc -- ls -l  in another directory
+        banger vm exec calm-otter -- sh -c 'ps | wc -l'       through a shell
+
+      Usage:
+        banger vm exec [flags] <vm> -- <command...>
+
+      The command runs as root in the VM's workspace (/root when it has none), not
+      through a shell. On a terminal it gets a terminal; otherwise its three streams
+      stay separate. Its exit status is banger's.
+
+      Arguments:
+        vm       name, id or beginning of the id
+        command  the command and its arguments
+
+      Flags:
+        -w, --guest-path DIR  directory in the guest to run in (default: the workspace, else /root)
+      "
+    `);
+  });
+
+  test.each(everyCommand)(
+    "of %s %s has a purpose, an example and a usage line, and needs no daemon",
+    async (...words) => {
+      const path = words.filter((word) => word !== undefined && word !== "");
+      const { status, out, err } = await banger([...path, "--help"]);
+      expect([status, err]).toEqual([0, ""]);
+      expect(out).toMatch(/^[a-z][^\n]{5,77}\n\nExamples:\n {2}banger /);
+      expect(out).toContain(`\nUsage:\n  banger ${path.join(" ")}`);
+      expect(out.split("\n").every((line) => line.length <= 120)).toBe(true);
+    },
+  );
+
+  test("is the same by --help, -h and the word help, wherever it stands", async () => {
+    const outputs = await Promise.all(
+      [
+        ["vm", "stop", "--help"],
+        ["vm", "stop", "x", "-h"],
+        ["help", "vm", "stop"],
+        ["--help", "vm", "stop"],
+      ].map(async (words) => (await banger(words)).out),
+    );
+    expect(new Set(outputs).size).toBe(1);
+  });
+
+  test("asked after -- is the command's own", async () => {
+    const { out, status } = await banger(["vm", "list", "--", "--help"]);
+    expect([out, status]).toEqual(["", 2]);
+  });
+
+  test("hides what is not for people", async () => {
+    expect((await banger(["--help"])).out).not.toContain("internal");
+  });
+});
+
+test("version is three lines, --version one", async () => {
+  expect((await banger(["version"])).out).toMatch(/^version: .+\ncommit: .+\nbuilt-at: .+\n$/);
+  expect((await banger(["--version"])).out).toMatch(/^banger .+ \(commit .+, built .+\)\n$/);
+});
+
+test("docs/commands.md is up to date", async () => {
+  const page = await Bun.file(`${import.meta.dir}/../../docs/commands.md`).text();
+  expect(page === (await commandReference()) ? "up to date" : "stale: bun scripts/gen.ts").toBe("up to date");
+});
