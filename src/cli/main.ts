@@ -36,7 +36,7 @@ function processContext(): Context {
     },
     paths: () => paths(),
     openWorkspace: async (path, options) =>
-      (await import("./run/open-workspace.ts")).openWorkspace(path, options),
+      (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
     get stdin() {
       return process.stdin;
     },

@@ -38,9 +38,7 @@ export async function importWorkspace(
     socket.on("error", () => {});
     socket.resume();
     try {
-      const tar = await source.pack(signal).catch((error) => Promise.reject(new PackFailed(error)));
-      open.push(tar);
-      await copyOut(guardSource(tar), socket, onChunk);
+      await copyOut(guardSource(source.tar), socket, onChunk);
       socket.end();
     } catch (error) {
       if (error instanceof PackFailed) packFailed.reject(error);

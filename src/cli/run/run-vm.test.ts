@@ -1,55 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { BangerError } from "../../base/base.ts";
-import { chunksOf } from "../guest/streams.ts";
 import { runCli } from "../run-cli.ts";
-import { bytePair } from "../testing/byte-pair.ts";
-import { FakeDaemon, type FakeHandlers, fakeDefaults, fakeVm } from "../testing/fake-daemon.ts";
-import { fakeGuest } from "../testing/fake-guest.ts";
+import { fakeVm } from "../testing/fake-daemon.ts";
+import { daemonThat, source, vm, workspace } from "../testing/fake-run.ts";
 import { banger, session } from "../testing/harness.ts";
-import type { WorkspaceSource } from "./workspace.ts";
-
-const vm = fakeVm("calm-otter");
-const workspace = { guestPath: "/root/repo", hostPath: "/work/repo", head: "a".repeat(40) };
-
-/** A daemon on which everything goes well, unless `change` says otherwise; the guest runs `status`. */
-function daemonThat(change: FakeHandlers = {}, status = 0): FakeDaemon {
-  const daemon: FakeDaemon = new FakeDaemon({
-    "config.defaults": () => fakeDefaults,
-    "vm.create": (_params, { emit }) => {
-      emit({ kind: "reserved", vm });
-      return vm;
-    },
-    "vm.show": () => vm,
-    "vm.delete": () => ({}),
-    "workspace.import": async (_params, { emit }) => {
-      const [near, far] = bytePair();
-      emit({ kind: "tickets", stdio: daemon.ticket(near) });
-      const tar = await text(chunksOf(far));
-      return { files: 1, bytes: tar.length };
-    },
-    ...fakeGuest(
-      () => daemon,
-      async ({ stdio, argv }) => {
-        stdio.write(`ran ${argv.join(" ")}\n`);
-        return status;
-      },
-    ),
-    ...change,
-  });
-  return daemon;
-}
-
-function source(change: Partial<WorkspaceSource> = {}): () => Promise<WorkspaceSource> {
-  return async () => ({
-    workspace,
-    skippedUntracked: 0,
-    dryRun: async () => ["100644 README.md"],
-    pack: async () => Readable.from([Buffer.from("tar bytes")]),
-    ...change,
-  });
-}
 
 describe("vm run", () => {
   test("plans, creates and runs; only the command writes to stdout", async () => {
@@ -130,11 +84,9 @@ describe("vm run", () => {
   test("says once that untracked files stay behind", async () => {
     const { err } = await banger(["vm", "run", ".", "--", "ls"], {
       daemon: daemonThat(),
-      workspace: source({ skippedUntracked: 3 }),
+      workspace: source({ notices: ["skipped 3 untracked files"] }),
     });
-    expect(err).toContain(
-      "3 untracked files are not copied; to copy untracked files too: --include-untracked\n",
-    );
+    expect(err).toContain("skipped 3 untracked files\n");
   });
 
   test("--dry-run lists the files and never asks the daemon", async () => {
@@ -236,110 +188,5 @@ describe("vm run --rm", () => {
     finish.resolve();
     expect(await status).toBe(0);
     expect(aborted).toBe(false);
-  });
-});
-
-describe("vm run that is interrupted or fails before its command", () => {
-  /** A creation that hangs until it is cancelled. */
-  function hanging(reserve: boolean) {
-    const under = Promise.withResolvers<AbortSignal>();
-    const daemon = daemonThat({
-      "vm.create": (_params, { emit, signal }) => {
-        if (reserve) emit({ kind: "reserved", vm });
-        under.resolve(signal);
-        return new Promise(() => {});
-      },
-    });
-    return { daemon, under: under.promise };
-  }
-
-  test.each([
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)("%s during creation cancels it, removes the VM and exits %i", async (name, expected) => {
-    const { daemon, under } = hanging(true);
-    const run = session({ daemon });
-    const status = runCli(["vm", "run", "--", "x"], run.ctx);
-    const signal = await under;
-    run.interrupt(name);
-    expect(await status).toBe(expected);
-    expect(signal.aborted).toBe(true);
-    expect(daemon.methods).toEqual(["config.defaults", "vm.create", "vm.delete"]);
-    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\n");
-  });
-
-  test("nothing is deleted when there was nothing yet", async () => {
-    const { daemon, under } = hanging(false);
-    const run = session({ daemon });
-    const status = runCli(["vm", "run", "--", "x"], run.ctx);
-    await under;
-    run.interrupt("SIGINT");
-    expect(await status).toBe(130);
-    expect(daemon.methods).not.toContain("vm.delete");
-  });
-
-  test("a VM that the daemon has already removed is fine", async () => {
-    const { daemon, under } = hanging(true);
-    daemon.handlers["vm.delete"] = () => Promise.reject(new BangerError("not_found", "there is no VM"));
-    const run = session({ daemon });
-    const status = runCli(["vm", "run", "--", "x"], run.ctx);
-    await under;
-    run.interrupt("SIGINT");
-    expect(await status).toBe(130);
-    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\n");
-  });
-
-  test("an interrupt during the copy stops it and removes the VM", async () => {
-    const packing = Promise.withResolvers<void>();
-    const daemon = daemonThat();
-    const endless = new Readable({ read() {} });
-    const run = session({
-      daemon,
-      workspace: source({
-        pack: async () => {
-          packing.resolve();
-          return endless;
-        },
-      }),
-    });
-    const status = runCli(["vm", "run", ".", "--", "x"], run.ctx);
-    await packing.promise;
-    run.interrupt("SIGINT");
-    expect(await status).toBe(130);
-    expect(endless.destroyed).toBe(true);
-    expect(daemon.methods.at(-1)).toBe("vm.delete");
-  });
-
-  test("a repository that changes while it is packed stops everything, leaves no VM and is what the error says", async () => {
-    const daemon = daemonThat({
-      "vm.create": (_params, { emit }) => {
-        emit({ kind: "reserved", vm });
-        return new Promise(() => {});
-      },
-    });
-    const broken = async function* () {
-      yield Buffer.from("some");
-      throw new BangerError("bad_repository", "a.txt changed while it was read");
-    };
-    const { status, err } = await banger(["vm", "run", ".", "--", "x"], {
-      daemon,
-      workspace: source({ pack: async () => Readable.from(broken()) }),
-    });
-    expect(status).toBe(1);
-    expect(err).toEndWith("banger: a.txt changed while it was read\n");
-    expect(daemon.methods.at(-1)).toBe("vm.delete");
-  });
-
-  test("a guest that refuses the copy keeps its VM for its logs", async () => {
-    const daemon = daemonThat({
-      "workspace.import": () => Promise.reject(new BangerError("no_space", "no space left in the guest")),
-    });
-    const { status, err } = await banger(["vm", "run", ".", "--", "x"], { daemon, workspace: source() });
-    expect(status).toBe(1);
-    expect(err).toContain(
-      "banger: no space left in the guest\n  hint: see what it says: banger vm logs calm-otter\n",
-    );
-    expect(daemon.methods).not.toContain("vm.delete");
   });
 });

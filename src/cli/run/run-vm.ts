@@ -28,12 +28,25 @@ const loginShell = ["/bin/bash", "-l"];
 const removeBudgetMs = 10_000;
 
 export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
-  const [source, client] = await Promise.all([plan.workspace?.(), ctx.client()]);
-  const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove });
-  if (source !== undefined && source.skippedUntracked > 0) ctx.err(skippedNotice(source.skippedUntracked));
-  const progress = startProgress(ctx);
-  const vm = await bringUp(ctx, client, params, source, progress);
-  progress.end(`${vm.name} ready`);
+  const opening = plan.workspace?.();
+  try {
+    const [source, client] = await Promise.all([opening, ctx.client()]);
+    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove });
+    for (const notice of source?.notices ?? []) ctx.err(notice);
+    const progress = startProgress(ctx);
+    const vm = await bringUp(ctx, client, params, source, progress);
+    source?.close();
+    progress.end(`${vm.name} ready`);
+    return await useVm(ctx, client, vm, plan);
+  } finally {
+    // Whatever failed first, a packing that has begun is ended.
+    const source = await opening?.catch(() => undefined);
+    source?.close();
+  }
+}
+
+/** The command or shell in a VM that is up, and the VM's removal if it was asked for. */
+async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
   try {
     const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
     return { ...outcome, vm };
@@ -45,11 +58,6 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   } finally {
     if (plan.remove) await removeVm(ctx, client, vm);
   }
-}
-
-function skippedNotice(count: number): string {
-  const files = count === 1 ? "1 untracked file is" : `${count} untracked files are`;
-  return `${files} not copied; to copy untracked files too: --include-untracked`;
 }
 
 /** Creates, boots and fills a VM. When that fails or is interrupted, leaves one only if its logs say why. */

@@ -8,12 +8,15 @@ export interface WorkspaceOptions {
   from: string | undefined;
 }
 
+/** An opened, checked repository whose packing has begun: what can fail for the user's reasons has not failed. */
 export interface WorkspaceSource {
   workspace: Workspace;
-  /** Untracked files that stay behind because nobody asked for them. */
-  skippedUntracked: number;
-  /** What would be copied, a line per file, harmless for a terminal. */
-  dryRun(): Promise<string[]>;
+  /** What the user should know before it is copied, such as files that stay behind. */
+  notices: string[];
+  /** What is copied, a line per file, harmless for a terminal. */
+  dryRun(): Iterable<string>;
   /** The tar stream; ends with an error when the repository changes under it. */
-  pack(signal: AbortSignal): Promise<Readable>;
+  tar: Readable;
+  /** Ends the packing and removes what it needed; idempotent. */
+  close(): void;
 }

@@ -56,7 +56,9 @@ export const command = defineCommand({
     const { branch, from, includeUntracked } = input;
     const options = { includeUntracked, branch, from };
     if (path !== undefined && input.dryRun) {
-      for (const line of await (await ctx.openWorkspace(path, options)).dryRun()) ctx.out(line);
+      const source = await ctx.openWorkspace(path, options);
+      for (const line of source.dryRun()) ctx.out(line);
+      source.close();
       return undefined;
     }
     const plan: RunPlan = {

@@ -1,0 +1,45 @@
+/** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
+import { resolve } from "node:path";
+import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
+import type { Context } from "../context.ts";
+import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
+
+/** Where a workspace goes in the guest. */
+const guestPath = "/root/repo";
+
+export async function openWorkspace(
+  ctx: Pick<Context, "cwd" | "signal">,
+  path: string,
+  options: WorkspaceOptions,
+): Promise<WorkspaceSource> {
+  const { signal } = ctx;
+  const repo = await openRepository(resolve(ctx.cwd, path), { signal });
+  try {
+    const { includeUntracked, branch, from } = options;
+    const packed = await packWorkspace(repo, {
+      includeUntracked,
+      signal,
+      ...(branch === undefined ? {} : { branch }),
+      ...(from === undefined ? {} : { from }),
+    });
+    // An error before anybody reads is kept by the stream and found by its reader.
+    packed.stream.on("error", () => {});
+    const nested = packed.listing.nestedRepositories.map(
+      (inner) => `skipped a repository inside: ${printable(inner)}`,
+    );
+    const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
+    return {
+      workspace: { guestPath, hostPath: repo.root, head: packed.head },
+      notices: [...skipped, ...nested],
+      dryRun: () => dryRunLines(repo, packed.listing),
+      tar: packed.stream,
+      close: () => {
+        packed.stream.destroy();
+        repo.close();
+      },
+    };
+  } catch (error) {
+    repo.close();
+    throw error;
+  }
+}
