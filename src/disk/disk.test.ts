@@ -31,6 +31,8 @@ describe("a root disk", () => {
   });
 
   test("smaller than its image is refused, with what to do", async () => {
-    await expect(createRootDisk({ base, dir, sizeBytes: 1 << 20, strategy: "overlay" })).rejects.toThrow("smaller than its image");
+    await expect(createRootDisk({ base, dir, sizeBytes: 1 << 20, strategy: "overlay" })).rejects.toThrow(
+      "smaller than its image",
+    );
   });
 });

@@ -15,4 +15,5 @@ export interface RootDisk {
 
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";
+export { copySparse } from "./sparse.ts";
 export { createWorkDisk, growWorkDisk } from "./work-disk.ts";

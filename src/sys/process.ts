@@ -151,3 +151,55 @@ const signals: Record<string, number> = {
 function signalNumber(name: string | null): number {
   return name === null ? 0 : (signals[name] ?? 0);
 }
+
+export interface StreamingOptions {
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  signal: AbortSignal;
+  /** Each line of stdout and stderr, without its newline; overlong ones are cut. */
+  onLine(line: string): void;
+}
+
+const maxLineLength = 4096;
+
+/** Runs a program that talks while it works. Aborting ends its whole process group. Resolves with its status. */
+export function runStreaming(
+  program: string,
+  args: readonly string[],
+  options: StreamingOptions,
+): Promise<number> {
+  options.signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    spawned += 1;
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const onAbort = () => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
+      } catch {
+        // The group has ended already.
+      }
+    };
+    options.signal.addEventListener("abort", onAbort, { once: true });
+    for (const stream of [child.stdout, child.stderr]) {
+      let rest = "";
+      stream.setEncoding("utf8");
+      stream.on("data", (chunk: string) => {
+        const lines = (rest + chunk).split("\n");
+        rest = (lines.pop() ?? "").slice(0, maxLineLength);
+        for (const line of lines) options.onLine(line.slice(0, maxLineLength));
+      });
+      stream.on("end", () => rest !== "" && options.onLine(rest));
+    }
+    child.on("error", (error: NodeJS.ErrnoException) => reject(notStarted(program, error)));
+    child.on("close", (code, signal) => {
+      options.signal.removeEventListener("abort", onAbort);
+      if (options.signal.aborted) reject(new BangerError("cancelled", `${program} was cancelled`));
+      else resolve(code ?? 128 + signalNumber(signal));
+    });
+  });
+}

@@ -23,7 +23,9 @@ export {
   type RunResult,
   run,
   runChecked,
+  runStreaming,
   spawnCount,
   spawnDetached,
 } from "./process.ts";
 export { cloneFile, type PeerCredentials, peerCredentials } from "./shim.ts";
+export { cleanStaging, stageDirectory } from "./staging.ts";

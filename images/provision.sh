@@ -1,0 +1,63 @@
+#!/bin/sh
+# Makes a fresh Debian root a lean guest, and an ext4 image of it. mmdebstrap runs this as its last hook, with the
+# root as $1, inside whatever namespace it works in; nothing is mounted.
+#
+# BANGER_OUT      where rootfs.ext4 and seed/ go
+# BANGER_MODULES  lib/modules/RELEASE of the kernel
+# BANGER_SIZE     size of the file system in bytes
+set -eu
+root=$1
+
+# --- What a microVM has not. Masked, not removed: `systemctl unmask` brings each back. Reasons: docs/boot.md.
+mask() {
+  for unit in "$@"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
+}
+# No hardware to find: the initramfs has loaded the drivers, devtmpfs has made the nodes. (udevd itself starts when the
+# kernel reports a new device, by its socket.)
+mask systemd-udev-trigger.service systemd-udev-settle.service systemd-hwdb-update.service
+# Nothing to load, remount or check: root and /root are mounted when systemd starts.
+mask systemd-modules-load.service systemd-remount-fs.service systemd-fsck-root.service
+mask modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service
+mask modprobe@fuse.service modprobe@loop.service
+mask dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount
+mask sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount systemd-binfmt.service
+# Entropy and identity come from banger at each start.
+mask systemd-random-seed.service systemd-machine-id-commit.service systemd-firstboot.service systemd-boot-system-token.service
+mask systemd-sysusers.service systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-pstore.service
+# The console is a log, not a terminal.
+mask getty@tty1.service serial-getty@hvc0.service serial-getty@ttyS0.service systemd-vconsole-setup.service
+mask systemd-ask-password-console.path systemd-ask-password-wall.path
+# Housekeeping of machines that live for months.
+mask e2scrub_reap.service e2scrub_all.timer fstrim.timer apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
+# The journal stays in memory: a sandbox's history is not worth a disk write for every line.
+mask systemd-journal-flush.service
+mkdir -p "$root/etc/systemd/journald.conf.d"
+printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n' > "$root/etc/systemd/journald.conf.d/banger.conf"
+
+# udevd by its sockets alone: at boot there is nothing for it to do.
+rm -f "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service" \
+  "$root/lib/systemd/system/sysinit.target.wants/systemd-udevd.service"
+
+# --- sshd: keys and settings come with personalise, at each start, before systemd.
+rm -f "$root"/etc/ssh/ssh_host_*
+chmod 0755 "$root/root"
+: > "$root/etc/machine-id"
+: > "$root/etc/fstab"
+echo banger > "$root/etc/hostname"
+rm -f "$root/etc/resolv.conf" "$root/etc/motd" "$root"/etc/update-motd.d/*
+
+# --- The kernel's modules, so that docker and its kind find theirs.
+release=$(basename "$BANGER_MODULES")
+mkdir -p "$root/usr/lib/modules"
+cp -a "$BANGER_MODULES" "$root/usr/lib/modules/"
+chown -R 0:0 "$root/usr/lib/modules/$release"
+chroot "$root" depmod "$release"
+
+# --- What /root starts with goes to the work disk, which is mounted over it.
+mkdir -p "$BANGER_OUT/seed"
+cp -a "$root/root/." "$BANGER_OUT/seed/"
+
+chroot "$root" dpkg-query -W > "$BANGER_OUT/packages"
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log "$root"/tmp/*
+truncate -s "$BANGER_SIZE" "$BANGER_OUT/rootfs.ext4"
+mke2fs -q -F -t ext4 -L banger-rootfs -m 0 -E lazy_itable_init=1,lazy_journal_init=1,nodiscard -d "$root" "$BANGER_OUT/rootfs.ext4"

@@ -1,0 +1,55 @@
+/** How mmdebstrap can run here, and what its failures mean. */
+import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { BangerError } from "../base/base.ts";
+import { run } from "../sys/sys.ts";
+
+/** `root` as root; else `unshare`, where user namespaces with subordinate ids work. Throws host_missing with the remedy. */
+export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
+  await run("mmdebstrap", ["--version"], { signal }).catch((error: unknown) => {
+    throw new BangerError("host_missing", "mmdebstrap is not installed", {
+      hint: "install it: sudo apt-get install mmdebstrap",
+      cause: error,
+    });
+  });
+  if (process.getuid?.() === 0) return "root";
+  const user = userInfo().username;
+  for (const file of ["/etc/subuid", "/etc/subgid"]) {
+    const text = await readFile(file, "utf8").catch(() => "");
+    if (text.split("\n").some((line) => line.startsWith(`${user}:`))) continue;
+    throw new BangerError(
+      "host_missing",
+      `${user} has no subordinate ids in ${file}, which building an image without root needs`,
+      {
+        hint: `sudo apt-get install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
+      },
+    );
+  }
+  const probe = await run("unshare", ["--user", "--map-auto", "--map-root-user", "true"], { signal }).catch(
+    () => undefined,
+  );
+  if (probe?.status === 0) return "unshare";
+  throw new BangerError("host_missing", "this host does not let an ordinary user make user namespaces", {
+    hint: "sudo sysctl -w kernel.unprivileged_userns_clone=1 && sudo apt-get install uidmap",
+  });
+}
+
+/** The lines of mmdebstrap's output that say what went wrong, as an error that says what to do. */
+export function explainFailure(status: number, lines: readonly string[]): BangerError {
+  const errors = lines.filter((line) => /^(E:|W: .*Failed|mke2fs:|.*No space left)/.test(line)).slice(-3);
+  const said = errors.length > 0 ? errors.join("; ") : (lines.at(-1) ?? "no message");
+  if (/No space left/.test(said)) {
+    return new BangerError("no_space", `the image could not be built: ${said}`, {
+      hint: "free about 4 GB and try again",
+    });
+  }
+  if (/Failed to fetch|Could not resolve|Unable to connect/.test(said)) {
+    return new BangerError("unavailable", `the image could not be built: ${said}`, {
+      hint: "check the network, or set debian_mirror in banger's config.toml",
+    });
+  }
+  return new BangerError(
+    "operation_failed",
+    `the image could not be built: mmdebstrap ended with ${status}: ${said}`,
+  );
+}

@@ -1,0 +1,94 @@
+/** Images on disk: <dir>/<digest>/{rootfs.ext4,seed/,manifest.json}. */
+import { open, readdir, readFile, rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { BangerError } from "../base/base.ts";
+import { removeTree } from "../sys/sys.ts";
+
+export const manifestName = "manifest.json";
+
+export const ImageManifest = z.strictObject({
+  /** `sha256:` over the recipe, the kernel's id and the installed packages with their versions. */
+  id: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  name: z.string(),
+  distro: z.string(),
+  arch: z.literal("amd64"),
+  kernel: z.strictObject({ id: z.string(), name: z.string() }),
+  rootfsBytes: z.int().positive(),
+  /** Modification time of the root file system when it was finished, ms since 1970: nobody may have written it since. */
+  rootfsModifiedMs: z.number(),
+  createdAt: z.string(),
+});
+export type ImageManifest = z.infer<typeof ImageManifest>;
+
+export interface StoredImage extends ImageManifest {
+  directory: string;
+  rootfs: string;
+  /** What /root starts with. */
+  seed: string;
+}
+
+/** The image of a digest. Throws not_found, or corrupt when its manifest makes no sense. */
+export async function readImage(imagesDir: string, id: string): Promise<StoredImage> {
+  const directory = join(imagesDir, id.replace(/^sha256:/, ""));
+  let manifest: ImageManifest;
+  try {
+    manifest = ImageManifest.parse(JSON.parse(await readFile(join(directory, manifestName), "utf8")));
+  } catch (error) {
+    const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (absent)
+      throw new BangerError("not_found", `image ${id} is not in the store`, {
+        hint: "build it: banger image pull NAME",
+        cause: error,
+      });
+    throw new BangerError("corrupt", `the image in ${directory} is damaged`, {
+      hint: `remove it and build it again: banger image delete ${id.slice(7, 19)}`,
+      cause: error,
+    });
+  }
+  return { ...manifest, directory, rootfs: join(directory, "rootfs.ext4"), seed: join(directory, "seed") };
+}
+
+/** ext4's magic number, at byte 0x38 of the superblock, which is at byte 1024 (the kernel's Documentation/filesystems/ext4). */
+const magicOffset = 1024 + 0x38;
+
+/** A look before each start: size, time and magic. Throws corrupt; it does not read the whole image. */
+export async function verifyImage(image: StoredImage): Promise<void> {
+  const damaged = (what: string) =>
+    new BangerError("corrupt", `the root file system of image ${image.name} is damaged: ${what}`, {
+      hint: `build it again: banger image delete ${image.name} && banger image pull ${image.name}`,
+    });
+  const found = await stat(image.rootfs).catch(() => undefined);
+  if (found === undefined) throw damaged("it is missing");
+  if (found.size !== image.rootfsBytes)
+    throw damaged(`it has ${found.size} bytes instead of ${image.rootfsBytes}`);
+  if (Math.abs(found.mtimeMs - image.rootfsModifiedMs) > 1)
+    throw damaged("it has been written since it was built");
+  const file = await open(image.rootfs, "r");
+  try {
+    const { buffer } = await file.read(Buffer.alloc(2), 0, 2, magicOffset);
+    if (buffer.readUInt16LE(0) !== 0xef53) throw damaged("it is no ext4 file system");
+  } finally {
+    await file.close();
+  }
+}
+
+/** All images whose manifests can be read. */
+export async function listImages(imagesDir: string): Promise<StoredImage[]> {
+  const names = await readdir(imagesDir).catch(() => []);
+  const digests = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const read = await Promise.all(
+    digests.map((digest) => readImage(imagesDir, `sha256:${digest}`).catch(() => undefined)),
+  );
+  return read.filter((image) => image !== undefined);
+}
+
+/** Removes an image: renamed aside first, so that nobody finds half of it. Absent is success. */
+export async function removeImage(imagesDir: string, id: string): Promise<void> {
+  const digest = id.replace(/^sha256:/, "");
+  const aside = join(imagesDir, `.staging-removed-${digest}`);
+  await rename(join(imagesDir, digest), aside).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  });
+  await removeTree(aside);
+}

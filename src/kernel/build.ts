@@ -1,0 +1,50 @@
+/** Building a kernel by its recipe: Debian's package, unpacked. */
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type DebianMirror, downloadPackage } from "../apt/apt.ts";
+import { BangerError } from "../base/base.ts";
+import { removeTree, runChecked, stageDirectory } from "../sys/sys.ts";
+import { extractVmlinux } from "./bzimage.ts";
+import type { KernelRecipe } from "./catalog.ts";
+import { type KernelManifest, manifestName } from "./store.ts";
+
+export interface BuildContext {
+  mirror: DebianMirror;
+  signal: AbortSignal;
+  progress(message: string): void;
+}
+
+/** Builds into `kernelsDir` and returns the finished directory. A killed build leaves only a staging directory. */
+export function buildKernel(recipe: KernelRecipe, kernelsDir: string, ctx: BuildContext): Promise<string> {
+  return stageDirectory(kernelsDir, async (staging) => {
+    const work = join(staging, "work");
+    await mkdir(work);
+    ctx.progress(`downloading ${recipe.package}`);
+    const found = await downloadPackage({ ...recipe, ...ctx, name: recipe.package, dir: work });
+    ctx.progress(`unpacking ${found.name} ${found.version}`);
+    const tree = join(work, "tree");
+    await runChecked("dpkg-deb", ["-x", found.path, tree], { signal: ctx.signal });
+    const [release, ...others] = await readdir(join(tree, "lib/modules"));
+    if (release === undefined || others.length > 0)
+      throw new BangerError("corrupt", `${found.name} has no single kernel`);
+    const vmlinux = extractVmlinux(await readFile(join(tree, "boot", `vmlinuz-${release}`)));
+    await writeFile(join(staging, "vmlinux"), vmlinux);
+    await cp(join(tree, "lib/modules", release), join(staging, "modules", release), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    await removeTree(work);
+    const digest = createHash("sha256").update(vmlinux).digest("hex");
+    const manifest: KernelManifest = {
+      id: `sha256:${digest}`,
+      name: recipe.name,
+      arch: recipe.arch,
+      release,
+      source: `${found.name} ${found.version}`,
+      createdAt: new Date().toISOString(),
+    };
+    await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    return digest;
+  });
+}

@@ -1,0 +1,25 @@
+/** The kernel command line of every guest: each word with its reason. Figures: docs/boot.md. */
+export const bootCmdline: readonly string[] = [
+  // What banger's init reads.
+  "root=/dev/vda",
+  "rw",
+  "banger.work=/dev/vdb",
+  "banger.personalise",
+  // A quiet console: every line costs.
+  "quiet",
+  "loglevel=3",
+  "8250.nr_uarts=0",
+  // No keyboard controller to probe for.
+  "i8042.noaux",
+  "i8042.nomux",
+  "i8042.nopnp",
+  "i8042.dumbkbd",
+  // Entropy and clock are given, not measured.
+  "random.trust_cpu=on",
+  "tsc=reliable",
+  "no_timer_check",
+  "audit=0",
+  // A guest that panics ends, so that its VM does too.
+  "panic=1",
+  "reboot=t",
+];

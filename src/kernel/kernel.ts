@@ -1,0 +1,13 @@
+/**
+ * The kernel room: kernels that every driver can start, and the initramfs that goes with them.
+ *
+ * Owns the catalog of kernels, their store, the unpacking of Debian's bzImage, module closures, the cpio writer and the
+ * kernel's command line. Promises: a kernel in the store is whole. Never starts anything and knows no VMs.
+ */
+
+export { type BuildContext, buildKernel } from "./build.ts";
+export { type KernelEntry, kernelCatalog } from "./catalog.ts";
+export { bootCmdline } from "./cmdline.ts";
+export { storeInitramfs } from "./initramfs.ts";
+export { moduleClosure } from "./modules.ts";
+export { listKernels, readKernel, removeKernel, type StoredKernel } from "./store.ts";

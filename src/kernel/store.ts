@@ -1,0 +1,80 @@
+/** Kernels on disk: <dir>/<digest>/{vmlinux,modules/RELEASE,manifest.json}. */
+import { readdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { BangerError } from "../base/base.ts";
+import { removeTree } from "../sys/sys.ts";
+
+export const manifestName = "manifest.json";
+
+export const KernelManifest = z.strictObject({
+  /** `sha256:` of vmlinux. */
+  id: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  name: z.string(),
+  arch: z.literal("amd64"),
+  /** What uname -r says. */
+  release: z.string().regex(/^[A-Za-z0-9.+~_-]+$/),
+  source: z.string(),
+  createdAt: z.string(),
+});
+export type KernelManifest = z.infer<typeof KernelManifest>;
+
+export interface StoredKernel extends KernelManifest {
+  directory: string;
+  vmlinux: string;
+  /** lib/modules/RELEASE of this kernel. */
+  modules: string;
+}
+
+/** The kernel of a digest. Throws not_found, or corrupt when its manifest makes no sense. */
+export async function readKernel(kernelsDir: string, id: string): Promise<StoredKernel> {
+  const directory = join(kernelsDir, id.replace(/^sha256:/, ""));
+  let text: string;
+  try {
+    text = await readFile(join(directory, manifestName), "utf8");
+  } catch (error) {
+    throw new BangerError("not_found", `kernel ${id} is not in the store`, {
+      hint: "fetch it again: banger kernel pull NAME",
+      cause: error,
+    });
+  }
+  const parsed = parseManifest(text);
+  if (parsed === undefined || parsed.id !== id) {
+    throw new BangerError("corrupt", `the kernel in ${directory} is damaged`, {
+      hint: "fetch it again: banger kernel pull --force NAME",
+    });
+  }
+  return {
+    ...parsed,
+    directory,
+    vmlinux: join(directory, "vmlinux"),
+    modules: join(directory, "modules", parsed.release),
+  };
+}
+
+function parseManifest(text: string): KernelManifest | undefined {
+  try {
+    return KernelManifest.parse(JSON.parse(text));
+  } catch {
+    // Not JSON, or not a manifest: the caller says which directory.
+    return undefined;
+  }
+}
+
+/** All kernels whose manifests can be read. */
+export async function listKernels(kernelsDir: string): Promise<StoredKernel[]> {
+  const names = await readdir(kernelsDir).catch(() => []);
+  const digests = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const read = await Promise.all(
+    digests.map((digest) => readKernel(kernelsDir, `sha256:${digest}`).catch(() => undefined)),
+  );
+  return read.filter((kernel) => kernel !== undefined);
+}
+
+/** Removes a kernel: renamed aside first, so that nobody finds half of it. */
+export async function removeKernel(kernelsDir: string, id: string): Promise<void> {
+  const digest = id.replace(/^sha256:/, "");
+  const aside = join(kernelsDir, `.staging-removed-${digest}`);
+  await rename(join(kernelsDir, digest), aside);
+  await removeTree(aside);
+}

@@ -1,0 +1,54 @@
+/**
+ * Directories that appear whole or not at all: built under a hidden name beside their final one, then renamed. Each
+ * carries its builder's identity, so that what a killed builder left is known from what a living one is making.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { removeTree, syncDirectory } from "./files.ts";
+import { identify, isAlive, ProcessIdentitySchema } from "./identity.ts";
+
+const prefix = ".staging-";
+const ownerFile = ".owner.json";
+
+/**
+ * Runs `build` in a fresh directory of `parent` and renames it to the name that `build` returns. A directory of that
+ * name which is there already wins (its content is the same: names are digests). Removed when `build` fails.
+ */
+export async function stageDirectory(
+  parent: string,
+  build: (staging: string) => Promise<string>,
+): Promise<string> {
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  const staging = join(parent, prefix + randomBytes(6).toString("hex"));
+  await mkdir(staging, { mode: 0o700 });
+  try {
+    await writeFile(join(staging, ownerFile), JSON.stringify(identify(process.pid)));
+    const final = join(parent, await build(staging));
+    await removeTree(join(staging, ownerFile));
+    await syncDirectory(staging);
+    try {
+      await rename(staging, final);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : "";
+      if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+      await removeTree(staging);
+    }
+    await syncDirectory(parent);
+    return final;
+  } catch (error) {
+    await removeTree(staging);
+    throw error;
+  }
+}
+
+/** Removes what builders left that are no longer alive. */
+export async function cleanStaging(parent: string): Promise<void> {
+  for (const name of await readdir(parent).catch(() => [])) {
+    if (!name.startsWith(prefix)) continue;
+    const text = await readFile(join(parent, name, ownerFile), "utf8").catch(() => "");
+    const owner = ProcessIdentitySchema.safeParse(text === "" ? undefined : JSON.parse(text));
+    if (!owner.success || !isAlive(owner.data)) await removeTree(join(parent, name));
+  }
+}
