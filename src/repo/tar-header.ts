@@ -65,29 +65,55 @@ interface Fields {
   target: Buffer;
 }
 
+/** Everything that is the same in all headers: uid and gid 0, checksum field as spaces, magic, user and group names. */
+const template = Buffer.alloc(block);
+template.write("0000000", 108, "latin1");
+template.write("0000000", 116, "latin1");
+template.write("        ", 148, "latin1");
+template.write("ustar\u000000root", 257, "latin1");
+template.write("root", 297, "latin1");
+const templateSum = template.reduce((sum, byte) => sum + byte, 0);
+
+/** The checksum is summed up while fields are written: summing 512 bytes a file took most of the time. */
 function ustar(fields: Fields): Buffer {
-  const out = Buffer.alloc(block);
-  fields.name.copy(out, 0, 0, 100);
-  octal(out, 100, 7, fields.mode);
-  octal(out, 108, 7, 0);
-  octal(out, 116, 7, 0);
-  octal(out, 124, 11, fields.size > maxOctal8 ? 0 : fields.size);
-  octal(out, 136, 11, Math.min(Math.max(0, Math.floor(fields.mtimeS)), maxOctal8));
-  out.write("        ", 148, "latin1");
-  out.write(fields.type, 156, "latin1");
-  fields.target.copy(out, 157, 0, 100);
-  out.write("ustar\u000000root", 257, "latin1");
-  out.write("root", 297, "latin1");
-  fields.prefix?.copy(out, 345, 0, 155);
-  let sum = 0;
-  for (let at = 0; at < block; at += 1) sum += out[at] ?? 0;
+  const out = Buffer.from(template);
+  let sum = templateSum;
+  sum += copyField(out, 0, 100, fields.name);
+  sum += octal(out, 100, 7, fields.mode);
+  sum += octal(out, 124, 11, fields.size > maxOctal8 ? 0 : fields.size);
+  sum += octal(out, 136, 11, Math.min(Math.max(0, Math.floor(fields.mtimeS)), maxOctal8));
+  const type = fields.type.charCodeAt(0);
+  out[156] = type;
+  sum += type + copyField(out, 157, 100, fields.target);
+  if (fields.prefix !== undefined) sum += copyField(out, 345, 155, fields.prefix);
   octal(out, 148, 6, sum);
   out[154] = 0;
   return out;
 }
 
-function octal(out: Buffer, at: number, digits: number, value: number): void {
-  out.write(value.toString(8).padStart(digits, "0"), at, "latin1");
+/** Writes at most `length` bytes; returns their sum. */
+function copyField(out: Buffer, at: number, length: number, value: Buffer): number {
+  const end = Math.min(length, value.length);
+  let sum = 0;
+  for (let n = 0; n < end; n += 1) {
+    const byte = value[n] ?? 0;
+    out[at + n] = byte;
+    sum += byte;
+  }
+  return sum;
+}
+
+/** Writes so many octal digits; returns the sum of their bytes. */
+function octal(out: Buffer, at: number, digits: number, value: number): number {
+  let rest = value;
+  let sum = 0;
+  for (let n = at + digits - 1; n >= at; n -= 1) {
+    const digit = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+    out[n] = digit;
+    sum += digit;
+  }
+  return sum;
 }
 
 /** Name and prefix fields for a path, or undefined when it fits neither (100 bytes, or 155 + "/" + 100). */

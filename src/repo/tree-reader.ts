@@ -29,6 +29,8 @@ interface OpenDirectory {
 export class TreeReader {
   readonly #root: OpenDirectory;
   readonly #open: OpenDirectory[] = [];
+  /** Where paths for system calls are put together: longer than any name that a directory can hold. */
+  readonly #path: Buffer = Buffer.alloc(64 + 65_536);
 
   constructor(root: string) {
     this.#root = openDirectory(Buffer.alloc(0), Buffer.from(root));
@@ -38,8 +40,9 @@ export class TreeReader {
   open(path: Buffer, expectLink: boolean): OpenedFile {
     const parent = this.#enter(path);
     if (parent === undefined) return { kind: "gone" };
-    const slash = path.lastIndexOf(0x2f);
-    const at = Buffer.concat([parent.prefix, slash < 0 ? path : path.subarray(slash + 1)]);
+    const slash = path.lastIndexOf(0x2f); // -1: the whole path is the name
+    const length = parent.prefix.copy(this.#path) + path.copy(this.#path, parent.prefix.length, slash + 1);
+    const at = this.#path.subarray(0, length);
     if (expectLink) {
       const target = readLink(at, path);
       if (target !== undefined) return target;
