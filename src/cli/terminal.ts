@@ -1,18 +1,21 @@
 /** This process's terminal. Raw mode is undone when the process ends, however it does. */
+import { spawnSync } from "node:child_process";
+import { isatty } from "node:tty";
 import type { Terminal } from "./context.ts";
 
 export function processTerminal(env: Record<string, string | undefined>): Terminal {
   let raw = false;
   const setRaw = (on: boolean) => {
-    if (raw === on || !process.stdin.isTTY) return;
+    if (raw === on || !isatty(0)) return;
     process.stdin.setRawMode(on);
     raw = on;
+    if (on) stopOutputProcessing();
   };
   process.on("exit", () => setRaw(false));
   return {
-    stdin: process.stdin.isTTY === true,
-    stdout: process.stdout.isTTY === true,
-    stderr: process.stderr.isTTY === true,
+    stdin: isatty(0),
+    stdout: isatty(1),
+    stderr: isatty(2),
     size: () => {
       const { columns, rows } = process.stdout.isTTY ? process.stdout : process.stderr;
       return {
@@ -26,6 +29,14 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
       return () => void process.off("SIGWINCH", listener);
     },
   };
+}
+
+/**
+ * Raw mode of Node's kind leaves OPOST and ONLCR on: each "\n" of the guest would become "\r\n" once more, which breaks
+ * programs that move the cursor down with it. Leaving raw mode restores all settings, this one too.
+ */
+function stopOutputProcessing(): void {
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 /** A terminal may say 0 (a fresh PTY does) or nothing. */

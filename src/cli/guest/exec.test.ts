@@ -51,6 +51,19 @@ describe("a command in a guest", () => {
     expect(run.err()).toBe("oops\r\n\x1b[31m");
   });
 
+  test("gives all its output even when its status overtakes its streams", async () => {
+    const daemon = guest(async ({ stdio }) => {
+      stdio.end("late but whole");
+      return 0;
+    });
+    const stream = daemon.stream.bind(daemon);
+    daemon.stream = async (ticket) => {
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      return stream(ticket);
+    };
+    expect((await banger(["vm", "exec", "x", "--", "cmd"], { daemon })).out).toBe("late but whole");
+  });
+
   test("reads our stdin to its end", async () => {
     const daemon = guest(async ({ stdio }) => {
       const input = await text(chunksOf(stdio));

@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Events, Params } from "../../rpc/contract.ts";
 import type { Context, Daemon, Interrupt } from "../context.ts";
-import { chunksOf, copyOut, feed, isBrokenPipe } from "./streams.ts";
+import { chunksOf, copyOut, feed, isReaderGone } from "./streams.ts";
 
 export interface GuestCommand {
   ref: string;
@@ -41,6 +41,7 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
   };
   const release = ctx.takeInterrupts(interruptHandler(ctx, tty, signalGuest, leave));
   const restore: (() => void)[] = [release];
+  let attaching = Promise.resolve();
   const copies: Promise<void>[] = [];
   const sockets: Duplex[] = [];
   const failed = Promise.withResolvers<never>();
@@ -53,7 +54,7 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
     ]);
     sockets.push(stdio, ...(stderr === undefined ? [] : [stderr]));
     const giveUpOutput = (error: unknown) => {
-      if (!isBrokenPipe(error)) throw error;
+      if (!isReaderGone(error)) throw error;
       // Whoever read our output has gone: the command hears it the way it would without us between.
       signalGuest(sigpipe);
     };
@@ -77,11 +78,15 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
       op,
       signal: leaving.signal,
       onEvent: (event) => {
-        if (event.kind === "tickets") attach(event).catch(failed.reject);
+        if (event.kind !== "tickets") return;
+        attaching = attach(event);
+        attaching.catch(failed.reject);
       },
     });
     const { status } = await Promise.race([call, failed.promise]);
-    await Promise.race([Promise.all(copies), gone(leaving.signal)]);
+    // The answer may overtake the streams, which are connections of their own: the output comes whole all the same.
+    const output = attaching.then(() => Promise.all(copies));
+    await Promise.race([output, gone(leaving.signal)]);
     return interrupted === undefined ? { status } : { interrupted };
   } catch (error) {
     if (interrupted !== undefined) return { interrupted };

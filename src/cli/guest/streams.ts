@@ -72,10 +72,9 @@ export function feed(from: Readable, to: Writable): () => void {
   return stop;
 }
 
-export function isBrokenPipe(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED")
-  );
+const goneCodes = ["EPIPE", "EIO", "ECONNRESET", "ERR_STREAM_DESTROYED"];
+
+/** Whoever read what we write has gone: a closed pipe (EPIPE), a terminal that was hung up (EIO). */
+export function isReaderGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && goneCodes.some((code) => code === error.code);
 }

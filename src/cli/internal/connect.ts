@@ -1,7 +1,7 @@
 /** banger internal connect: the ProxyCommand of ssh, a guest's port on stdin and stdout. */
 import { z } from "zod";
 import { defineCommand } from "../command.ts";
-import { chunksOf, copyOut, feed, isBrokenPipe } from "../guest/streams.ts";
+import { chunksOf, copyOut, feed, isReaderGone } from "../guest/streams.ts";
 
 const port = z
   .string()
@@ -28,7 +28,7 @@ export const command = defineCommand({
     try {
       await copyOut(chunksOf(stream), ctx.stdout);
     } catch (error) {
-      if (!ctx.signal.aborted && !isBrokenPipe(error)) throw error;
+      if (!ctx.signal.aborted && !isReaderGone(error)) throw error;
     } finally {
       stop();
       stream.destroy();

@@ -3,7 +3,7 @@ import { type Readable, Transform } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { BangerError } from "../../base/base.ts";
 import type { Context } from "../context.ts";
-import { copyOut, isBrokenPipe } from "../guest/streams.ts";
+import { copyOut, isReaderGone } from "../guest/streams.ts";
 import { escapeLine } from "./escape.ts";
 
 /** Prints until the log or its reader ends, or an interrupt does: then throws cancelled, like any other command. */
@@ -18,7 +18,7 @@ export async function showLog(ctx: Context, log: Readable): Promise<void> {
   try {
     await copyOut(shown, ctx.stdout);
   } catch (error) {
-    if (!ctx.signal.aborted && !isBrokenPipe(error)) throw error;
+    if (!ctx.signal.aborted && !isReaderGone(error)) throw error;
   } finally {
     ctx.signal.removeEventListener("abort", leave);
     log.destroy();

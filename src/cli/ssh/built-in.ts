@@ -47,8 +47,8 @@ export async function runBuiltInSsh(
       hostVerifier: (key: Buffer) => pinned.some((pin) => pin.equals(key)),
       authHandler: ["publickey"],
     });
-    const channel = await open(ctx, ssh, rest);
-    const ended = await attached(ctx, channel, rest.length === 0 && onTerminal(ctx), leave.signal);
+    const opened = await open(ctx, ssh, rest);
+    const ended = await attached(ctx, opened, rest.length === 0 && onTerminal(ctx), leave.signal);
     return status ?? ended;
   } finally {
     release();
@@ -89,14 +89,23 @@ function connected(ssh: Client, config: ConnectConfig): Promise<void> {
   });
 }
 
-function open(ctx: Context, ssh: Client, rest: readonly string[]): Promise<ClientChannel> {
+interface Opened {
+  channel: ClientChannel;
+  exit: PromiseWithResolvers<number>;
+}
+
+function open(ctx: Context, ssh: Client, rest: readonly string[]): Promise<Opened> {
   const { columns, rows } = ctx.tty.size();
   const pty = { cols: columns, rows, term: ctx.env.TERM ?? "xterm-256color" };
   return new Promise((resolve, reject) => {
-    const done = (error: Error | undefined, channel: ClientChannel) =>
-      error === undefined
-        ? resolve(channel)
-        : reject(new BangerError("unavailable", error.message, { cause: error }));
+    const done = (error: Error | undefined, channel: ClientChannel) => {
+      if (error !== undefined) return reject(new BangerError("unavailable", error.message, { cause: error }));
+      // Here and not later: the exit may come in the same packet as the answer.
+      const exit = Promise.withResolvers<number>();
+      channel.on("exit", (code: number | null) => exit.resolve(code ?? 255));
+      channel.on("close", () => exit.resolve(255));
+      resolve({ channel, exit });
+    };
     if (rest.length > 0) ssh.exec(rest.join(" "), done);
     else ssh.shell(onTerminal(ctx) ? pty : false, done);
   });
@@ -105,13 +114,10 @@ function open(ctx: Context, ssh: Client, rest: readonly string[]): Promise<Clien
 /** Joins our streams to the channel's until it closes; the answer is the remote status. */
 async function attached(
   ctx: Context,
-  channel: ClientChannel,
+  { channel, exit }: Opened,
   tty: boolean,
   left: AbortSignal,
 ): Promise<number> {
-  const exit = Promise.withResolvers<number>();
-  channel.on("exit", (code: number | null) => exit.resolve(code ?? 255));
-  channel.on("close", () => exit.resolve(255));
   left.addEventListener("abort", () => exit.resolve(255), { once: true });
   if (tty) ctx.tty.setRaw(true);
   const stopFeeding = feed(ctx.stdin, channel);

@@ -1,0 +1,99 @@
+/** This process as a command's context: its streams, its terminal, its signals. */
+
+import type { Readable } from "node:stream";
+import type { Context, Daemon, Interrupt, Paths } from "./context.ts";
+import { isReaderGone } from "./guest/streams.ts";
+import { interrupts, statusOf } from "./interrupts.ts";
+import { escapeText } from "./output/escape.ts";
+import { styleFor } from "./output/style.ts";
+import { processTerminal } from "./terminal.ts";
+
+/** How this process gets at a daemon: the real one, or a test's. */
+export interface DaemonAccess {
+  client(signal: AbortSignal): Promise<Daemon>;
+  running(signal: AbortSignal): Promise<Daemon | undefined>;
+  paths(): Promise<Paths>;
+}
+
+/** The context that is this very process. */
+export function processContext(daemon: DaemonAccess): Context {
+  const { env, stdout, stderr } = process;
+  const tty = processTerminal(env);
+  const controller = new AbortController();
+  const { signal } = controller;
+  // A reader that has gone is no failure of a command that prints: it ends as it would have, unread.
+  stdout.on("error", (error) => fatalUnlessBrokenPipe(error));
+  stderr.on("error", (error) => fatalUnlessBrokenPipe(error));
+  const client = once(() => daemon.client(signal));
+  let stdin: Readable | undefined;
+  return {
+    client,
+    runningClient: () => daemon.running(signal),
+    paths: () => daemon.paths(),
+    openWorkspace: async (path, options) =>
+      (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
+    get stdin() {
+      stdin ??= quietStdin();
+      return stdin;
+    },
+    stdout,
+    stderr,
+    out: (line) => void stdout.write(`${line}\n`),
+    err: (line) => void stderr.write(`${line}\n`),
+    style: styleFor(tty.stderr, env),
+    tty,
+    signal,
+    takeInterrupts: interruptTaker(controller),
+    env,
+    cwd: process.cwd(),
+    now: () => performance.now(),
+    today: () => new Date(),
+    every: (ms, tick) => {
+      const timer = setInterval(tick, ms);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+    self: selfCommand(),
+  };
+}
+
+/** Interrupts go to whoever took them last; else the first aborts the command and the second ends the process. */
+function interruptTaker(controller: AbortController): Context["takeInterrupts"] {
+  const takers: ((name: Interrupt) => void)[] = [];
+  for (const name of interrupts) {
+    process.on(name, () => {
+      const taker = takers.at(-1);
+      if (taker !== undefined) taker(name);
+      else if (controller.signal.aborted) process.exit(statusOf(name));
+      else controller.abort(name);
+    });
+  }
+  return (handler) => {
+    takers.push(handler);
+    return () => {
+      const index = takers.indexOf(handler);
+      if (index >= 0) takers.splice(index, 1);
+    };
+  };
+}
+
+/** Compiled, the executable is banger; from source it is Bun, and banger is its script. */
+function selfCommand(): string[] {
+  return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
+}
+
+/** A terminal that is hung up fails reads (EIO): the end of input, and no reason to die before cleaning up. */
+function quietStdin(): Readable {
+  return process.stdin.on("error", () => {});
+}
+
+function fatalUnlessBrokenPipe(error: Error): void {
+  if (isReaderGone(error)) return;
+  process.stderr.write(`banger: output failed: ${escapeText(error.message)}\n`);
+  process.exit(1);
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}

@@ -1,0 +1,17 @@
+/** One command as a whole process: its output is written before it ends with its status. */
+import { type DaemonAccess, processContext } from "./process-context.ts";
+import { runCli } from "./run-cli.ts";
+
+/** Never returns. */
+export async function runProcess(words: readonly string[], daemon: DaemonAccess): Promise<never> {
+  const status = await runCli(words, processContext(daemon));
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(status);
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.write("", () => resolve());
+  });
+}
