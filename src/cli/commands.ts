@@ -62,7 +62,7 @@ export const groups: Readonly<Record<string, Group>> = {
     summary: "list, fetch and remove kernels",
     examples: [
       { command: "kernel list --available", note: "what there is and what could be had" },
-      { command: "kernel pull debian-cloud --force", note: "fetch it again" },
+      { command: "kernel pull debian-cloud-6.1 --force", note: "fetch it again" },
     ],
     commands: {
       list: () => import("./kernel/list.ts"),

@@ -6,8 +6,8 @@ import { startProgress } from "../output/progress.ts";
 export const command = defineCommand({
   summary: "fetch a kernel",
   examples: [
-    { command: "kernel pull debian-cloud", note: "get it ready now" },
-    { command: "kernel pull debian-cloud --force", note: "again, even if it is there" },
+    { command: "kernel pull debian-cloud-6.1", note: "get it ready now" },
+    { command: "kernel pull debian-cloud-6.1 --force", note: "again, even if it is there" },
   ],
   args: { kernel: oneKernel() },
   flags: { force: toggle("fetch it even if it is there", "f") },

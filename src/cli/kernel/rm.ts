@@ -4,7 +4,7 @@ import { oneKernel } from "../flags.ts";
 
 export const command = defineCommand({
   summary: "remove a kernel that no image or VM uses",
-  examples: [{ command: "kernel rm debian-cloud", note: "the next run fetches it again" }],
+  examples: [{ command: "kernel rm debian-cloud-6.1", note: "the next run fetches it again" }],
   args: { kernel: oneKernel() },
   flags: {},
   run: async (input, ctx) => {

@@ -5,7 +5,7 @@ import { printJson } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "show everything about a kernel, as JSON",
-  examples: [{ command: "kernel show debian-cloud", note: "its record" }],
+  examples: [{ command: "kernel show debian-cloud-6.1", note: "its record" }],
   args: { kernel: oneKernel() },
   flags: { json: toggle("print JSON (as it does anyway)") },
   run: async (input, ctx) => {

@@ -120,6 +120,29 @@ describe("progress without a terminal", () => {
   });
 });
 
+test("a long stage without a terminal says what it did within itself, and that it lives", () => {
+  const run = session();
+  const progress = startProgress(run.ctx);
+  const event = { kind: "stage", stage: "image" } as const;
+  progress.event({ ...event, status: "begin", message: "reading package lists" });
+  run.advance(500);
+  progress.event({ ...event, status: "progress", message: "downloading" });
+  progress.event({ ...event, status: "progress", done: 30 * 1024 * 1024, unit: "bytes" });
+  run.advance(12_000);
+  progress.event({ ...event, status: "progress", message: "unpacking" });
+  run.advance(3000);
+  progress.event({ ...event, status: "done" });
+  progress.end("image ready");
+  expect(run.err()).toBe(
+    [
+      "building the image: downloading: 12.5s so far 30M 2.4M/s",
+      "building the image: downloading: 12.0s",
+      "building the image: 15.5s",
+      "image ready in 15.5s (image 15.5s)\n",
+    ].join("\n"),
+  );
+});
+
 describe("progress on a terminal", () => {
   const tty = { stderr: true };
   const env = { NO_COLOR: "1" };

@@ -7,8 +7,8 @@
 import { formatBytes, formatDuration } from "../../base/base.ts";
 import type { LifecycleEvent, StageEvent, TransferEvent } from "../../rpc/contract.ts";
 import type { Context } from "../context.ts";
-import { escapeText } from "./escape.ts";
-import { stageLabel, stagePart } from "./stages.ts";
+import { escapeLine, escapeText } from "./escape.ts";
+import { stagePart, stageTitle } from "./stages.ts";
 
 export interface Progress {
   /** For a call's onEvent; `subject` names the object where several run at once. */
@@ -20,8 +20,11 @@ export interface Progress {
 }
 
 interface Active {
-  label: string;
+  title: string;
   startedMs: number;
+  /** What it is doing within itself, if it says so, and since when. */
+  detail: string | undefined;
+  detailMs: number;
   last: StageEvent;
 }
 
@@ -30,6 +33,9 @@ const redrawMs = 100;
 /** Stages shorter than this are not worth a line of a log or a word of the summary. */
 const briefMs = 100;
 const shownAtOnce = 4;
+/** Without a terminal: what is worth a line within a stage, and how often a long one shows that it lives. */
+const detailWorthMs = 1000;
+const heartbeatMs = 10_000;
 
 type ProgressContext = Pick<Context, "err" | "stderr" | "style" | "tty" | "now" | "every" | "env">;
 
@@ -52,30 +58,52 @@ export function startProgress(ctx: ProgressContext): Progress {
     const { columns } = ctx.tty.size();
     const lines = [...active.values()].slice(-shownAtOnce).map((stage, index) => {
       const spinner = index === 0 ? frames[frame % frames.length] : " ";
-      const text = `${spinner} ${stage.label} ${formatDuration(ctx.now() - stage.startedMs)}${amount(stage, ctx.now())}`;
+      const text = `${spinner} ${stage.detail ?? stage.title} ${formatDuration(ctx.now() - stage.startedMs)}${amount(stage, ctx.now())}`;
       return text.slice(0, Math.max(10, columns - 1));
     });
     if (lines.length > 0) ctx.stderr.write(`${lines.map((line) => ctx.style.dim(line)).join("\n")}\n`);
     drawnLines = lines.length;
+  };
+  const heartbeat = () => {
+    for (const stage of active.values()) {
+      const ms = ctx.now() - stage.startedMs;
+      if (ms >= heartbeatMs)
+        ctx.err(`${fullName(stage)}: ${formatDuration(ms)} so far${amount(stage, ctx.now())}`);
+    }
   };
   const stopTicking = live
     ? ctx.every(redrawMs, () => {
         frame += 1;
         draw();
       })
-    : () => {};
+    : ctx.every(heartbeatMs, heartbeat);
   const note = (line: string) => {
     erase();
     ctx.err(line);
     draw();
   };
 
-  const finish = (event: StageEvent, key: string, label: string, began: number) => {
-    const ms = event.ms ?? ctx.now() - began;
+  const finish = (event: StageEvent, key: string, stage: Active) => {
+    const ms = event.ms ?? ctx.now() - stage.startedMs;
     const part = stagePart(event.stage);
     parts.set(part, (parts.get(part) ?? 0) + ms);
     active.delete(key);
-    if (!live && ms >= briefMs) ctx.err(`${label}: ${formatDuration(ms)}`);
+    if (!live && ms >= briefMs) ctx.err(`${stage.title}: ${formatDuration(ms)}`);
+  };
+  /** A stage that says it does something else now has finished what it did before. */
+  const changeDetail = (stage: Active, detail: string) => {
+    const ms = ctx.now() - stage.detailMs;
+    if (!live && stage.detail !== undefined && ms >= detailWorthMs) {
+      ctx.err(`${fullName(stage)}: ${formatDuration(ms)}`);
+    }
+    stage.detail = detail;
+    stage.detailMs = ctx.now();
+  };
+  const begin = (event: StageEvent, subject: string | undefined): Active => {
+    const title = stageTitle(event.stage);
+    const startedMs = ctx.now();
+    const named = subject === undefined ? title : `${escapeLine(subject)}: ${title}`;
+    return { title: named, startedMs, detail: undefined, detailMs: startedMs, last: event };
   };
 
   return {
@@ -85,15 +113,15 @@ export function startProgress(ctx: ProgressContext): Progress {
       if (event.kind === "warning") note(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
       if (event.kind !== "stage") return;
       const key = `${subject ?? ""} ${event.stage}`;
-      const before = active.get(key);
-      const said = stageLabel(event);
-      const plain = event.message === undefined ? undefined : said;
-      const label = plain ?? before?.label ?? (subject === undefined ? said : `${subject}: ${said}`);
-      const began = before?.startedMs ?? ctx.now();
-      if (event.status === "done") finish(event, key, label, began);
-      else active.set(key, { label, startedMs: began, last: event });
+      const known = active.get(key);
+      const stage = known ?? begin(event, subject);
+      const detail = event.message === undefined ? undefined : escapeLine(event.message);
+      if (detail !== undefined && detail !== stage.detail) changeDetail(stage, detail);
+      stage.last = event;
+      if (event.status === "done") finish(event, key, stage);
+      else active.set(key, stage);
       // Boot stages follow each other within milliseconds: the clock redraws, not each event.
-      if (event.status === "begin" && before === undefined && drawnLines === 0) draw();
+      if (event.status === "begin" && known === undefined && drawnLines === 0) draw();
     },
     end(title) {
       if (ended) return;
@@ -104,6 +132,10 @@ export function startProgress(ctx: ProgressContext): Progress {
         ctx.err(ctx.style.dim(`${title} in ${formatDuration(ctx.now() - startedMs)}${summary(parts)}`));
     },
   };
+}
+
+function fullName({ title, detail }: Active): string {
+  return detail === undefined ? title : `${title}: ${detail}`;
 }
 
 function summary(parts: ReadonlyMap<string, number>): string {

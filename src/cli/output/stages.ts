@@ -1,5 +1,4 @@
 /** The words for the stages of a long call. Stage names are the daemon's and stable; unknown ones show as they are. */
-import type { StageEvent } from "../../rpc/contract.ts";
 import { escapeLine } from "./escape.ts";
 
 interface Words {
@@ -34,11 +33,10 @@ const known: Readonly<Record<string, Words>> = {
   row: { label: "forgetting the VM", part: "disks" },
 };
 
-/** What a person reads while the stage goes on. */
-export function stageLabel(event: Pick<StageEvent, "stage" | "message">): string {
-  if (event.message !== undefined) return escapeLine(event.message);
-  const words = Object.hasOwn(known, event.stage) ? known[event.stage] : undefined;
-  return words?.label ?? escapeLine(event.stage.replaceAll("_", " "));
+/** What the stage is called. */
+export function stageTitle(stage: string): string {
+  const words = Object.hasOwn(known, stage) ? known[stage] : undefined;
+  return words?.label ?? escapeLine(stage.replaceAll("_", " "));
 }
 
 /** The heading under which the summary counts it. */

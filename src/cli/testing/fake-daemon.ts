@@ -76,7 +76,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     name: VmName.parse(name),
     state: "running",
     image: { id: `sha256:${"ab".repeat(32)}`, name: "debian-bookworm" },
-    kernel: { id: `sha256:${"cd".repeat(32)}`, name: "debian-cloud" },
+    kernel: { id: `sha256:${"cd".repeat(32)}`, name: "debian-cloud-6.1" },
     spec: { vcpu: 2, memoryMiB: 1024, diskBytes: 8 * 1024 ** 3, overlayBytes: 8 * 1024 ** 3, nat: false },
     driver: "qemu",
     ip: "10.0.2.15",

@@ -13,6 +13,8 @@ export interface Options {
   env?: Record<string, string | undefined>;
   workspace?: () => Promise<WorkspaceSource>;
   stdout?: Writable;
+  /** Told of each write to stdout. */
+  onOut?: (text: string) => void;
 }
 
 export interface Session {
@@ -31,14 +33,15 @@ export interface Session {
 export function session(options: Options = {}): Session {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
-  const sink = (chunks: Buffer[]) =>
+  const sink = (chunks: Buffer[], heard?: (text: string) => void) =>
     new Writable({
       write(chunk: Buffer, _encoding, done) {
         chunks.push(Buffer.from(chunk));
+        heard?.(chunk.toString());
         done();
       },
     });
-  const stdout = options.stdout ?? sink(out);
+  const stdout = options.stdout ?? sink(out, options.onOut);
   const stderr = sink(err);
   const controller = new AbortController();
   const takers: ((name: Interrupt) => void)[] = [];

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { BangerError } from "../../base/base.ts";
+import { runCli } from "../run-cli.ts";
+import { bytePair } from "../testing/byte-pair.ts";
+import { FakeDaemon, type FakeHandlers, fakeDefaults, fakeVm } from "../testing/fake-daemon.ts";
+import { banger, session } from "../testing/harness.ts";
+
+const vm = fakeVm("calm-otter");
+
+describe("vm create", () => {
+  const daemon = (change: FakeHandlers = {}) =>
+    new FakeDaemon({ "config.defaults": () => fakeDefaults, "vm.create": () => vm, ...change });
+
+  test("shows the spec, starts the VM and prints its name", async () => {
+    const fake = daemon();
+    const { status, out, err } = await banger(["vm", "create"], { daemon: fake });
+    expect([status, out]).toEqual([0, "calm-otter\n"]);
+    expect(err).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\nready in 0.00s\n");
+    expect(fake.calls[1]?.params).toMatchObject({
+      start: true,
+      ephemeral: false,
+      image: "debian-bookworm",
+      nat: false,
+    });
+  });
+
+  test("--no-start only makes it", async () => {
+    const fake = daemon();
+    await banger(["vm", "create", "--no-start", "--image", "other"], { daemon: fake });
+    expect(fake.calls[1]?.params).toMatchObject({ start: false, image: "other" });
+  });
+
+  test("Ctrl-C cancels it and exits 130", async () => {
+    const under = Promise.withResolvers<void>();
+    const fake = daemon({
+      "vm.create": () => {
+        under.resolve();
+        return new Promise(() => {});
+      },
+    });
+    const run = session({ daemon: fake });
+    const status = runCli(["vm", "create"], run.ctx);
+    await under.promise;
+    run.interrupt("SIGINT");
+    expect(await status).toBe(130);
+  });
+
+  test("a name that is taken is an error of one line and a hint", async () => {
+    const fake = daemon({
+      "vm.create": () => {
+        throw new BangerError("already_exists", "there is a VM named devbox", { hint: "pick another name" });
+      },
+    });
+    const { status, err } = await banger(["vm", "create", "--name", "devbox"], { daemon: fake });
+    expect(status).toBe(1);
+    expect(err).toEndWith("banger: there is a VM named devbox\n  hint: pick another name\n");
+  });
+});
+
+test("vm show prints the record as JSON", async () => {
+  const daemon = new FakeDaemon({ "vm.show": () => vm });
+  expect(JSON.parse((await banger(["vm", "show", "3f2a"], { daemon })).out)).toEqual(vm);
+  expect(daemon.calls[0]?.params).toEqual({ ref: "3f2a" });
+});
+
+describe("vm logs", () => {
+  function logging(bytes: string): FakeDaemon {
+    const daemon: FakeDaemon = new FakeDaemon({
+      "vm.logs": () => {
+        const [near, far] = bytePair();
+        far.end(bytes);
+        return { ticket: daemon.ticket(near) };
+      },
+    });
+    return daemon;
+  }
+
+  test("goes into a pipe as it is", async () => {
+    const daemon = logging("boot\r\n\x1b[2J\x07");
+    expect((await banger(["vm", "logs", "x"], { daemon })).out).toBe("boot\r\n\x1b[2J\x07");
+    expect(daemon.calls[0]?.params).toEqual({ ref: "x", source: "console", follow: false });
+  });
+
+  test("is made harmless for a terminal", async () => {
+    const daemon = logging("\x1b[32mboot\x1b[0m\r\n\x1b[2J\x07");
+    const { out } = await banger(["vm", "logs", "-f", "x", "--source=vmm"], {
+      daemon,
+      tty: { stdout: true },
+    });
+    expect(out).toBe("\x1b[32mboot\x1b[0m\n\\x1b[2J\\x07");
+    expect(daemon.calls[0]?.params).toEqual({ ref: "x", source: "vmm", follow: true });
+  });
+});
