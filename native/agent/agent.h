@@ -1,0 +1,99 @@
+/*
+ * banger's guest agent: shared declarations.
+ *
+ * One process, one poll loop, one byte stream to the host. The protocol is described in docs/agent-protocol.md; its
+ * other end is src/guest. Memory is bounded: a fixed number of streams, each with at most one window of waiting bytes.
+ */
+#ifndef BANGER_AGENT_H
+#define BANGER_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROTOCOL_VERSION 1
+#define MAX_PAYLOAD 65536u
+#define HEADER_SIZE 12u
+#define MAX_STREAMS 256
+/* Bytes under way per stream and channel before the receiver must grant more. */
+#define WINDOW 262144u
+
+enum frame_type {
+  /* host to guest */
+  F_OPEN = 1, F_DATA = 2, F_EOF = 3, F_WINDOW = 4, F_RESET = 5, F_CONTROL = 6, F_PING = 7,
+  /* guest to host */
+  F_HELLO = 16, F_OUT = 17, F_OUT_EOF = 18, F_GRANT = 19, F_RESULT = 20, F_PONG = 21, F_READY = 22, F_OPENED = 23,
+};
+
+enum operation {
+  OP_EXEC = 1, OP_UNPACK = 2, OP_PACK = 3, OP_CONNECT = 4, OP_PERSONALISE = 5, OP_PORTS = 6, OP_STATS = 7, OP_POWER_OFF = 8,
+};
+
+enum control { CONTROL_RESIZE = 1, CONTROL_SIGNAL = 2 };
+
+/* A bounds-checked reader: once it has run out, everything it returns is zero, and `bad` stays set. */
+struct reader {
+  const uint8_t *at, *end;
+  bool bad;
+};
+uint8_t read_u8(struct reader *r);
+uint16_t read_u16(struct reader *r);
+uint32_t read_u32(struct reader *r);
+uint64_t read_u64(struct reader *r);
+/* A u32 length and that many bytes. */
+const uint8_t *read_bytes(struct reader *r, size_t *size);
+/* The same as a newly allocated string; a NUL inside it makes the reader bad. */
+char *read_string(struct reader *r);
+
+/* A bounded writer: what does not fit is left out. */
+struct writer {
+  uint8_t *start, *at, *end;
+};
+void write_u8(struct writer *w, uint8_t v);
+void write_u16(struct writer *w, uint16_t v);
+void write_u32(struct writer *w, uint32_t v);
+void write_u64(struct writer *w, uint64_t v);
+void write_string(struct writer *w, const char *s, size_t n);
+size_t room(const struct writer *w);
+
+struct stream {
+  uint32_t id; /* 0 = free slot */
+  int in;      /* where the host's bytes go; -1 = closed */
+  int out[2];  /* where bytes for the host come from (0 stdout, 1 stderr); -1 = ended */
+  uint32_t credit[2];
+  uint8_t *pending; /* a ring of WINDOW bytes that `in` has not taken yet; allocated with the first of them */
+  size_t pending_at, pending_size;
+  uint32_t ungranted;
+  bool in_eof; /* the host has said that nothing more comes */
+  bool tty, connection;
+  pid_t pid; /* 0 = a connection, or a request that waits */
+  bool exited;
+  int status;
+  int64_t exited_ms;
+  uint8_t *waiting; /* an exec request that waits for basic.target */
+  size_t waiting_size;
+};
+
+int64_t now_ms(void);
+
+/* process.c: what stands behind a stream. Each returns 0 or an errno, and then leaves no descriptor open. */
+int start_exec(struct stream *s, struct reader *r);
+int start_unpack(struct stream *s, struct reader *r);
+int start_pack(struct stream *s, struct reader *r);
+int start_connect(struct stream *s, struct reader *r);
+void control_stream(struct stream *s, struct reader *r);
+
+/* tar.c: run in a child; they return its exit status and say on stderr what was wrong. */
+int unpack_main(const char *root);
+int pack_main(const char *path);
+
+/* personalise.c: 0 or an errno, with the object it failed on in `where`. */
+int personalise(struct reader *r, char *where, size_t size);
+
+/* info.c */
+void report_ports(struct writer *w);
+void report_stats(struct writer *w);
+void read_small_file(const char *path, char *out, size_t size);
+
+#endif

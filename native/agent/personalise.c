@@ -1,0 +1,199 @@
+/* Making a guest this VM and no other: files, name, network, clock, entropy. No process is started for any of it. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <net/route.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_FILES 256u
+
+/* linux/random.h */
+struct entropy {
+  int bits, bytes;
+  uint8_t data[512];
+};
+#define ADD_ENTROPY _IOW('R', 0x03, int[2])
+#define RESEED _IO('R', 0x07)
+
+/* Opens the directory of a path component by component, making what is missing, following no link. */
+static int open_parent(char *path, char **name) {
+  int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char *part = path;
+  while (*part == '/') part++;
+  for (char *slash; dir >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
+    *slash = 0;
+    mkdirat(dir, part, 0755);
+    int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int error = errno;
+    close(dir);
+    errno = error;
+    dir = next;
+  }
+  *name = part;
+  return dir;
+}
+
+/* Written aside and renamed over what is there, be it a link. */
+static int put_file(char *path, mode_t mode, const uint8_t *content, size_t n) {
+  char *name, aside[280];
+  int dir = open_parent(path, &name);
+  if (dir < 0) return errno;
+  snprintf(aside, sizeof aside, ".%.240s.banger", name);
+  int error = 0, fd = openat(dir, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0 || write(fd, content, n) != (ssize_t)n || fchmod(fd, mode) < 0 || fchown(fd, 0, 0) < 0) error = errno ? errno : EIO;
+  if (fd >= 0) close(fd);
+  if (!error && renameat(dir, aside, dir, name) < 0) error = errno;
+  close(dir);
+  return error;
+}
+
+static bool is_loopback(int s, const char *name) {
+  struct ifreq r = {0};
+  snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+  return ioctl(s, SIOCGIFFLAGS, &r) < 0 || r.ifr_flags & IFF_LOOPBACK;
+}
+
+static void set_address(struct sockaddr *out, uint32_t address) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+  memcpy(out, &in, sizeof in);
+}
+
+/* The old ioctls (netdevice(7)): they know one address per device, which is what a guest has. */
+static int set_network(const char *address, uint8_t prefix, const char *gateway, const uint8_t *mac, size_t mac_size) {
+  struct in_addr a, g;
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
+  struct if_nameindex *all = if_nameindex(), *device = all;
+  if (s < 0) return errno;
+  while (device && device->if_index && is_loopback(s, device->if_name)) device++;
+  if (!device || !device->if_index) error = ENODEV;
+  else if (inet_pton(AF_INET, address, &a) != 1 || prefix > 32) error = EINVAL;
+  struct ifreq r = {0};
+  if (!error) snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device->if_name);
+  if (!error && mac_size == 6) {
+    r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    memcpy(r.ifr_hwaddr.sa_data, mac, 6);
+    if (ioctl(s, SIOCSIFHWADDR, &r) < 0) error = errno;
+  }
+  if (!error) {
+    set_address(&r.ifr_addr, a.s_addr);
+    if (ioctl(s, SIOCSIFADDR, &r) < 0) error = errno;
+  }
+  if (!error) {
+    set_address(&r.ifr_netmask, prefix ? htonl(0xffffffffu << (32 - prefix)) : 0);
+    if (ioctl(s, SIOCSIFNETMASK, &r) < 0) error = errno;
+  }
+  if (!error) {
+    r.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (ioctl(s, SIOCSIFFLAGS, &r) < 0) error = errno;
+  }
+  if (!error && gateway[0]) {
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+    if (inet_pton(AF_INET, gateway, &g) != 1) error = EINVAL;
+    set_address(&route.rt_dst, 0);
+    set_address(&route.rt_genmask, 0);
+    set_address(&route.rt_gateway, g.s_addr);
+    if (!error && ioctl(s, SIOCADDRT, &route) < 0 && errno != EEXIST) error = errno;
+  }
+  if (all) if_freenameindex(all);
+  close(s);
+  return error;
+}
+
+static int add_entropy(const uint8_t *p, size_t n) {
+  struct entropy e = {0};
+  if (n > sizeof e.data) n = sizeof e.data;
+  e.bytes = (int)n;
+  e.bits = (int)n * 8;
+  memcpy(e.data, p, n);
+  int error = 0, fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+  if (fd < 0 || ioctl(fd, ADD_ENTROPY, &e) < 0) error = errno;
+  else ioctl(fd, RESEED); /* at once, not in a minute: a restored guest must not repeat its past */
+  if (fd >= 0) close(fd);
+  explicit_bzero(&e, sizeof e);
+  return error;
+}
+
+/*
+ * string hostname, string machine id, u64 clock ns, bytes entropy,
+ * u8 has network: string address, u8 prefix, string gateway (may be empty), bytes mac (0 or 6),
+ * u32 count of files: string path, u32 mode, bytes content.
+ * Everything is parsed before anything is done.
+ */
+int personalise(struct reader *r, char *where, size_t size) {
+  struct reader first = *r;
+  char *hostname = read_string(r), *machine_id = read_string(r);
+  uint64_t ns = read_u64(r);
+  size_t entropy_size, mac_size = 0;
+  const uint8_t *entropy = read_bytes(r, &entropy_size), *mac = NULL;
+  char *address = NULL, *gateway = NULL;
+  uint8_t prefix = 0, network = read_u8(r);
+  if (network) {
+    address = read_string(r);
+    prefix = read_u8(r);
+    gateway = read_string(r);
+    mac = read_bytes(r, &mac_size);
+  }
+  uint32_t count = read_u32(r);
+  struct reader files = *r;
+  if (count > MAX_FILES) r->bad = true;
+  for (uint32_t i = 0; i < count && !r->bad; i++) {
+    size_t n;
+    char *path = read_string(r);
+    read_u32(r);
+    read_bytes(r, &n);
+    if (path && path[0] != '/') r->bad = true;
+    free(path);
+  }
+  int error = r->bad || r->at != r->end ? EINVAL : 0;
+  snprintf(where, size, "request of %zu bytes", (size_t)(first.end - first.at));
+  if (!error) {
+    snprintf(where, size, "hostname");
+    if (sethostname(hostname, strlen(hostname)) < 0) error = errno;
+  }
+  if (!error) {
+    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    snprintf(where, size, "clock");
+    if (ns && clock_settime(CLOCK_REALTIME, &t) < 0) error = errno;
+  }
+  if (!error) {
+    snprintf(where, size, "entropy");
+    error = add_entropy(entropy, entropy_size);
+  }
+  if (!error) {
+    char path[] = "/etc/machine-id", line[80];
+    int n = snprintf(line, sizeof line, "%.64s\n", machine_id);
+    snprintf(where, size, "/etc/machine-id");
+    error = put_file(path, 0444, (const uint8_t *)line, (size_t)n);
+  }
+  for (uint32_t i = 0; i < count && !error; i++) {
+    size_t n;
+    char *path = read_string(&files);
+    uint32_t mode = read_u32(&files) & 07777;
+    const uint8_t *content = read_bytes(&files, &n);
+    snprintf(where, size, "%s", path);
+    error = put_file(path, mode, content, n);
+    free(path);
+  }
+  if (!error && network) {
+    snprintf(where, size, "network");
+    error = set_network(address, prefix, gateway, mac, mac_size);
+  }
+  free(hostname);
+  free(machine_id);
+  free(address);
+  free(gateway);
+  return error;
+}

@@ -1,0 +1,233 @@
+/* What stands behind a stream: a command, a transfer (a child of the agent's own), or a connection. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MAX_STRINGS 65536u
+#define CONNECT_WAIT_MS 5000
+
+/* Ends of pipes or a terminal: [0] is the child's, [1] ours. -1 where there is none. */
+struct ends {
+  int in[2], out[2], err[2];
+};
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+static void close_ends(struct ends *e) {
+  for (int side = 0; side < 2; side++) {
+    close_fd(&e->in[side]);
+    close_fd(&e->out[side]);
+    close_fd(&e->err[side]);
+  }
+}
+
+/* A pipe whose end `ours` (0 = reading, 1 = writing) is non-blocking; both are closed on exec. */
+static int make_pipe(int ends[2], int ours) {
+  int p[2];
+  if (pipe2(p, O_CLOEXEC) < 0) return errno;
+  fcntl(p[ours], F_SETFL, O_NONBLOCK);
+  fcntl(p[ours], F_SETPIPE_SZ, (int)WINDOW); /* fewer wake-ups; the default will do where it is refused */
+  ends[0] = p[!ours];
+  ends[1] = p[ours];
+  return 0;
+}
+
+static int make_pipes(struct ends *e, bool in, bool out, bool err) {
+  int failed = 0;
+  if (in) failed = make_pipe(e->in, 1);
+  if (!failed && out) failed = make_pipe(e->out, 0);
+  if (!failed && err) failed = make_pipe(e->err, 0);
+  return failed;
+}
+
+static int make_terminal(struct ends *e, uint16_t columns, uint16_t rows) {
+  struct winsize size = {.ws_col = columns, .ws_row = rows};
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), zero = 0, number;
+  if (master < 0) return errno;
+  e->out[1] = master;
+  char name[32];
+  if (ioctl(master, TIOCSPTLCK, &zero) < 0 || ioctl(master, TIOCGPTN, &number) < 0 || ioctl(master, TIOCSWINSZ, &size) < 0) return errno;
+  snprintf(name, sizeof name, "/dev/pts/%d", number);
+  e->out[0] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (e->out[0] < 0) return errno;
+  e->in[1] = fcntl(master, F_DUPFD_CLOEXEC, 3);
+  return e->in[1] < 0 ? errno : 0;
+}
+
+/* In the child: a session of its own, standard descriptors, default signals, nothing else of the agent's. */
+static void become_child(const struct ends *e, bool tty) {
+  setsid();
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  int in = e->in[0] >= 0 ? e->in[0] : null, out = e->out[0] >= 0 ? e->out[0] : null, err = e->err[0] >= 0 ? e->err[0] : null;
+  if (tty) {
+    ioctl(e->out[0], TIOCSCTTY, 0);
+    in = err = out;
+  }
+  dup2(in, 0);
+  dup2(out, 1);
+  dup2(err, 2);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
+}
+
+static int adopt(struct stream *s, struct ends *e, pid_t pid, bool tty) {
+  close_fd(&e->in[0]);
+  close_fd(&e->out[0]);
+  close_fd(&e->err[0]);
+  s->pid = pid;
+  s->tty = tty;
+  s->in = e->in[1];
+  s->out[0] = e->out[1];
+  s->out[1] = e->err[1];
+  return 0;
+}
+
+static char **read_list(struct reader *r, uint32_t *count) {
+  *count = read_u32(r);
+  if (*count > MAX_STRINGS) r->bad = true;
+  char **list = r->bad ? NULL : calloc(*count + 1, sizeof *list);
+  for (uint32_t i = 0; list && i < *count && !r->bad; i++) list[i] = read_string(r);
+  return list;
+}
+
+static void free_list(char **list) {
+  for (char **p = list; p && *p; p++) free(*p);
+  free(list);
+}
+
+/* Like a shell: 127 when there is no such command, 126 when it cannot be run; the words go to the command's stderr. */
+static void run_command(char **argv, char **env, const char *cwd) {
+  clearenv();
+  setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+  setenv("HOME", "/root", 1);
+  setenv("USER", "root", 1);
+  setenv("LOGNAME", "root", 1);
+  setenv("SHELL", "/bin/bash", 1);
+  setenv("LANG", "C.UTF-8", 1);
+  for (; *env; env++) putenv(*env);
+  if (chdir(cwd) < 0) {
+    dprintf(2, "banger: %s: %s\n", cwd, strerror(errno));
+    _exit(126);
+  }
+  execvp(argv[0], argv);
+  int error = errno;
+  dprintf(2, "banger: %s: %s\n", argv[0], error == ENOENT ? "command not found" : strerror(error));
+  _exit(error == ENOENT ? 127 : 126);
+}
+
+/* u8 flags (1 = tty), u16 columns, u16 rows, string cwd, list argv, list env ("NAME=value"). */
+int start_exec(struct stream *s, struct reader *r) {
+  struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}};
+  bool tty = read_u8(r) & 1;
+  uint16_t columns = read_u16(r), rows = read_u16(r);
+  char *cwd = read_string(r);
+  uint32_t argc = 0, envc = 0;
+  char **argv = read_list(r, &argc), **env = read_list(r, &envc);
+  int failed = r->bad || argc == 0 ? EINVAL : tty ? make_terminal(&e, columns, rows) : make_pipes(&e, true, true, true);
+  if (!failed) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      become_child(&e, tty);
+      run_command(argv, env, cwd);
+    }
+    failed = pid < 0 ? errno : adopt(s, &e, pid, tty);
+  }
+  if (failed) close_ends(&e);
+  free(cwd);
+  free_list(argv);
+  free_list(env);
+  return failed;
+}
+
+static int start_transfer(struct stream *s, struct reader *r, bool unpack) {
+  struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}};
+  char *path = read_string(r);
+  int failed = r->bad || path[0] != '/' ? EINVAL : make_pipes(&e, unpack, true, true);
+  if (!failed) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      become_child(&e, false);
+      _exit(unpack ? unpack_main(path) : pack_main(path));
+    }
+    failed = pid < 0 ? errno : adopt(s, &e, pid, false);
+  }
+  if (failed) close_ends(&e);
+  free(path);
+  return failed;
+}
+
+int start_unpack(struct stream *s, struct reader *r) { return start_transfer(s, r, true); }
+int start_pack(struct stream *s, struct reader *r) { return start_transfer(s, r, false); }
+
+/* u8 kind (1 = TCP port of the loopback: u16; 2 = unix socket: string). */
+int start_connect(struct stream *s, struct reader *r) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_un un;
+  } address = {0};
+  socklen_t size = sizeof address.in;
+  uint8_t kind = read_u8(r);
+  if (kind == 1) {
+    address.in.sin_family = AF_INET;
+    address.in.sin_port = htons(read_u16(r));
+    address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  } else {
+    char *path = read_string(r);
+    address.un.sun_family = AF_UNIX;
+    size = sizeof address.un;
+    if (!path || strlen(path) >= sizeof address.un.sun_path) r->bad = true;
+    else strcpy(address.un.sun_path, path);
+    free(path);
+  }
+  if (r->bad || kind < 1 || kind > 2) return EINVAL;
+  int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0, one = 1;
+  if (fd < 0) return errno;
+  if (connect(fd, &address.any, size) < 0) error = errno;
+  if (error == EINPROGRESS) {
+    /* The loopback answers or refuses at once; a full backlog is the only thing that can make this wait. */
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    socklen_t length = sizeof error;
+    if (poll(&p, 1, CONNECT_WAIT_MS) != 1) error = ETIMEDOUT;
+    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
+  }
+  if (!error && (s->in = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0) error = errno;
+  if (error) {
+    close(fd);
+    return error;
+  }
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  s->connection = true;
+  s->out[0] = fd;
+  return 0;
+}
+
+void control_stream(struct stream *s, struct reader *r) {
+  uint8_t kind = read_u8(r);
+  if (kind == CONTROL_RESIZE && s->tty && s->out[0] >= 0) {
+    struct winsize size = {.ws_col = read_u16(r), .ws_row = read_u16(r)};
+    if (!r->bad) ioctl(s->out[0], TIOCSWINSZ, &size);
+  } else if (kind == CONTROL_SIGNAL && s->pid > 0) {
+    uint8_t number = read_u8(r);
+    if (!r->bad && number > 0 && number < 65) kill(-s->pid, number);
+  }
+}

@@ -1,0 +1,219 @@
+/*
+ * PID 1 of banger's initramfs: loads the drivers, mounts the guest's disks, starts the agent, and hands over to the
+ * image's own init (usually systemd), in the guest's root.
+ *
+ * Kernel command line words, all optional:
+ *   root=DEV               root disk, ext4                                  (/dev/vda)
+ *   banger.work=DEV        work disk, ext4, mounted at /root
+ *   banger.personalise     wait for the agent to be told who this guest is before init is started
+ *   banger.init=PATH       the image's init                                 (/sbin/init)
+ *
+ * It tells what went wrong on /dev/kmsg, and then powers off: a guest that cannot boot should end, not hang.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DISK_WAIT_MS 10000
+#define PERSONALISE_WAIT_MS 60000
+
+static char cmdline[4096];
+
+static void say(const char *format, ...) {
+  char line[512];
+  int n = snprintf(line, sizeof line, "<3>banger-init: ");
+  va_list args;
+  va_start(args, format);
+  n += vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+  va_end(args);
+  int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0) { /* there is nobody to tell */ }
+  close(fd);
+}
+
+static void give_up(const char *what) {
+  say("%s: %s; powering off", what, strerror(errno));
+  sync();
+  reboot(RB_POWER_OFF);
+  for (;;) pause();
+}
+
+static void nap_ms(long ms) {
+  struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
+  nanosleep(&t, NULL);
+}
+
+/* The value of WORD=VALUE on the kernel command line, copied to out; the fallback when it is absent. */
+static const char *option(const char *word, const char *fallback, char *out, size_t size) {
+  size_t n = strlen(word);
+  for (const char *p = cmdline; *p; p += strcspn(p, " \n"), p += strspn(p, " \n")) {
+    size_t length = strcspn(p, " \n");
+    if (length <= n || strncmp(p, word, n) != 0 || p[n] != '=') continue;
+    snprintf(out, size, "%.*s", (int)(length - n - 1), p + n + 1);
+    return out;
+  }
+  return fallback;
+}
+
+static int has_word(const char *word) {
+  size_t n = strlen(word);
+  for (const char *p = cmdline; *p; p += strcspn(p, " \n"), p += strspn(p, " \n"))
+    if (strcspn(p, " \n") == n && strncmp(p, word, n) == 0) return 1;
+  return 0;
+}
+
+/* /modules.list: one path a line, dependencies first. A driver that does not load is not always needed: only said. */
+static void load_modules(void) {
+  FILE *list = fopen("/modules.list", "re");
+  char path[256];
+  while (list && fgets(path, sizeof path, list)) {
+    path[strcspn(path, "\n")] = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)) say("module %s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+  }
+  if (list) fclose(list);
+}
+
+static void mount_disk(const char *device, const char *target) {
+  /* The driver probes in parallel with us: the node appears within milliseconds. */
+  for (long waited = 0; access(device, F_OK) < 0 && waited < DISK_WAIT_MS; waited += 2) nap_ms(2);
+  if (mount(device, target, "ext4", MS_NOATIME, "") < 0) give_up(device);
+}
+
+static void loopback_up(void) {
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  struct ifreq request = {.ifr_name = "lo"};
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (s < 0 || ioctl(s, SIOCSIFFLAGS, &request) < 0) say("loopback: %s", strerror(errno));
+  if (s >= 0) close(s);
+}
+
+static void write_file(const char *path, const char *content) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0 || write(fd, content, strlen(content)) < 0) say("%s: %s", path, strerror(errno));
+  if (fd >= 0) close(fd);
+}
+
+/*
+ * How the agent hears of basic.target without systemd starting a process for it: a socket unit, ordered after
+ * basic.target, whose fifo systemd makes itself. The agent watches for the fifo. (The service that belongs to it must
+ * exist, and never runs, because nobody writes to the fifo.)
+ */
+static void announce_basic_target(void) {
+  mkdir("/run/systemd", 0755);
+  mkdir("/run/systemd/system", 0755);
+  mkdir("/run/systemd/system/multi-user.target.wants", 0755);
+  write_file("/run/systemd/system/banger-ready.socket",
+             "[Unit]\nDescription=Tell banger that basic.target has been reached\nDefaultDependencies=no\n"
+             "After=basic.target\n[Socket]\nListenFIFO=/run/banger/ready\nSocketMode=0600\n");
+  write_file("/run/systemd/system/banger-ready.service",
+             "[Unit]\nDescription=Never started; belongs to banger-ready.socket\n[Service]\nExecStart=/bin/true\n");
+  if (symlink("../banger-ready.socket", "/run/systemd/system/multi-user.target.wants/banger-ready.socket") < 0 && errno != EEXIST)
+    say("banger-ready.socket: %s", strerror(errno));
+}
+
+static int is_systemd(const char *init) {
+  char target[256];
+  ssize_t n = readlink(init, target, sizeof target - 1);
+  if (n < 0) return strstr(init, "systemd") != NULL;
+  target[n] = 0;
+  return strstr(target, "systemd") != NULL;
+}
+
+/* The initramfs stays behind, out of reach, after the switch: its files would hold memory until the end. */
+static void free_initramfs(const char *dir) {
+  DIR *d = opendir(dir);
+  struct dirent *entry;
+  char path[512];
+  while (d && (entry = readdir(d))) {
+    if (entry->d_type != DT_REG) continue;
+    snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+    unlink(path);
+  }
+  if (d) closedir(d);
+}
+
+/* Starts the agent from its descriptor, so that the image needs to know nothing of it. Returns the end that tells. */
+static int start_agent(int agent) {
+  int told[2];
+  if (pipe2(told, O_CLOEXEC) < 0) give_up("pipe");
+  pid_t pid = fork();
+  if (pid < 0) give_up("fork");
+  if (pid == 0) {
+    char notify[16];
+    /* '@' first: systemd spares such processes when it ends all others at shutdown (systemd's ROOT_STORAGE_DAEMONS). */
+    char *argv[] = {"@banger-agent", "--notify", notify, NULL};
+    char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    snprintf(notify, sizeof notify, "%d", told[1]);
+    fcntl(told[1], F_SETFD, 0);
+    setsid();
+    fexecve(agent, argv, envp);
+    say("agent: %s", strerror(errno));
+    _exit(127);
+  }
+  close(told[1]);
+  return told[0];
+}
+
+int main(void) {
+  char root[128], work[128], init[256];
+  mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+  mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+  mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+  int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || read(fd, cmdline, sizeof cmdline - 1) < 0) give_up("/proc/cmdline");
+  close(fd);
+
+  load_modules();
+  loopback_up();
+  mount_disk(option("root", "/dev/vda", root, sizeof root), "/mnt");
+  const char *work_device = option("banger.work", NULL, work, sizeof work);
+  if (work_device) mount_disk(work_device, "/mnt/root");
+
+  int agent = open("/agent", O_RDONLY | O_CLOEXEC);
+  if (agent < 0) give_up("/agent");
+  if (mount("/dev", "/mnt/dev", NULL, MS_MOVE, NULL) < 0) give_up("move /dev");
+  if (mount("/sys", "/mnt/sys", NULL, MS_MOVE, NULL) < 0) give_up("move /sys");
+  if (mount("/proc", "/mnt/proc", NULL, MS_MOVE, NULL) < 0) give_up("move /proc");
+  mkdir("/mnt/dev/pts", 0755);
+  mount("devpts", "/mnt/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666");
+  if (mount("tmpfs", "/mnt/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%") < 0) give_up("/run");
+  free_initramfs("/m");
+  free_initramfs("/");
+  if (chdir("/mnt") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) give_up("switch to the root disk");
+
+  const char *path = option("banger.init", "/sbin/init", init, sizeof init);
+  mkdir("/run/banger", 0700);
+  if (is_systemd(path)) announce_basic_target();
+  else write_file("/run/banger/ready", "");
+
+  int told = start_agent(agent);
+  close(agent);
+  if (has_word("banger.personalise")) {
+    struct pollfd waiting = {.fd = told, .events = POLLIN};
+    char byte;
+    if (poll(&waiting, 1, PERSONALISE_WAIT_MS) != 1 || read(told, &byte, 1) != 1) say("nobody has personalised this guest; starting it as it is");
+  }
+  close(told);
+  char *argv[] = {(char *)path, NULL};
+  char *envp[] = {"TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  execve(path, argv, envp);
+  give_up(path);
+}

@@ -1,0 +1,300 @@
+/** The session over the agent protocol: handshake, streams, requests. */
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { BangerError } from "../base/base.ts";
+import { Channel, errnoText } from "./channel.ts";
+import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
+import type { GuestHello, GuestSession } from "./guest.ts";
+import { readPorts, readStats, writePersonality } from "./messages.ts";
+import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
+import {
+  Control,
+  Frame,
+  nonceBytes,
+  Operation,
+  PayloadReader,
+  PayloadWriter,
+  protocolVersion,
+  syncMagic,
+} from "./protocol.ts";
+
+export interface SessionOptions {
+  signal?: AbortSignal;
+  log?: { debug(message: string, facts?: Record<string, unknown>): void };
+}
+
+/** A request without a stream is answered within this, even under emulation, or the guest is stuck. In ms. */
+const answerTimeoutMs = 60_000;
+/** The preamble is said again after this: a guest in the middle of an old frame swallows the first one. In ms. */
+const repeatMs = 2000;
+/** More streams than the agent has slots for are refused here. */
+const maxStreams = 250;
+
+/** Speaks the handshake on a fresh byte stream. Rejects when the guest does not answer before the signal aborts. */
+export function openAgentSession(stream: Duplex, options: SessionOptions = {}): Promise<GuestSession> {
+  return new AgentSession(stream, options).handshake(options.signal);
+}
+
+class AgentSession implements GuestSession {
+  readonly closed: Promise<{ reason: string }>;
+  readonly #closed = Promise.withResolvers<{ reason: string }>();
+  readonly #hello = Promise.withResolvers<GuestHello>();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #channels = new Map<number, Channel>();
+  readonly #pings: (() => void)[] = [];
+  readonly #parser: FrameParser;
+  readonly #nonce = randomBytes(nonceBytes);
+  #greeting: GuestHello | undefined;
+  #nextId = 1;
+  #over: BangerError | undefined;
+
+  constructor(
+    private readonly stream: Duplex,
+    private readonly options: SessionOptions,
+  ) {
+    this.closed = this.#closed.promise;
+    this.#hello.promise.catch(() => {});
+    this.#ready.promise.catch(() => {});
+    this.#parser = new FrameParser(this.#nonce, (header, payload) => this.#receive(header, payload));
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        if (this.#over === undefined) this.#parser.push(chunk);
+      } catch (error) {
+        this.#end(error instanceof BangerError ? error : new BangerError("guest_failed", String(error)));
+      }
+    });
+    stream.on("error", (error) =>
+      this.#end(new BangerError("guest_failed", `the way to the guest broke: ${error.message}`)),
+    );
+    stream.on("close", () => this.#end(new BangerError("guest_failed", "the way to the guest was closed")));
+    stream.on("end", () => this.#end(new BangerError("guest_failed", "the way to the guest was closed")));
+  }
+
+  get hello(): GuestHello {
+    if (this.#greeting === undefined) throw new BangerError("internal", "the guest has not said hello yet");
+    return this.#greeting;
+  }
+
+  async handshake(signal?: AbortSignal): Promise<GuestSession> {
+    const preamble = Buffer.concat([syncMagic, this.#nonce]);
+    const onAbort = () => this.#end(new BangerError("cancelled", "the guest agent did not say hello"));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    this.stream.write(preamble);
+    // Zeros fill up whatever frame an agent may be in the middle of; then the preamble is found.
+    const repeat = setInterval(
+      () => this.stream.write(Buffer.concat([Buffer.alloc(66_000), preamble])),
+      repeatMs,
+    );
+    try {
+      this.#greeting = await this.#hello.promise;
+    } finally {
+      clearInterval(repeat);
+      signal?.removeEventListener("abort", onAbort);
+    }
+    if (this.#greeting.protocol !== protocolVersion) {
+      const error = new BangerError(
+        "bad_version",
+        `the guest agent speaks protocol ${this.#greeting.protocol}, this banger ${protocolVersion}`,
+        {
+          hint: "restart the VM: banger vm restart",
+        },
+      );
+      this.#end(error);
+      throw error;
+    }
+    if (this.#greeting.basicReached) this.#ready.resolve();
+    return this;
+  }
+
+  #receive({ stream, type, flags }: FrameHeader, payload: Buffer): void {
+    switch (type) {
+      case Frame.hello:
+        this.#hello.resolve(readHello(payload));
+        return;
+      case Frame.ready:
+        this.#ready.resolve();
+        return;
+      case Frame.pong:
+        this.#pings.shift()?.();
+        return;
+      default:
+        // A stream that has ended on this side may still have frames under way: they are dropped.
+        this.#channels.get(stream)?.receive(type, flags, payload);
+        if (type === Frame.result) this.#channels.delete(stream);
+    }
+  }
+
+  send(header: Buffer, payload?: Buffer): Promise<void> | undefined {
+    if (this.#over !== undefined) return undefined;
+    this.stream.cork();
+    let more = this.stream.write(header);
+    if (payload !== undefined) more = this.stream.write(payload);
+    this.stream.uncork();
+    if (more) return undefined;
+    return new Promise((resolve) => {
+      const done = () => {
+        this.stream.off("drain", done);
+        this.stream.off("close", done);
+        resolve();
+      };
+      this.stream.on("drain", done);
+      this.stream.on("close", done);
+    });
+  }
+
+  /** Opens a stream for an operation. */
+  open(request: PayloadWriter): Channel {
+    if (this.#over !== undefined) throw this.#over;
+    if (this.#channels.size >= maxStreams)
+      throw new BangerError("unavailable", "too many streams to this guest are open already");
+    const channel = new Channel(this.#nextId, this);
+    this.#nextId = (this.#nextId % 0xffff_fffe) + 1;
+    this.#channels.set(channel.id, channel);
+    const payload = request.done();
+    void this.send(encodeHeader(payload.length, channel.id, Frame.open), payload);
+    return channel;
+  }
+
+  /** Forgets a stream and has the guest kill what stands behind it. */
+  reset(channel: Channel): void {
+    if (!this.#channels.delete(channel.id)) return;
+    void this.send(encodeHeader(0, channel.id, Frame.reset));
+    channel.fail(new BangerError("cancelled", "cancelled"));
+  }
+
+  control(channel: Channel, request: PayloadWriter): void {
+    const payload = request.done();
+    void this.send(encodeHeader(payload.length, channel.id, Frame.control), payload);
+  }
+
+  /** A request that is answered by one result. */
+  async #ask(what: string, request: PayloadWriter, signal?: AbortSignal): Promise<PayloadReader> {
+    const channel = this.open(request);
+    const limit = AbortSignal.timeout(answerTimeoutMs);
+    const onAbort = () => this.reset(channel);
+    for (const one of [limit, signal]) one?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const { errno, payload } = await channel.result;
+      if (errno !== 0) {
+        const where = new PayloadReader(payload).string();
+        throw new BangerError("guest_failed", `${what} failed in the guest: ${where}: ${errnoText(errno)}`);
+      }
+      return new PayloadReader(payload);
+    } catch (error) {
+      if (limit.aborted) throw new BangerError("timeout", `the guest agent did not answer (${what})`);
+      throw error;
+    } finally {
+      for (const one of [limit, signal]) one?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  ready(signal?: AbortSignal): Promise<void> {
+    return abortable(this.#ready.promise, signal);
+  }
+
+  async exec(request: Parameters<GuestSession["exec"]>[0], signal?: AbortSignal) {
+    return execProcess(this, request, signal);
+  }
+
+  async personalise(
+    personality: Parameters<GuestSession["personalise"]>[0],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#ask(
+      "personalise",
+      writePersonality(new PayloadWriter().u8(Operation.personalise), personality),
+      signal,
+    );
+  }
+
+  unpack(root: string, tar: Parameters<GuestSession["unpack"]>[1], signal?: AbortSignal) {
+    return unpackTree(this, root, tar, signal);
+  }
+
+  async pack(path: string, signal?: AbortSignal) {
+    return packTree(this, path, signal);
+  }
+
+  connect(target: Parameters<GuestSession["connect"]>[0], signal?: AbortSignal) {
+    return connectStream(this, target, signal);
+  }
+
+  async ports(signal?: AbortSignal) {
+    return readPorts(await this.#ask("listing ports", new PayloadWriter().u8(Operation.ports), signal));
+  }
+
+  async stats(signal?: AbortSignal) {
+    return readStats(await this.#ask("statistics", new PayloadWriter().u8(Operation.stats), signal));
+  }
+
+  ping(signal?: AbortSignal): Promise<void> {
+    const pong = Promise.withResolvers<void>();
+    this.#pings.push(pong.resolve);
+    void this.send(encodeHeader(0, 0, Frame.ping));
+    return abortable(pong.promise, signal);
+  }
+
+  async powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void> {
+    await this.#ask(
+      "power-off",
+      new PayloadWriter().u8(Operation.powerOff).u8(how === "systemd" ? 1 : 2),
+      signal,
+    );
+  }
+
+  resize(channel: Channel, columns: number, rows: number): void {
+    this.control(channel, new PayloadWriter().u8(Control.resize).u16(columns).u16(rows));
+  }
+
+  signal(channel: Channel, signal: number): void {
+    this.control(channel, new PayloadWriter().u8(Control.signal).u8(signal));
+  }
+
+  close(): void {
+    this.#end(new BangerError("guest_failed", "the session was closed"));
+  }
+
+  #end(error: BangerError): void {
+    if (this.#over !== undefined) return;
+    this.#over = error;
+    this.options.log?.debug("agent session ended", { reason: error.message });
+    this.stream.destroy();
+    this.#hello.reject(error);
+    this.#ready.reject(error);
+    for (const channel of this.#channels.values()) channel.fail(error);
+    this.#channels.clear();
+    this.#closed.resolve({ reason: error.message });
+  }
+}
+
+/** What the operations need of a session. */
+export type StreamSession = Pick<AgentSession, "open" | "reset" | "resize" | "signal">;
+
+function readHello(payload: Buffer): GuestHello {
+  const reader = new PayloadReader(payload);
+  const protocol = reader.u32();
+  const flags = reader.u8();
+  const [agentVersion, bootId, kernelRelease] = [reader.string(), reader.string(), reader.string()];
+  return {
+    protocol,
+    agentVersion,
+    bootId,
+    kernelRelease,
+    personalised: (flags & 1) !== 0,
+    basicReached: (flags & 2) !== 0,
+  };
+}
+
+async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(new BangerError("cancelled", "cancelled", { cause: signal.reason }));
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

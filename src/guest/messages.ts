@@ -1,0 +1,58 @@
+/** Messages with many fields, each laid out as its C counterpart reads or writes it. */
+import type { GuestStats, ListeningPort, Personality } from "./guest.ts";
+import type { PayloadReader, PayloadWriter } from "./protocol.ts";
+
+/** As native/agent-personalise.c reads it. */
+export function writePersonality(to: PayloadWriter, person: Personality): PayloadWriter {
+  to.string(person.hostname).string(person.machineId).u64(person.timeNs).bytes(person.entropy);
+  const { network } = person;
+  to.u8(network === undefined ? 0 : 1);
+  if (network !== undefined) {
+    to.string(network.address)
+      .u8(network.prefix)
+      .string(network.gateway ?? "")
+      .bytes(macBytes(network.mac));
+  }
+  to.u32(person.files.length);
+  for (const file of person.files) to.string(file.path).u32(file.mode).bytes(file.content);
+  return to;
+}
+
+function macBytes(mac: string | undefined): Uint8Array {
+  return mac === undefined
+    ? new Uint8Array()
+    : Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
+}
+
+/** A guest may say anything: what goes to a terminal has no control characters. */
+function harmless(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 64);
+}
+
+/** As native/agent-info.c writes it. */
+export function readPorts(from: PayloadReader): ListeningPort[] {
+  const ports: ListeningPort[] = [];
+  for (let left = Math.min(from.u32(), 4096); left > 0; left -= 1) {
+    const protocol = from.u8() === 1 ? "udp" : "tcp";
+    const port = from.u16();
+    ports.push({ protocol, port, address: harmless(from.string()), process: harmless(from.string()) });
+  }
+  return ports;
+}
+
+/** As native/agent-info.c writes it. */
+export function readStats(from: PayloadReader): GuestStats {
+  const uptimeSeconds = from.u64();
+  const load = [from.u32() / 65536, from.u32() / 65536, from.u32() / 65536] as const;
+  return {
+    uptimeSeconds,
+    load,
+    memoryTotalBytes: from.u64(),
+    memoryAvailableBytes: from.u64(),
+    rootTotalBytes: from.u64(),
+    rootFreeBytes: from.u64(),
+    workTotalBytes: from.u64(),
+    workFreeBytes: from.u64(),
+    processes: from.u32(),
+  };
+}
