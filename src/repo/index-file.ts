@@ -45,7 +45,6 @@ export function parseIndex(bytes: Buffer, hashBytes: number): ParsedIndex {
   const entries: IndexEntry[] = [];
   let at = 12;
   let previous: Buffer = Buffer.alloc(0);
-  let previousStage = -1;
   for (let n = 0; n < count; n += 1) {
     if (at + fixed > end) throw damaged("it ends too early");
     const start = at;
@@ -71,10 +70,7 @@ export function parseIndex(bytes: Buffer, hashBytes: number): ParsedIndex {
       at = start + Math.ceil((nul - start + 1) / 8) * 8;
     }
     const stage = (flags >> 12) & 3;
-    const order = previous.compare(path);
-    if (n > 0 && (order > 0 || (order === 0 && stage <= previousStage))) throw damaged("names out of order");
     previous = path;
-    previousStage = stage;
     entries.push({
       path,
       mode: bytes.readUInt32BE(start + 24),
@@ -94,15 +90,22 @@ export function parseIndex(bytes: Buffer, hashBytes: number): ParsedIndex {
     });
   }
   const incomplete = hasMandatoryExtension(bytes, at, end);
-  if (!incomplete) for (const entry of entries) checkEntry(entry);
+  // A split index has entries without names, a sparse one has directories: git makes a full one of them first.
+  if (!incomplete) checkEntries(entries);
   return { entries, incomplete };
 }
 
-function checkEntry(entry: IndexEntry): void {
-  checkWorkspacePath(entry.path);
-  const { mode } = entry;
-  if (mode !== 0o100644 && mode !== 0o100755 && mode !== 0o120000 && mode !== 0o160000) {
-    throw damaged(`mode ${mode.toString(8)}`);
+function checkEntries(entries: readonly IndexEntry[]): void {
+  let last: IndexEntry | undefined;
+  for (const entry of entries) {
+    checkWorkspacePath(entry.path);
+    const { mode } = entry;
+    if (mode !== 0o100644 && mode !== 0o100755 && mode !== 0o120000 && mode !== 0o160000) {
+      throw damaged(`mode ${mode.toString(8)}`);
+    }
+    const order = last?.path.compare(entry.path) ?? -1;
+    if (order > 0 || (order === 0 && entry.stage <= (last?.stage ?? 0))) throw damaged("names out of order");
+    last = entry;
   }
 }
 
