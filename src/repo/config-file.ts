@@ -58,7 +58,6 @@ function parseValue(text: string, from: number): { value: string; end: number } 
   let at = from;
   if (at >= text.length || text[at] === "\n") return { value: "true", end: at };
   if (text.startsWith("\r\n", at)) return { value: "true", end: at + 1 };
-  if (text[at] === "#" || text[at] === ";") return { value: "true", end: skip(/[^\n]*/y, text, at) };
   if (text[at] !== "=") return undefined;
   at += 1;
   let value = "";

@@ -80,17 +80,17 @@ export async function selectHistory(
 }
 
 /**
- * Packs everything reachable from the references, and what the index holds beyond them, into the scratch directory.
+ * Packs everything reachable from the references, and what the index holds beyond them, into `dir`, which must be empty.
  * Deltas are reused, none are searched: the pack is read once, soon. Resolves with the paths of .pack and .idx.
  */
 export async function packHistory(
   repo: Repository,
   history: GuestHistory,
   withIndex: boolean,
+  dir: string,
   signal: AbortSignal,
 ): Promise<{ pack: string; idx: string }[]> {
-  const { place, scratch, settings } = repo.inside;
-  const dir = join(scratch, "pack");
+  const { place, settings } = repo.inside;
   const tips = new Set([history.headOid, ...history.refs.values()]);
   const args = ["pack-objects", "--revs", "--window=0", "--delta-base-offset", "-q"];
   if (withIndex) args.push("--indexed-objects");

@@ -70,7 +70,9 @@ export async function openRepository(path: string, options: OpenOptions = {}): P
   const scratch = createScratch(options.scratchBase ?? defaultScratchBase());
   try {
     const own = createPrivateGitDir(scratch, at, objectDir, refs, settings);
-    const reading = readUserConfig(own.place, options.signal);
+    const reading = readUserConfig(own.place, at.gitDir, options.signal);
+    // Awaited below; a failure meanwhile must not count as unhandled.
+    reading.catch(() => {});
     const [index, userConfig] = await Promise.all([readIndex(at, own, settings, options.signal), reading]);
     refuseSubmodules(index);
     const excludes = [settings.entries, userConfig].map((entries) =>

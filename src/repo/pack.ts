@@ -1,9 +1,12 @@
 /** Packs a workspace: everything that can fail for a reason the user can mend fails before the first byte. */
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { type BranchOptions, packHistory, planBranch, selectHistory } from "./history.ts";
 import { type FileListing, listFiles } from "./list.ts";
 import type { Repository } from "./open.ts";
+import { removeScratch } from "./scratch.ts";
 import { workspaceTar } from "./workspace-tar.ts";
 
 export interface PackOptions extends BranchOptions {
@@ -38,6 +41,9 @@ export interface PackedWorkspace {
 export async function packWorkspace(repo: Repository, options: PackOptions): Promise<PackedWorkspace> {
   const { signal, from } = options;
   const newRef = planBranch(repo, options);
+  // Beside the listing, where the commit is known beforehand.
+  const early = from === undefined ? selectHistory(repo, repo.head, newRef, undefined, signal) : undefined;
+  early?.catch(() => {});
   const listing =
     options.listing ??
     (await listFiles(repo, {
@@ -55,11 +61,12 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
     );
   }
   const head = listing.commit?.oid ?? repo.head;
-  const history = await selectHistory(repo, head, newRef, from, signal);
+  const history = await (early ?? selectHistory(repo, head, newRef, from, signal));
   const stop = new AbortController();
   const onAbort = () => stop.abort();
   signal?.addEventListener("abort", onAbort, { once: true });
-  const packs = packHistory(repo, history, listing.commit === undefined, stop.signal);
+  const dir = mkdtempSync(join(repo.inside.scratch, "pack-"));
+  const packs = packHistory(repo, history, listing.commit === undefined, dir, stop.signal);
   // Awaited when the files have been sent; a failure meanwhile must not count as unhandled.
   packs.catch(() => {});
   const pieces = workspaceTar({ repo, listing, history, packs, signal: stop.signal });
@@ -67,6 +74,8 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   stream.once("close", () => {
     signal?.removeEventListener("abort", onAbort);
     stop.abort();
+    // Not before git has ended: it would write into a directory that is being removed.
+    packs.catch(() => {}).finally(() => removeScratch(dir));
   });
   // The abort must reach a stream that nobody is reading, too.
   stop.signal.addEventListener("abort", () => {

@@ -42,7 +42,6 @@ export function createPrivateGitDir(
   const gitDir = join(scratch, "git");
   mkdirSync(join(gitDir, "refs"), { recursive: true });
   mkdirSync(join(gitDir, "info"));
-  mkdirSync(join(scratch, "pack"));
   const place: GitPlace = { gitDir, workTree: at.root, objectDir, indexFile: join(gitDir, "index") };
   writeFileSync(join(gitDir, "HEAD"), `${refs.head}\n`);
   writeFileSync(join(gitDir, "packed-refs"), formatPackedRefs(refs.byName));

@@ -13,7 +13,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { dryRunLines, gitProcessCount, listFiles, openRepository } from "../../src/repo/repo.ts";
+import {
+  dryRunLines,
+  gitProcessCount,
+  listFiles,
+  openRepository,
+  packWorkspace,
+} from "../../src/repo/repo.ts";
 import { commitAll, copyRepository, git, initRepository, tempDir } from "./repo-fixture.ts";
 
 const history = ["log", "--all", "--format=%H %an %s %D"];
@@ -213,31 +219,6 @@ test("a conflict in the index arrives as a conflict", async () => {
   expect(git(to, "ls-files", "-u")).toBe(git(from, "ls-files", "-u"));
 });
 
-test("identity, upstream and remotes arrive, without secrets and without what runs", async () => {
-  using temp = tempDir();
-  const bare = join(temp.path, "bare.git");
-  initRepository(join(temp.path, "src"));
-  write(join(temp.path, "src"), "a", "a");
-  commitAll(join(temp.path, "src"));
-  git(temp.path, "clone", "-q", "--bare", "src", bare);
-  git(temp.path, "clone", "-q", bare, "from");
-  const from = join(temp.path, "from");
-  git(from, "remote", "set-url", "origin", "https://user:hunter2@example.org/a.git?token=hunter2");
-  git(from, "remote", "add", "local", "/srv/x");
-  git(from, "config", "user.name", 'Ü "x"');
-  git(from, "config", "http.extraHeader", "Authorization: hunter2");
-  git(from, "config", "core.autocrlf", "input");
-  const to = join(temp.path, "to");
-  await copyRepository(from, to, join(temp.path, "scratch"));
-  expect(git(to, "remote", "-v")).toBe(
-    "origin\thttps://example.org/a.git (fetch)\norigin\thttps://example.org/a.git (push)\n",
-  );
-  expect(git(to, "rev-parse", "@{upstream}", "origin/main")).toBe(git(from, "rev-parse", "HEAD", "HEAD"));
-  expect(git(to, "config", "user.name")).toBe(git(from, "config", "user.name"));
-  expect(git(to, "config", "core.autocrlf")).toBe("input\n");
-  expect(readFileSync(join(to, ".git/config"), "latin1")).not.toContain("hunter2");
-});
-
 test("a moved file system clock or a copied repository only costs git a look, not its answer", async () => {
   using temp = tempDir();
   const from = initRepository(join(temp.path, "from"));
@@ -248,4 +229,20 @@ test("a moved file system clock or a copied repository only costs git a look, no
   const to = join(temp.path, "to");
   await copyRepository(join(temp.path, "moved"), to, join(temp.path, "scratch"));
   expect(git(to, ...status)).toBe(" M a\0");
+});
+
+test("one opened repository can be packed again and again", async () => {
+  using temp = tempDir();
+  const from = initRepository(join(temp.path, "from"));
+  write(from, "a", "a");
+  commitAll(from);
+  const scratch = join(temp.path, "scratch");
+  const repo = await openRepository(from, { scratchBase: scratch });
+  const sizes = new Set<number>();
+  for (let n = 0; n < 3; n += 1) {
+    const packed = await packWorkspace(repo, { includeUntracked: false });
+    sizes.add(Buffer.concat(await packed.stream.toArray()).length);
+  }
+  repo.close();
+  expect(sizes.size).toBe(1);
 });
