@@ -23,7 +23,7 @@ enum frame_type {
   /* host to guest */
   F_OPEN = 1, F_DATA = 2, F_EOF = 3, F_WINDOW = 4, F_RESET = 5, F_CONTROL = 6, F_PING = 7,
   /* guest to host */
-  F_HELLO = 16, F_OUT = 17, F_OUT_EOF = 18, F_GRANT = 19, F_RESULT = 20, F_PONG = 21, F_READY = 22, F_OPENED = 23,
+  F_HELLO = 16, F_OUT = 17, F_OUT_EOF = 18, F_GRANT = 19, F_RESULT = 20, F_PONG = 21, F_READY = 22, F_OPENED = 23, F_GOODBYE = 24,
 };
 
 enum operation {
@@ -66,11 +66,14 @@ struct stream {
   size_t pending_at, pending_size;
   uint32_t ungranted;
   bool in_eof; /* the host has said that nothing more comes */
-  bool tty, connection;
+  bool tty, connection, connecting;
+  bool resting; /* a terminal that nobody has open at the moment: polling it would spin */
   pid_t pid; /* 0 = a connection, or a request that waits */
   bool exited;
   int status;
   int64_t exited_ms;
+  uint32_t owed[2]; /* bytes that were waiting when the command ended: delivered however slow the host reads */
+  uint16_t port;    /* of a connection being made */
   uint8_t *waiting; /* an exec request that waits for basic.target */
   size_t waiting_size;
 };
@@ -82,6 +85,8 @@ int start_exec(struct stream *s, struct reader *r);
 int start_unpack(struct stream *s, struct reader *r);
 int start_pack(struct stream *s, struct reader *r);
 int start_connect(struct stream *s, struct reader *r);
+/* `in` has become writable: 0 = connected, EINPROGRESS = trying the next address, else an errno. */
+int continue_connect(struct stream *s);
 void control_stream(struct stream *s, struct reader *r);
 
 /* tar.c: run in a child; they return its exit status and say on stderr what was wrong. */

@@ -42,6 +42,7 @@ static uint8_t in_buffer[2 * (MAX_PAYLOAD + HEADER_SIZE)], out_buffer[OUT_CAPACI
 static size_t in_size, out_at, out_size;
 static int transport = -1, listener = -1, ready_watch = -1, notify = -1;
 static bool in_sync, personalised, basic;
+static bool stalled; /* frames are here that wait for the host to read */
 static const char *run_dir = "/run/banger";
 
 int64_t now_ms(void) {
@@ -191,14 +192,29 @@ static void drain_in(struct stream *s) {
   if (s->in_eof) close_in(s);
 }
 
+/* False when the host has sent more than it was granted, or after its end. */
 static bool take_data(struct stream *s, const uint8_t *p, size_t n) {
-  if (n > WINDOW - s->pending_size) return false; /* more than was granted */
+  if (s->in_eof || n > WINDOW - s->ungranted - s->pending_size) return false;
+  /* Mostly the reader keeps up, and nothing has to be kept. */
+  if (!s->pending_size && s->in >= 0 && !s->waiting && !s->connecting) {
+    ssize_t w = write(s->in, p, n);
+    if (w < 0 && errno != EAGAIN && errno != EINTR) close_fd(&s->in);
+    if (w > 0) {
+      grant(s, (size_t)w);
+      p += w;
+      n -= (size_t)w;
+    }
+  }
+  if (s->in < 0 && !s->waiting && !s->connecting) {
+    grant(s, n);
+    return true;
+  }
+  if (n == 0) return true;
   if (!s->pending && !(s->pending = malloc(WINDOW))) return false;
   size_t at = (s->pending_at + s->pending_size) % WINDOW, first = WINDOW - at < n ? WINDOW - at : n;
   memcpy(s->pending + at, p, first);
   memcpy(s->pending, p + first, n - first);
   s->pending_size += n;
-  if (!s->waiting) drain_in(s);
   return true;
 }
 
@@ -212,19 +228,30 @@ static void read_out(struct stream *s, int channel) {
     int error = errno;
     out_size -= HEADER_SIZE + want;
     if (n < 0 && (error == EAGAIN || error == EINTR)) return;
-    end_out(s, channel); /* the end; EIO is how a terminal says it */
+    if (s->tty && !s->exited) {
+      /* EIO: nobody has the terminal open. Closing our side now would hang up on a command that is about to end. */
+      s->resting = true;
+      return;
+    }
+    if (s->connection && n < 0) s->status = error; /* the host must not take this for an orderly end */
+    end_out(s, channel);
     return;
   }
+  s->owed[channel] -= s->owed[channel] < (uint32_t)n ? s->owed[channel] : (uint32_t)n;
   out_size -= want - (size_t)n;
   put_header(p, (uint32_t)n, s->id, F_OUT, (uint8_t)channel);
   s->credit[channel] -= (uint32_t)n;
 }
 
-static void finish_if_done(struct stream *s, bool quiet) {
+/*
+ * A command is over when it has ended and its output has. A background child may hold the output open: then what was
+ * there when the command ended is delivered, and after a moment's grace nothing more is waited for.
+ */
+static void finish_if_done(struct stream *s) {
   if (s->waiting || !s->id) return;
-  if (s->exited && quiet && now_ms() - s->exited_ms >= GRACE_MS) {
-    end_out(s, 0);
-    end_out(s, 1);
+  if (s->exited && now_ms() - s->exited_ms >= GRACE_MS) {
+    for (int channel = 0; channel < 2; channel++)
+      if (!s->owed[channel]) end_out(s, channel);
   }
   bool ended = s->out[0] < 0 && s->out[1] < 0;
   if (s->connection ? ended && s->in < 0 : ended && s->exited) {
@@ -244,6 +271,11 @@ static void reap(void) {
       if (s->id == 0 || s->pid != pid) continue;
       s->exited = true;
       s->exited_ms = now_ms();
+      s->resting = false;
+      for (int channel = 0; channel < 2; channel++) {
+        int waiting = 0;
+        if (s->out[channel] >= 0 && ioctl(s->out[channel], FIONREAD, &waiting) == 0 && waiting > 0) s->owed[channel] = (uint32_t)waiting;
+      }
       s->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     }
   }
@@ -280,13 +312,25 @@ static void answer_personalise(uint32_t id, struct reader *r) {
 /* Opens what a stream stands for; the stream is given up when that fails. */
 static void begin_stream(struct stream *s, uint8_t op, struct reader *r) {
   int error = op == OP_EXEC ? start_exec(s, r) : op == OP_UNPACK ? start_unpack(s, r) : op == OP_PACK ? start_pack(s, r) : start_connect(s, r);
+  if (op == OP_CONNECT && error == EINPROGRESS) return;
   if (error) {
     send_result(s->id, error, "", 0);
     drop_stream(s, 0);
     return;
   }
-  if (op == OP_CONNECT) send_frame(F_OPENED, 0, s->id, NULL, 0);
   if (s->pending_size || s->in_eof) drain_in(s);
+}
+
+static void finish_connect(struct stream *s) {
+  int error = continue_connect(s);
+  if (error == EINPROGRESS) return;
+  if (error) {
+    send_result(s->id, error, "", 0);
+    drop_stream(s, 0);
+    return;
+  }
+  send_frame(F_OPENED, 0, s->id, NULL, 0);
+  drain_in(s);
 }
 
 /* Bit 1 of an exec's flags: do not wait for basic.target. */
@@ -333,7 +377,7 @@ static bool take_frame(uint8_t type, uint8_t flags, uint32_t id, const uint8_t *
     case F_EOF:
       if (s) {
         s->in_eof = true;
-        if (!s->waiting) drain_in(s);
+        if (!s->waiting && !s->connecting) drain_in(s);
       }
       return true;
     case F_WINDOW:
@@ -356,11 +400,15 @@ static bool take_frame(uint8_t type, uint8_t flags, uint32_t id, const uint8_t *
 
 /* --- Connection */
 
-static void lose_connection(void) {
+static void end_session(void) {
   for (int i = 0; i < MAX_STREAMS; i++)
     if (streams[i].id) drop_stream(&streams[i], SIGHUP);
+  in_sync = stalled = false;
+}
+
+static void lose_connection(void) {
+  end_session();
   in_size = out_size = out_at = 0;
-  in_sync = false;
   if (listener >= 0) close_fd(&transport);
 }
 
@@ -369,42 +417,52 @@ static void consume(size_t n) {
   in_size -= n;
 }
 
-/* Looks for the preamble in what has come, and throws everything before it away. */
-static void synchronise(void) {
-  size_t at = 0;
-  while (at + sizeof sync_magic <= in_size && memcmp(in_buffer + at, sync_magic, sizeof sync_magic) != 0) at++;
-  consume(at);
-  if (in_size < sizeof sync_magic + NONCE_SIZE) return;
-  uint8_t nonce[NONCE_SIZE];
+/* Looks for the preamble in what has come, and throws everything before it away. False: it is not here yet. */
+static bool synchronise(void) {
+  uint8_t *found = memmem(in_buffer, in_size, sync_magic, sizeof sync_magic), nonce[NONCE_SIZE];
+  if (found) consume((size_t)(found - in_buffer));
+  else if (in_size >= sizeof sync_magic) consume(in_size - (sizeof sync_magic - 1)); /* its beginning may be here */
+  if (!found || in_size < sizeof sync_magic + NONCE_SIZE) return false;
   memcpy(nonce, in_buffer + sizeof sync_magic, NONCE_SIZE);
   consume(sizeof sync_magic + NONCE_SIZE);
   in_sync = true;
+  out_size = out_at = 0; /* what was for an older session */
   send_hello(nonce);
+  return true;
 }
 
-static void parse_in(void) {
+/* Takes frames up to the first that is incomplete, or breaks the protocol, or must wait until the host reads. */
+static void parse_frames(void) {
   size_t at = 0;
-  while (in_sync && out_size < OUT_HIGH && in_size - at >= HEADER_SIZE) {
+  while (in_size - at >= HEADER_SIZE) {
+    if (out_size >= OUT_HIGH) {
+      stalled = true;
+      break;
+    }
     struct reader r = {in_buffer + at, in_buffer + at + HEADER_SIZE, false};
     uint32_t length = read_u32(&r), id = read_u32(&r);
     uint8_t type = read_u8(&r), flags = read_u8(&r);
     bool sane = length <= MAX_PAYLOAD && read_u16(&r) == 0;
     if (sane && in_size - at < HEADER_SIZE + length) break;
-    if (sane && take_frame(type, flags, id, in_buffer + at + HEADER_SIZE, length)) {
-      at += HEADER_SIZE + length;
-      continue;
+    if (!sane || !take_frame(type, flags, id, in_buffer + at + HEADER_SIZE, length)) {
+      /*
+       * A new host's preamble (or what it sent to fill up a frame that we were in the middle of) on a connection whose
+       * end we did not see, or a host that is out of its mind. Either way the next preamble starts afresh.
+       */
+      end_session();
+      send_frame(F_GOODBYE, 0, 0, NULL, 0);
+      break;
     }
-    /* Not a frame: perhaps a new host's preamble on a connection whose end we did not see. It is looked for from here. */
-    size_t left = in_size - at;
-    memmove(in_buffer, in_buffer + at, left);
-    lose_connection();
-    in_size = left;
-    at = 0;
-    if (transport < 0) in_size = 0;
-    break;
+    at += HEADER_SIZE + length;
   }
   if (at) consume(at);
-  if (!in_sync) synchronise();
+}
+
+static void parse_in(void) {
+  stalled = false;
+  do
+    if (in_sync) parse_frames();
+  while (!in_sync && synchronise());
 }
 
 /* False when the host has gone. */
@@ -481,17 +539,19 @@ static void serve(int child_watch) {
       struct stream *s = &streams[i];
       if (!s->id || s->waiting) continue;
       for (int channel = 0; channel < 2; channel++) {
-        if (s->out[channel] < 0 || !s->credit[channel] || out_size > OUT_HIGH) continue;
+        if (s->out[channel] < 0 || !s->credit[channel] || s->resting || out_size > OUT_HIGH) continue;
         what[n] = (struct interest){s, channel};
         fds[n++] = (struct pollfd){.fd = s->out[channel], .events = POLLIN};
       }
-      if (s->in >= 0 && s->pending_size) {
+      if (s->in >= 0 && (s->pending_size || s->connecting)) {
         what[n] = (struct interest){s, 2};
         fds[n++] = (struct pollfd){.fd = s->in, .events = POLLOUT};
       }
-      if (s->exited) timeout = GRACE_MS;
+      if (s->exited || s->resting) timeout = GRACE_MS;
+      s->resting = false; /* looked at again after the pause: somebody may have opened the terminal anew */
     }
     if (hung_up) timeout = HUP_PAUSE_MS;
+    else if (stalled && out_size < OUT_HIGH) timeout = 0;
     if (poll(fds, (nfds_t)n, timeout) < 0 && errno != EINTR) return;
 
     /* Descriptors are looked at before anything below can close or reuse them. */
@@ -499,6 +559,7 @@ static void serve(int child_watch) {
       struct stream *s = what[i].s;
       if (!fds[i].revents || !s->id) continue;
       if (what[i].channel < 2) read_out(s, what[i].channel);
+      else if (s->connecting) finish_connect(s);
       else drain_in(s);
     }
     if (fds[0].revents) {
@@ -507,11 +568,7 @@ static void serve(int child_watch) {
       reap();
     }
     for (int i = 0; i < MAX_STREAMS; i++) {
-      struct stream *s = &streams[i];
-      int left[2] = {0, 0};
-      for (int channel = 0; s->id && s->exited && channel < 2; channel++)
-        if (s->out[channel] >= 0) ioctl(s->out[channel], FIONREAD, &left[channel]);
-      finish_if_done(s, left[0] == 0 && left[1] == 0);
+      finish_if_done(&streams[i]);
     }
     if (fds[1].revents) {
       char events[1024];
@@ -539,6 +596,16 @@ static void serve(int child_watch) {
   }
 }
 
+static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+
+/* When the guest runs out of memory, something else has to go: without the agent nobody can help it. */
+static void keep_from_oom(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, "-1000", 5) < 0) { /* not root: in a test */ }
+  close(fd);
+}
+
 /* agent [--notify FD] [--socket PATH] [--run DIR]: without --socket, the virtio port. */
 int main(int argc, char **argv) {
   const char *socket_path = NULL;
@@ -548,7 +615,9 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--run") == 0) run_dir = argv[i + 1];
   }
   if (notify >= 0) fcntl(notify, F_SETFD, FD_CLOEXEC);
-  signal(SIGPIPE, SIG_IGN);
+  /* Only a signal that cannot be ignored ends the guest's lifeline. Children start with default ones. */
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  keep_from_oom();
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);

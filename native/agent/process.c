@@ -7,18 +7,17 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define MAX_STRINGS 65536u
-#define CONNECT_WAIT_MS 5000
 
 /* Ends of pipes or a terminal: [0] is the child's, [1] ours. -1 where there is none. */
 struct ends {
@@ -83,10 +82,15 @@ static void become_child(const struct ends *e, bool tty) {
   dup2(in, 0);
   dup2(out, 1);
   dup2(err, 2);
+  /* Transfers run without an exec: a copy of our own end of a pipe would keep its other end from ever seeing the end. */
+  syscall(SYS_close_range, 3, ~0u, 0);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  signal(SIGPIPE, SIG_DFL);
+  for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd >= 0 && write(fd, "0", 1) < 0) { /* it keeps the agent's: no reason not to run */ }
+  if (fd >= 0) close(fd);
 }
 
 static int adopt(struct stream *s, struct ends *e, pid_t pid, bool tty) {
@@ -178,56 +182,73 @@ static int start_transfer(struct stream *s, struct reader *r, bool unpack) {
 int start_unpack(struct stream *s, struct reader *r) { return start_transfer(s, r, true); }
 int start_pack(struct stream *s, struct reader *r) { return start_transfer(s, r, false); }
 
-/* u8 kind (1 = TCP port of the loopback: u16; 2 = unix socket: string). */
-int start_connect(struct stream *s, struct reader *r) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_un un;
-  } address = {0};
-  socklen_t size = sizeof address.in;
-  uint8_t kind = read_u8(r);
-  if (kind == 1) {
-    address.in.sin_family = AF_INET;
-    address.in.sin_port = htons(read_u16(r));
-    address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  } else {
-    char *path = read_string(r);
-    address.un.sun_family = AF_UNIX;
-    size = sizeof address.un;
-    if (!path || strlen(path) >= sizeof address.un.sun_path) r->bad = true;
-    else strcpy(address.un.sun_path, path);
-    free(path);
-  }
-  if (r->bad || kind < 1 || kind > 2) return EINVAL;
-  int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0, one = 1;
+/* 0 or EINPROGRESS with the socket in s->in, or an errno. */
+static int begin_connect(struct stream *s, const struct sockaddr *address, socklen_t size) {
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
   if (fd < 0) return errno;
-  if (connect(fd, &address.any, size) < 0) error = errno;
-  if (error == EINPROGRESS) {
-    /* The loopback answers or refuses at once; a full backlog is the only thing that can make this wait. */
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    socklen_t length = sizeof error;
-    if (poll(&p, 1, CONNECT_WAIT_MS) != 1) error = ETIMEDOUT;
-    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
-  }
-  if (!error && (s->in = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0) error = errno;
-  if (error) {
+  if (connect(fd, address, size) < 0 && errno != EINPROGRESS) {
+    int error = errno;
     close(fd);
     return error;
   }
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  s->connection = true;
-  s->out[0] = fd;
-  return 0;
+  if (address->sa_family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  s->in = fd;
+  s->connection = s->connecting = true;
+  return EINPROGRESS;
+}
+
+static int connect_port(struct stream *s, bool v6) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(s->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(s->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  if (v6) return begin_connect(s, (struct sockaddr *)&in6, sizeof in6);
+  return begin_connect(s, (struct sockaddr *)&in, sizeof in);
+}
+
+/* u8 kind (1 = TCP port of the loopback: u16; 2 = unix socket: string). */
+int start_connect(struct stream *s, struct reader *r) {
+  uint8_t kind = read_u8(r);
+  if (kind == 1) {
+    s->port = read_u16(r);
+    return r->bad || s->port == 0 ? EINVAL : connect_port(s, false);
+  }
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  char *path = read_string(r);
+  bool usable = kind == 2 && path && path[0] == '/' && strlen(path) < sizeof un.sun_path;
+  if (usable) strcpy(un.sun_path, path);
+  free(path);
+  return usable ? begin_connect(s, (struct sockaddr *)&un, sizeof un) : EINVAL;
+}
+
+int continue_connect(struct stream *s) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(s->in, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
+  if (!error) {
+    s->connecting = false;
+    s->out[0] = fcntl(s->in, F_DUPFD_CLOEXEC, 3);
+    return s->out[0] < 0 ? errno : 0;
+  }
+  struct sockaddr_storage was;
+  size = sizeof was;
+  bool v4 = getsockname(s->in, (struct sockaddr *)&was, &size) == 0 && was.ss_family == AF_INET;
+  close_fd(&s->in);
+  /* Many servers that are asked to listen on "localhost" take ::1 alone. */
+  return v4 && error == ECONNREFUSED && connect_port(s, true) == EINPROGRESS ? EINPROGRESS : error;
 }
 
 void control_stream(struct stream *s, struct reader *r) {
   uint8_t kind = read_u8(r);
   if (kind == CONTROL_RESIZE && s->tty && s->out[0] >= 0) {
-    struct winsize size = {.ws_col = read_u16(r), .ws_row = read_u16(r)};
+    /* one after the other: the fields of an initialiser are evaluated in any order */
+    uint16_t columns = read_u16(r), rows = read_u16(r);
+    struct winsize size = {.ws_col = columns, .ws_row = rows};
     if (!r->bad) ioctl(s->out[0], TIOCSWINSZ, &size);
-  } else if (kind == CONTROL_SIGNAL && s->pid > 0) {
+  } else if (kind == CONTROL_SIGNAL && s->pid > 0 && !s->exited) {
     uint8_t number = read_u8(r);
-    if (!r->bad && number > 0 && number < 65) kill(-s->pid, number);
+    if (r->bad || number < 1 || number > 64) return;
+    kill(-s->pid, number);
+    /* An interactive shell gives each job a group of its own: the one in front is who the user means. */
+    pid_t front = 0;
+    if (s->tty && s->out[0] >= 0 && ioctl(s->out[0], TIOCGPGRP, &front) == 0 && front > 1 && front != s->pid) kill(-front, number);
   }
 }
