@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BangerError, toBangerError } from "../base/base.ts";
+import { guestGitFiles } from "./guest-git.ts";
 import { type BranchOptions, packHistory, planBranch, selectHistory } from "./history.ts";
 import { type FileListing, listFiles } from "./list.ts";
 import type { Repository } from "./open.ts";
@@ -62,6 +63,7 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   }
   const head = listing.commit?.oid ?? repo.head;
   const history = await (early ?? selectHistory(repo, head, newRef, from, signal));
+  const texts = guestGitFiles(repo.inside, history);
   const stop = new AbortController();
   const onAbort = () => stop.abort();
   signal?.addEventListener("abort", onAbort, { once: true });
@@ -69,7 +71,7 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   const packs = packHistory(repo, history, listing.commit === undefined, dir, stop.signal);
   // Awaited when the files have been sent; a failure meanwhile must not count as unhandled.
   packs.catch(() => {});
-  const pieces = workspaceTar({ repo, listing, history, packs, signal: stop.signal });
+  const pieces = workspaceTar({ repo, listing, texts, packs, signal: stop.signal });
   const stream = Readable.from(bangerErrors(pieces), { objectMode: false, highWaterMark: 1024 * 1024 });
   stream.once("close", () => {
     signal?.removeEventListener("abort", onAbort);

@@ -9,7 +9,7 @@ import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { readBlobs } from "./commit-tree.ts";
-import { type GuestHistory, guestGitDirectories, guestGitFiles } from "./guest-git.ts";
+import { type GuestGitFile, guestGitDirectories } from "./guest-git.ts";
 import type { IndexEntry } from "./index-file.ts";
 import { type GuestIndexEntry, writeIndex } from "./index-write.ts";
 import type { FileListing } from "./list.ts";
@@ -22,7 +22,8 @@ import { TreeReader } from "./tree-reader.ts";
 export interface TarPlan {
   repo: Repository;
   listing: FileListing;
-  history: GuestHistory;
+  /** The text files of the guest's .git. */
+  texts: readonly GuestGitFile[];
   /** Resolves with the packs to send. */
   packs: Promise<{ pack: string; idx: string }[]>;
   signal: AbortSignal;
@@ -64,9 +65,8 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
     }));
   }
   for (const path of guestGitDirectories) yield directory(Buffer.from(path), now);
-  const texts = guestGitFiles(repo.inside, plan.history);
-  texts.push({ path: ".git/index", content: writeIndex(index, repo.inside.settings.hashBytes) });
-  for (const { path, content } of texts) {
+  const indexFile = { path: ".git/index", content: writeIndex(index, repo.inside.settings.hashBytes) };
+  for (const { path, content } of [...plan.texts, indexFile]) {
     yield tarMember({ path: Buffer.from(path), kind: "file", mode: 0o644, mtimeS: now }, content);
   }
   for (const { pack, idx } of await plan.packs) {

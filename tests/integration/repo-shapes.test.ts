@@ -122,3 +122,28 @@ test("a branch is made in the guest: from HEAD with the edits, from another comm
     code: "bad_request",
   });
 });
+
+test("a partial clone arrives as one, without the objects that it lacks itself", async () => {
+  using temp = tempDir();
+  const main = initRepository(join(temp.path, "main"));
+  write(main, "a", "old");
+  commitAll(main);
+  write(main, "a", "new");
+  commitAll(main, "two");
+  git(main, "config", "uploadpack.allowFilter", "true");
+  git(temp.path, "clone", "-q", "--filter=blob:none", `file://${main}`, "partial");
+  const from = join(temp.path, "partial");
+  await expect(copyRepository(from, join(temp.path, "no"), join(temp.path, "scratch"))).rejects.toMatchObject(
+    {
+      code: "bad_repository",
+    },
+  );
+  git(from, "remote", "set-url", "origin", "https://example.org/a.git");
+  const to = join(temp.path, "to");
+  await copyRepository(from, to, join(temp.path, "scratch"));
+  expect(git(to, ...status)).toBe("");
+  expect(git(to, "log", "--format=%s")).toBe("two\none\n");
+  expect(git(to, "fsck")).toBe("");
+  write(to, "a", "newer");
+  git(to, "commit", "-q", "-a", "-m", "three");
+});
