@@ -233,7 +233,12 @@ static void read_out(struct stream *s, int channel) {
       s->resting = true;
       return;
     }
-    if (s->connection && n < 0) s->status = error; /* the host must not take this for an orderly end */
+    if (s->connection && n < 0) {
+      /* the host must not take this for an orderly end */
+      send_result(s->id, error, "", 0);
+      drop_stream(s, 0);
+      return;
+    }
     end_out(s, channel);
     return;
   }
@@ -534,7 +539,7 @@ static void serve(int child_watch) {
     fds[n++] = (struct pollfd){.fd = basic ? -1 : ready_watch, .events = POLLIN};
     bool take = in_size < sizeof in_buffer && out_size < OUT_HIGH;
     fds[n++] = (struct pollfd){.fd = hung_up ? -1 : transport, .events = (short)((take ? POLLIN : 0) | (out_size ? POLLOUT : 0))};
-    fds[n++] = (struct pollfd){.fd = transport < 0 ? listener : -1, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = listener, .events = POLLIN};
     for (int i = 0; i < MAX_STREAMS; i++) {
       struct stream *s = &streams[i];
       if (!s->id || s->waiting) continue;
@@ -575,7 +580,14 @@ static void serve(int child_watch) {
       while (read(ready_watch, events, sizeof events) > 0) continue;
       notice_basic();
     }
-    if (fds[3].revents) transport = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fds[3].revents) {
+      /* One host at a time, and the newest is the one that lives: an older one may have died without a word. */
+      int newest = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (newest < 0) continue;
+      if (transport >= 0) lose_connection();
+      transport = newest;
+      continue;
+    }
     if (transport < 0) continue;
     if (hung_up) {
       struct pollfd probe = {.fd = transport, .events = POLLIN};

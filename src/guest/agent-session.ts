@@ -1,32 +1,24 @@
 /** The session over the agent protocol: handshake, streams, requests. */
-import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { BangerError } from "../base/base.ts";
+import { abortable } from "./abort.ts";
 import { Channel, errnoText } from "./channel.ts";
 import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
+import { keepGreeting } from "./greeting.ts";
 import type { GuestHello, GuestSession } from "./guest.ts";
-import { readPorts, readStats, writePersonality } from "./messages.ts";
+import { readHello, readPorts, readStats, writePersonality } from "./messages.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
-import {
-  Control,
-  Frame,
-  nonceBytes,
-  Operation,
-  PayloadReader,
-  PayloadWriter,
-  protocolVersion,
-  syncMagic,
-} from "./protocol.ts";
+import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
 
 export interface SessionOptions {
   signal?: AbortSignal;
+  /** How long the handshake may take; default: until the signal aborts. In ms. */
+  handshakeTimeoutMs?: number;
   log?: { debug(message: string, facts?: Record<string, unknown>): void };
 }
 
 /** A request without a stream is answered within this, even under emulation, or the guest is stuck. In ms. */
 const answerTimeoutMs = 60_000;
-/** The preamble is said again after this: a guest in the middle of an old frame swallows the first one. In ms. */
-const repeatMs = 2000;
 /** More streams than the agent has slots for are refused here. */
 const maxStreams = 250;
 
@@ -41,12 +33,13 @@ class AgentSession implements GuestSession {
   readonly #hello = Promise.withResolvers<GuestHello>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #channels = new Map<number, Channel>();
-  readonly #pings: (() => void)[] = [];
-  readonly #parser: FrameParser;
-  readonly #nonce = randomBytes(nonceBytes);
+  readonly #pings: PromiseWithResolvers<void>[] = [];
+  readonly #parser = new FrameParser((header, payload) => this.#receive(header, payload));
   #greeting: GuestHello | undefined;
   #nextId = 1;
   #over: BangerError | undefined;
+  /** Settles when the transport takes more; all who wait share it. */
+  #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(
     private readonly stream: Duplex,
@@ -55,7 +48,6 @@ class AgentSession implements GuestSession {
     this.closed = this.#closed.promise;
     this.#hello.promise.catch(() => {});
     this.#ready.promise.catch(() => {});
-    this.#parser = new FrameParser(this.#nonce, (header, payload) => this.#receive(header, payload));
     stream.on("data", (chunk: Buffer) => {
       try {
         if (this.#over === undefined) this.#parser.push(chunk);
@@ -63,6 +55,7 @@ class AgentSession implements GuestSession {
         this.#end(error instanceof BangerError ? error : new BangerError("guest_failed", String(error)));
       }
     });
+    stream.on("drain", () => this.#drain());
     stream.on("error", (error) =>
       this.#end(new BangerError("guest_failed", `the way to the guest broke: ${error.message}`)),
     );
@@ -76,20 +69,29 @@ class AgentSession implements GuestSession {
   }
 
   async handshake(signal?: AbortSignal): Promise<GuestSession> {
-    const preamble = Buffer.concat([syncMagic, this.#nonce]);
     const onAbort = () => this.#end(new BangerError("cancelled", "the guest agent did not say hello"));
     signal?.addEventListener("abort", onAbort, { once: true });
+    const { handshakeTimeoutMs } = this.options;
+    const limit =
+      handshakeTimeoutMs === undefined
+        ? undefined
+        : setTimeout(
+            () =>
+              this.#end(
+                new BangerError(
+                  "timeout",
+                  `the guest agent did not say hello within ${handshakeTimeoutMs} ms`,
+                ),
+              ),
+            handshakeTimeoutMs,
+          );
     if (signal?.aborted) onAbort();
-    this.stream.write(preamble);
-    // Zeros fill up whatever frame an agent may be in the middle of; then the preamble is found.
-    const repeat = setInterval(
-      () => this.stream.write(Buffer.concat([Buffer.alloc(66_000), preamble])),
-      repeatMs,
-    );
+    const stopGreeting = keepGreeting(this.stream, this.#parser);
     try {
       this.#greeting = await this.#hello.promise;
     } finally {
-      clearInterval(repeat);
+      stopGreeting();
+      clearTimeout(limit);
       signal?.removeEventListener("abort", onAbort);
     }
     if (this.#greeting.protocol !== protocolVersion) {
@@ -110,14 +112,19 @@ class AgentSession implements GuestSession {
   #receive({ stream, type, flags }: FrameHeader, payload: Buffer): void {
     switch (type) {
       case Frame.hello:
-        this.#hello.resolve(readHello(payload));
+        this.#hello.resolve(readHello(new PayloadReader(payload)));
         return;
       case Frame.ready:
         this.#ready.resolve();
         return;
       case Frame.pong:
-        this.#pings.shift()?.();
+        this.#pings.shift()?.resolve();
         return;
+      case Frame.goodbye:
+        throw new BangerError(
+          "guest_failed",
+          "the guest agent did not understand this side and gave up the session",
+        );
       default:
         // A stream that has ended on this side may still have frames under way: they are dropped.
         this.#channels.get(stream)?.receive(type, flags, payload);
@@ -132,15 +139,13 @@ class AgentSession implements GuestSession {
     if (payload !== undefined) more = this.stream.write(payload);
     this.stream.uncork();
     if (more) return undefined;
-    return new Promise((resolve) => {
-      const done = () => {
-        this.stream.off("drain", done);
-        this.stream.off("close", done);
-        resolve();
-      };
-      this.stream.on("drain", done);
-      this.stream.on("close", done);
-    });
+    this.#drained ??= Promise.withResolvers();
+    return this.#drained.promise;
+  }
+
+  #drain(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
   }
 
   /** Opens a stream for an operation. */
@@ -229,8 +234,10 @@ class AgentSession implements GuestSession {
   }
 
   ping(signal?: AbortSignal): Promise<void> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
     const pong = Promise.withResolvers<void>();
-    this.#pings.push(pong.resolve);
+    pong.promise.catch(() => {});
+    this.#pings.push(pong);
     void this.send(encodeHeader(0, 0, Frame.ping));
     return abortable(pong.promise, signal);
   }
@@ -264,37 +271,11 @@ class AgentSession implements GuestSession {
     this.#ready.reject(error);
     for (const channel of this.#channels.values()) channel.fail(error);
     this.#channels.clear();
+    for (const pong of this.#pings.splice(0)) pong.reject(error);
+    this.#drain();
     this.#closed.resolve({ reason: error.message });
   }
 }
 
 /** What the operations need of a session. */
 export type StreamSession = Pick<AgentSession, "open" | "reset" | "resize" | "signal">;
-
-function readHello(payload: Buffer): GuestHello {
-  const reader = new PayloadReader(payload);
-  const protocol = reader.u32();
-  const flags = reader.u8();
-  const [agentVersion, bootId, kernelRelease] = [reader.string(), reader.string(), reader.string()];
-  return {
-    protocol,
-    agentVersion,
-    bootId,
-    kernelRelease,
-    personalised: (flags & 1) !== 0,
-    basicReached: (flags & 2) !== 0,
-  };
-}
-
-async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (signal === undefined) return promise;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(new BangerError("cancelled", "cancelled", { cause: signal.reason }));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}

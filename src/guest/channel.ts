@@ -15,6 +15,9 @@ export interface ChannelResult {
   payload: Buffer;
 }
 
+/** Payloads up to this are copied. */
+const copiedBytes = 4096;
+
 const errnoNames: Record<number, string> = {
   1: "operation not permitted",
   2: "no such file or directory",
@@ -25,6 +28,8 @@ const errnoNames: Record<number, string> = {
   22: "invalid argument",
   24: "too many streams",
   28: "no space left in the guest",
+  32: "broken pipe",
+  104: "connection reset",
   110: "timed out",
   111: "connection refused",
 };
@@ -44,7 +49,9 @@ export class Channel {
   #wake: (() => void) | undefined;
   readonly #received = [0, 0];
   readonly #allowed = [windowBytes, windowBytes];
+  readonly #ended = [false, false];
   #over = false;
+  #failed: number | undefined;
 
   constructor(
     readonly id: number,
@@ -112,11 +119,14 @@ export class Channel {
           throw new BangerError("guest_failed", "the guest agent sent more than it was allowed to");
         this.#allowed[channel] = left;
         this.#received[channel] = (this.#received[channel] ?? 0) + payload.length;
-        this.outs[channel].push(Buffer.from(payload));
+        if (this.#ended[channel])
+          throw new BangerError("guest_failed", "the guest agent sent output after its end");
+        // A view keeps its whole chunk in memory: no harm, unless it is a small part of it.
+        this.outs[channel].push(payload.length < copiedBytes ? Buffer.from(payload) : payload);
         return;
       }
       case Frame.outEof:
-        this.outs[channel].push(null);
+        this.#endOut(channel);
         return;
       case Frame.grant: {
         const more = payload.length === 4 ? payload.readUInt32LE() : windowBytes + 1;
@@ -135,7 +145,8 @@ export class Channel {
           throw new BangerError("guest_failed", "the guest agent sent a result that is cut off");
         const result = { errno: payload.readUInt32LE(), payload: Buffer.from(payload.subarray(4)) };
         this.#end();
-        for (const out of this.outs) if (!out.readableEnded) out.push(null);
+        this.#failed = result.errno === 0 ? undefined : result.errno;
+        for (const channel of [0, 1] as const) this.#endOut(channel);
         this.#opened.reject(new BangerError("guest_failed", errnoText(result.errno)));
         this.#result.resolve(result);
         return;
@@ -143,6 +154,22 @@ export class Channel {
       default:
         throw new BangerError("guest_failed", `the guest agent sent a frame of unknown type ${type}`);
     }
+  }
+
+  #endOut(channel: 0 | 1): void {
+    if (this.#ended[channel]) return;
+    this.#ended[channel] = true;
+    this.outs[channel].push(null);
+  }
+
+  /** True once nothing more can come of it. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The errno with which it ended, if that was not 0. */
+  get failed(): number | undefined {
+    return this.#failed;
   }
 
   /** The session is gone. */

@@ -1,8 +1,8 @@
 /** Messages with many fields, each laid out as its C counterpart reads or writes it. */
-import type { GuestStats, ListeningPort, Personality } from "./guest.ts";
+import type { GuestHello, GuestStats, ListeningPort, Personality } from "./guest.ts";
 import type { PayloadReader, PayloadWriter } from "./protocol.ts";
 
-/** As native/agent-personalise.c reads it. */
+/** As native/agent/personalise.c reads it. */
 export function writePersonality(to: PayloadWriter, person: Personality): PayloadWriter {
   to.string(person.hostname).string(person.machineId).u64(person.timeNs).bytes(person.entropy);
   const { network } = person;
@@ -29,7 +29,7 @@ function harmless(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 64);
 }
 
-/** As native/agent-info.c writes it. */
+/** As native/agent/info.c writes it. */
 export function readPorts(from: PayloadReader): ListeningPort[] {
   const ports: ListeningPort[] = [];
   for (let left = Math.min(from.u32(), 4096); left > 0; left -= 1) {
@@ -40,7 +40,7 @@ export function readPorts(from: PayloadReader): ListeningPort[] {
   return ports;
 }
 
-/** As native/agent-info.c writes it. */
+/** As native/agent/info.c writes it. */
 export function readStats(from: PayloadReader): GuestStats {
   const uptimeSeconds = from.u64();
   const load = [from.u32() / 65536, from.u32() / 65536, from.u32() / 65536] as const;
@@ -54,5 +54,19 @@ export function readStats(from: PayloadReader): GuestStats {
     workTotalBytes: from.u64(),
     workFreeBytes: from.u64(),
     processes: from.u32(),
+  };
+}
+
+/** As send_hello in native/agent/main.c writes it. */
+export function readHello(from: PayloadReader): GuestHello {
+  const protocol = from.u32();
+  const flags = from.u8();
+  return {
+    protocol,
+    agentVersion: harmless(from.string()),
+    bootId: harmless(from.string()),
+    kernelRelease: harmless(from.string()),
+    personalised: (flags & 1) !== 0,
+    basicReached: (flags & 2) !== 0,
   };
 }

@@ -1,11 +1,11 @@
 /** What streams of a session are used for: commands, trees, connections. */
-import { Duplex, type Readable } from "node:stream";
+import { Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BangerError } from "../base/base.ts";
 import type { StreamSession } from "./agent-session.ts";
 import { type Channel, errnoText } from "./channel.ts";
 import type { ExecRequest, GuestProcess } from "./guest.ts";
-import { Operation, PayloadReader, PayloadWriter } from "./protocol.ts";
+import { Operation, PayloadReader, PayloadWriter, windowBytes } from "./protocol.ts";
 
 /** What is kept of what a transfer says on its standard error, in characters. */
 const maxComplaint = 2000;
@@ -54,23 +54,22 @@ export async function unpackTree(session: StreamSession, root: string, tar: Read
   onAbort(session, channel, signal);
   const said = text(channel.outs[0]);
   const complaint = text(channel.outs[1]);
-  const fed = pipeline(tar, channel.stdin).then(
-    () => undefined,
-    (error: unknown) => {
-      // The source broke: without this the guest would wait for the rest for ever.
-      session.reset(channel);
-      return error;
-    },
-  );
-  // The guest's word counts first: when it gives up, the source is stopped too, and breaks for that reason.
-  const outcome = await channel.result.catch((error: unknown) => error);
-  if (outcome instanceof Error) {
+  let broken: unknown;
+  const fed = pipeline(tar, channel.stdin).catch((error: unknown) => {
+    if (channel.over) return;
+    // The source broke: without this the guest would wait for the rest for ever.
+    broken = error;
+    session.reset(channel);
+  });
+  try {
+    await finished(channel, complaint, `unpacking into ${root}`);
+  } catch (error) {
+    // Nobody needs the rest of a source that the guest has given up on.
     tar.destroy();
-    throw (await fed) ?? outcome;
+    await fed;
+    throw broken ?? error;
   }
-  await finished(channel, await complaint, `unpacking into ${root}`);
-  const broken = await fed;
-  if (broken !== undefined) throw broken;
+  await fed;
   const [files, bytes] = (await said).split(" ").map(Number);
   return { files: files ?? 0, bytes: bytes ?? 0 };
 }
@@ -80,23 +79,26 @@ export function packTree(session: StreamSession, path: string, signal?: AbortSig
   onAbort(session, channel, signal);
   const complaint = text(channel.outs[1]);
   const out = channel.outs[0];
-  // The stream ends well only when the guest says that the tree was whole.
-  const through = new Duplex({
-    allowHalfOpen: false,
+  const tree = new Readable({
+    highWaterMark: windowBytes / 2,
     read: () => out.resume(),
-    write: (_chunk, _encoding, done) => done(),
+    destroy: (error, done) => {
+      session.reset(channel);
+      done(error);
+    },
   });
   out.on("data", (chunk: Buffer) => {
-    if (!through.push(chunk)) out.pause();
+    if (!tree.push(chunk)) out.pause();
   });
-  channel.result
-    .then(async () => finished(channel, await complaint, `reading ${path}`))
-    .then(
-      () => through.push(null),
-      (error: unknown) => through.destroy(error instanceof Error ? error : new Error(String(error))),
+  // The stream ends well only when the guest says that the tree was whole.
+  const over = () =>
+    finished(channel, complaint, `reading ${path}`).then(
+      () => tree.push(null),
+      (error: unknown) => tree.destroy(error instanceof Error ? error : new Error(String(error))),
     );
-  through.on("close", () => session.reset(channel));
-  return through;
+  out.on("end", over);
+  out.on("error", over);
+  return tree;
 }
 
 export async function connectStream(
@@ -127,14 +129,22 @@ export async function connectStream(
       channel.stdin.end(() => done());
     },
     destroy: (error, done) => {
-      session.reset(channel);
+      // After an orderly end both ways the guest may still be handing on the last bytes.
+      if (error !== null || !duplex.readableEnded || !duplex.writableFinished) session.reset(channel);
       done(error);
     },
   });
   out.on("data", (chunk: Buffer) => {
     if (!duplex.push(chunk)) out.pause();
   });
-  out.on("end", () => duplex.push(null));
+  out.on("end", () => {
+    const { failed } = channel;
+    if (failed === undefined) duplex.push(null);
+    else
+      duplex.destroy(
+        new BangerError("guest_failed", `the connection to ${what} broke: ${errnoText(failed)}`),
+      );
+  });
   out.on("error", (error) => duplex.destroy(error));
   return duplex;
 }
@@ -149,8 +159,9 @@ function onAbort(session: StreamSession, channel: Channel, signal?: AbortSignal)
 }
 
 /** Throws with what the transfer complained of. Guests may say anything: control characters are taken out. */
-async function finished(channel: Channel, complaint: string, doing: string): Promise<void> {
+async function finished(channel: Channel, said: Promise<string>, doing: string): Promise<void> {
   const { errno, payload } = await channel.result;
+  const complaint = await said;
   const status = errno === 0 ? new PayloadReader(payload).u32() : 1;
   if (status === 0) return;
   const why =

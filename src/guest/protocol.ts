@@ -1,4 +1,4 @@
-/** The agent protocol's numbers and fields: the same as native/agent.h's. Description: docs/agent-protocol.md. */
+/** The agent protocol's numbers and fields: the same as native/agent/agent.h's. Description: docs/agent-protocol.md. */
 import { BangerError } from "../base/base.ts";
 
 export const protocolVersion = 1;
@@ -26,6 +26,7 @@ export const Frame = {
   pong: 21,
   ready: 22,
   opened: 23,
+  goodbye: 24,
 } as const;
 
 export const Operation = {
