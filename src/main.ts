@@ -12,7 +12,7 @@ if (words.length === 1 && words[0] === "--version") {
   process.stdout.write(`${versionLine(personality)}\n`);
 } else if (personality === "bangerd-root") {
   import("./helper/main.ts").then(({ main }) => main());
-} else if (personality === "bangerd") {
+} else if (personality === "bangerd" || (words[0] === "internal" && words[1] === "daemon")) {
   import("./daemon/main.ts").then(({ main }) => main());
 } else {
   import("./cli/main.ts").then(({ main }) => main(words));

@@ -39,6 +39,8 @@ export interface Composition {
   handlers: Handlers;
   /** Machines that run: while there is one, the daemon does not idle out. */
   activeVms(): number;
+  /** Called whenever a machine has started or ended. */
+  onVmsChanged(listener: () => void): void;
   config: Config;
   close(): Promise<void>;
 }
@@ -119,7 +121,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       mode: "user",
       modeReason: "no system services are installed, so the daemon runs as you, on demand",
       socket: paths.socket,
-      logPath: paths.log,
+      logPath: paths.daemonLog,
       stateDir: paths.state,
       startedAt,
       rssBytes: process.memoryUsage.rss(),
@@ -141,6 +143,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...imageHandlers(parts),
     },
     activeVms: running,
+    onVmsChanged: (listener) => vms.onChange(listener),
     config,
     close: async () => state.close(),
   };

@@ -33,7 +33,14 @@ export interface NewVm {
 }
 
 export class VmService {
+  readonly #listeners: (() => void)[] = [];
+
   constructor(private readonly deps: VmDeps) {}
+
+  /** `listener` is called after every run of a step list: machines may have come or gone. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
 
   list(): VmRecord[] {
     return this.deps.state.vms.list();
@@ -236,6 +243,8 @@ export class VmService {
         options.observe?.(event);
       },
       failpoint: deps.failpoint,
+    }).finally(() => {
+      for (const listener of this.#listeners) listener();
     });
   }
 

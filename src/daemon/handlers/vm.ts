@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
-import type { CallContext, Handlers, LifecycleEvent, Vm } from "../../rpc/rpc.ts";
+import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { hostAlias, resolveRef, userModeNetwork, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
@@ -71,7 +71,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     "vm.resolve": async ({ refs }) => {
       const snapshot = vms.list();
       const seen = new Set<VmId>();
-      return refs.flatMap((ref) => {
+      return refs.flatMap((ref): Result<"vm.resolve"> => {
         try {
           const vm = resolveRef(ref, snapshot);
           if (seen.has(vm.id)) return [];

@@ -1,0 +1,47 @@
+/** Where banger keeps things in user mode: the XDG base directories. */
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { BangerError } from "../base/errors.ts";
+
+export interface Paths {
+  /** config.toml. */
+  config: string;
+  state: string;
+  cache: string;
+  /** Sockets and locks; gone after a reboot. */
+  runtime: string;
+  socket: string;
+  lock: string;
+  daemonLog: string;
+  /** What a daemon that could not start had to say. */
+  startError: string;
+}
+
+/** Throws bad_config for an XDG variable that is no absolute path. */
+export function userPaths(env: Readonly<Record<string, string | undefined>>): Paths {
+  const home = env.HOME !== undefined && isAbsolute(env.HOME) ? env.HOME : homedir();
+  const base = (name: string, fallback: string): string => {
+    const value = env[name];
+    if (value === undefined || value === "") return join(fallback, "banger");
+    if (!isAbsolute(value)) {
+      throw new BangerError("bad_config", `${name}=${JSON.stringify(value)} is not an absolute path`, {
+        hint: `unset ${name}, or give it an absolute path`,
+      });
+    }
+    return join(value, "banger");
+  };
+  const state = base("XDG_STATE_HOME", join(home, ".local", "state"));
+  const uid = process.getuid?.() ?? 0;
+  // Without a runtime directory from the session: one in /tmp, whose ownership is checked before it is used.
+  const runtime = env.XDG_RUNTIME_DIR ? base("XDG_RUNTIME_DIR", "") : `/tmp/banger-runtime-${uid}`;
+  return {
+    config: join(base("XDG_CONFIG_HOME", join(home, ".config")), "config.toml"),
+    state,
+    cache: base("XDG_CACHE_HOME", join(home, ".cache")),
+    runtime,
+    socket: join(runtime, "bangerd.sock"),
+    lock: join(runtime, "bangerd.lock"),
+    daemonLog: join(state, "bangerd.log"),
+    startError: join(runtime, "bangerd.error"),
+  };
+}

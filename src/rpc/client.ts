@@ -1,0 +1,122 @@
+/** The client's end: typed calls, events, cancellation, and streams by ticket. Loads no schemas: only their types. */
+import { randomBytes } from "node:crypto";
+import { connect as dial, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { CancellationTokenSource, ResponseError } from "vscode-jsonrpc/node";
+import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
+import type { Events, Method, Params, Result } from "./contract.ts";
+import { eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
+
+export interface CallOptions<M extends Method> {
+  /** Aborting cancels the call on the other side too. */
+  signal?: AbortSignal;
+  onEvent?: (event: Events<M>) => void;
+  /** Id of the operation, to be found in the daemon's log; made when absent. */
+  op?: string;
+}
+
+export interface Client {
+  call<M extends Method>(method: M, params: Params<M>, options?: CallOptions<M>): Promise<Result<M>>;
+  /** The raw byte stream that a ticket stands for. */
+  stream(ticket: string): Promise<Duplex>;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+const answerTimeoutMs = 10_000;
+
+/** Throws unavailable when nobody listens, denied when this user may not connect. */
+export async function connect(socketPath: string): Promise<Client> {
+  const socket = await dialSocket(socketPath);
+  socket.write("rpc\n");
+  const connection = messageConnection(socket);
+  const closed = Promise.withResolvers<void>();
+  const listeners = new Map<string, (event: unknown) => void>();
+  connection.onNotification(eventMethod, ({ op, event }: { op: string; event: unknown }) =>
+    listeners.get(op)?.(event),
+  );
+  socket.on("close", () => closed.resolve());
+  connection.listen();
+  return {
+    closed: closed.promise,
+    close: () => socket.destroy(),
+    stream: (ticket) => openStream(socketPath, ticket),
+    call: async <M extends Method>(
+      method: M,
+      params: Params<M>,
+      options: CallOptions<M> = {},
+    ): Promise<Result<M>> => {
+      const op = options.op ?? randomBytes(4).toString("hex");
+      if (options.signal?.aborted) throw new BangerError("cancelled", "cancelled", { opId: op });
+      const cancel = new CancellationTokenSource();
+      const onAbort = () => cancel.cancel();
+      options.signal?.addEventListener("abort", onAbort, { once: true });
+      // The server has parsed events and results against the contract, and is of this client's own version.
+      if (options.onEvent) listeners.set(op, options.onEvent as (event: unknown) => void);
+      const lost = closed.promise.then(() => {
+        throw new BangerError("unavailable", "the connection to bangerd was lost", {
+          hint: "see why: banger daemon logs",
+          opId: op,
+        });
+      });
+      lost.catch(() => {});
+      try {
+        return await Promise.race([
+          connection.sendRequest<Result<M>>(method, { op, params }, cancel.token),
+          lost,
+        ]);
+      } catch (error) {
+        throw fromWire(error, op);
+      } finally {
+        options.signal?.removeEventListener("abort", onAbort);
+        listeners.delete(op);
+        cancel.dispose();
+      }
+    },
+  };
+}
+
+/** The error that the server threw, as the class that it was. */
+function fromWire(error: unknown, op: string): unknown {
+  if (!(error instanceof ResponseError)) return error;
+  const data = (error.data ?? {}) as Partial<WireError>;
+  const code = data.code !== undefined && data.code in errorCodes ? (data.code as ErrorCode) : "internal";
+  return new BangerError(code, error.message, {
+    hint: data.hint,
+    details: data.details,
+    opId: data.opId ?? op,
+  });
+}
+
+async function openStream(socketPath: string, ticket: string): Promise<Duplex> {
+  const socket = await dialSocket(socketPath);
+  socket.write(`ticket ${ticket}\n`);
+  const { line, rest } = await firstLine(socket, answerTimeoutMs);
+  if (line !== "ok") {
+    socket.destroy();
+    throw new BangerError("unavailable", `the stream could not be opened: ${line.replace(/^error /, "")}`);
+  }
+  if (rest.length > 0) socket.unshift(rest);
+  return socket;
+}
+
+function dialSocket(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = dial({ path, allowHalfOpen: true });
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      socket.on("error", () => {
+        // Every read and write on it fails too, and says so where it is awaited.
+      });
+      resolve(socket);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EACCES" || error.code === "EPERM") {
+        reject(new BangerError("denied", `${path} belongs to another user's bangerd`, { cause: error }));
+      } else {
+        reject(new BangerError("unavailable", `no bangerd listens on ${path}`, { cause: error }));
+      }
+    });
+  });
+}

@@ -1,0 +1,97 @@
+/** Reaching the user's daemon: the one that runs, or one that is started for the purpose. */
+import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
+import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
+import { commit, version } from "../base/version.ts";
+import { type Paths, userPaths } from "../config/paths.ts";
+import { type Client, connect } from "./client.ts";
+
+export interface EnsureOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/** A start is given up after this: recovery after a crash is part of it. In ms. */
+const startTimeoutMs = 30_000;
+
+/** The daemon if it runs; undefined when none does. */
+export async function connectIfRunning(_options: EnsureOptions = {}): Promise<Client | undefined> {
+  try {
+    return await connect(userPaths(process.env).socket);
+  } catch (error) {
+    if (error instanceof BangerError && error.code === "unavailable") return undefined;
+    throw error;
+  }
+}
+
+/** The daemon, started when none runs, replaced when it is of another version (VMs keep running). */
+export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client> {
+  const paths = userPaths(process.env);
+  const running = await connectIfRunning();
+  if (running !== undefined) {
+    const theirs = await running.call("ping", {});
+    if (theirs.version === version && theirs.commit === commit) return running;
+    await running.call("daemon.stop", {});
+    await running.closed;
+  }
+  return startDaemon(paths, options.signal);
+}
+
+async function startDaemon(paths: Paths, signal?: AbortSignal): Promise<Client> {
+  // Loaded only here: most commands find a daemon that runs.
+  const { spawnDaemon } = await import("./spawn-daemon.ts");
+  rmSync(paths.startError, { force: true });
+  const child = spawnDaemon(paths);
+  const outcome = Promise.withResolvers<Client>();
+  const attempt = () => {
+    if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});
+  };
+  const fail = () => {
+    if (existsSync(paths.startError)) outcome.reject(startError(paths));
+  };
+  child.once("exit", (status) => {
+    // 0: another one was starting already; its socket is what we wait for.
+    if (status !== 0) outcome.reject(startError(paths));
+  });
+  child.once("error", (error) =>
+    outcome.reject(new BangerError("unavailable", `bangerd could not be started: ${error.message}`)),
+  );
+  const onAbort = () => outcome.reject(new BangerError("cancelled", "cancelled"));
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(() => {
+    outcome.reject(
+      new BangerError("timeout", "bangerd did not come up", { hint: `see why: tail ${paths.daemonLog}` }),
+    );
+  }, startTimeoutMs);
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(paths.runtime, () => {
+      attempt();
+      fail();
+    });
+    attempt();
+    return await outcome.promise;
+  } finally {
+    watcher?.close();
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** What the daemon said before it gave up. */
+function startError(paths: Paths): BangerError {
+  try {
+    const { code, message, hint } = JSON.parse(readFileSync(paths.startError, "utf8")) as Record<
+      string,
+      string | undefined
+    >;
+    return new BangerError(
+      code !== undefined && code in errorCodes ? (code as ErrorCode) : "unavailable",
+      message ?? "bangerd failed",
+      { hint },
+    );
+  } catch {
+    // It died before it could say anything.
+    return new BangerError("unavailable", "bangerd ended before it was ready", {
+      hint: `see why: tail ${paths.daemonLog}`,
+    });
+  }
+}

@@ -1,0 +1,209 @@
+/** The server's end: accepts the owner's connections, parses everything, and hands calls to their handlers. */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
+import { z } from "zod";
+import { BangerError, toBangerError } from "../base/base.ts";
+import { peerCredentials } from "../sys/sys.ts";
+import { type Events, type Method, owner, type Params, type Result } from "./contract.ts";
+import { type OnStream, Tickets } from "./tickets.ts";
+import { applicationError, eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
+
+export interface CallLog {
+  debug(message: string, facts?: Record<string, unknown>): void;
+  info(message: string, facts?: Record<string, unknown>): void;
+  warn(message: string, facts?: Record<string, unknown>): void;
+  error(message: string, facts?: Record<string, unknown>): void;
+}
+
+export interface CallContext<E> {
+  /** Aborted when the client cancels, or goes away. */
+  signal: AbortSignal;
+  opId: string;
+  emit(event: E): void;
+  /** A ticket for a stream that `onStream` will get; void when the client goes away. */
+  ticket(onStream: OnStream): string;
+  /** Resolves when the client's connection has ended, however it did. */
+  connectionClosed: Promise<void>;
+}
+
+export type Handlers = {
+  [M in Method]: (params: Params<M>, ctx: CallContext<Events<M>>) => Promise<Result<M>>;
+};
+
+export interface ServerOptions {
+  socketPath: string;
+  handlers: Handlers;
+  log: CallLog;
+  /** Called when the number of calls under way or of connections changes. */
+  onActivity?: (busy: boolean) => void;
+}
+
+export interface Server {
+  close(): void;
+}
+
+/** Nobody needs longer to say what a connection is. */
+const firstLineTimeoutMs = 10_000;
+const maxConnections = 512;
+const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f]{8}$/), params: z.unknown() });
+
+/** Listens. The socket's directory is made 0700, or refused when it is anybody else's; a stale socket is replaced. */
+export function serve(options: ServerOptions): Promise<Server> {
+  const { socketPath, log } = options;
+  privateDirectory(dirname(socketPath));
+  rmSync(socketPath, { force: true });
+  const tickets = new Tickets();
+  let busy = 0;
+  const activity = (change: 1 | -1) => {
+    busy += change;
+    options.onActivity?.(busy > 0);
+  };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    if (!isOwner(socket, log)) return void socket.destroy();
+    activity(1);
+    socket.on("close", () => activity(-1));
+    firstLine(socket, firstLineTimeoutMs).then(
+      ({ line, rest }) => {
+        if (rest.length > 0) socket.unshift(rest);
+        if (line === "rpc") serveCalls(socket, options, tickets);
+        else serveTicket(socket, line, tickets);
+      },
+      () => socket.destroy(),
+    );
+    socket.resume();
+  });
+  server.maxConnections = maxConnections;
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(socketPath, () => {
+      chmodSync(socketPath, 0o600);
+      server.off("error", reject);
+      server.on("error", (error) => log.error("the socket failed", { error: error.message }));
+      resolve({
+        close: () => {
+          server.close();
+          rmSync(socketPath, { force: true });
+        },
+      });
+    });
+  });
+}
+
+/** Owner and root may; mode 0600 says the same, and this holds even where the mode was changed. */
+function isOwner(socket: Socket, log: CallLog): boolean {
+  // Bun and Node keep the descriptor on the handle; neither has a public way to it.
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const fd = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+  if (typeof fd !== "number") return false;
+  const { uid, pid } = peerCredentials(fd);
+  if (uid === process.getuid?.() || uid === 0) return true;
+  log.warn("refused a connection of another user", { uid, pid });
+  return false;
+}
+
+function serveTicket(socket: Socket, line: string, tickets: Tickets): void {
+  const ticket = /^ticket ([0-9a-f]{32})$/.exec(line)?.[1];
+  const onStream = ticket === undefined ? undefined : tickets.redeem(ticket);
+  if (onStream === undefined) return void socket.end("error no such ticket\n");
+  socket.write("ok\n");
+  onStream(socket);
+}
+
+function serveCalls(socket: Socket, { handlers, log }: ServerOptions, tickets: Tickets): void {
+  const connection = messageConnection(socket);
+  const closed = Promise.withResolvers<void>();
+  const gone = new AbortController();
+  socket.on("close", () => {
+    gone.abort();
+    closed.resolve();
+    connection.dispose();
+  });
+  socket.on("end", () => socket.end());
+  connection.onRequest(async (method, request, token) => {
+    const parsed = Request.safeParse(request);
+    if (!parsed.success)
+      return new ResponseError(ErrorCodes.InvalidRequest, "the request is not {op, params}");
+    const { op, params } = parsed.data;
+    const cancelled = new AbortController();
+    token.onCancellationRequested(() => cancelled.abort());
+    const started = performance.now();
+    try {
+      const result = await dispatch(handlers, method, params, {
+        signal: AbortSignal.any([cancelled.signal, gone.signal]),
+        opId: op,
+        emit: (event) => void connection.sendNotification(eventMethod, { op, event }).catch(() => {}),
+        ticket: (onStream) => tickets.issue(onStream, gone.signal),
+        connectionClosed: closed.promise,
+      });
+      log.info("call", { op, method, ms: Math.round(performance.now() - started) });
+      return result;
+    } catch (error) {
+      const failure = toBangerError(error);
+      log.warn("call failed", {
+        op,
+        method,
+        code: failure.code,
+        error: failure.message,
+        ...stackOf(failure),
+      });
+      const data: WireError = { code: failure.code, hint: failure.hint, details: failure.details, opId: op };
+      return new ResponseError(applicationError, failure.message, data);
+    }
+  });
+  connection.listen();
+}
+
+/** A bug's stack belongs into the log, never onto the wire. */
+function stackOf(error: BangerError): { stack?: string } {
+  const cause = error.code === "internal" && error.cause instanceof Error ? error.cause.stack : undefined;
+  return cause === undefined ? {} : { stack: cause };
+}
+
+async function dispatch(
+  handlers: Handlers,
+  method: string,
+  params: unknown,
+  ctx: CallContext<unknown>,
+): Promise<unknown> {
+  if (!isMethod(method)) {
+    throw new BangerError("unknown_method", `bangerd has no method ${JSON.stringify(method)}`, {
+      hint: "the daemon is of another version: banger daemon stop",
+    });
+  }
+  const { params: schema, result: resultSchema } = owner[method];
+  const parsed = schema.safeParse(params);
+  if (!parsed.success) throw new BangerError("bad_request", explain(method, parsed.error));
+  // The table pairs each method with its own types; a lookup by a variable loses the pairing.
+  const handler = handlers[method] as (params: unknown, ctx: CallContext<unknown>) => Promise<unknown>;
+  return resultSchema.parse(await handler(parsed.data, ctx));
+}
+
+function isMethod(name: string): name is Method {
+  return Object.hasOwn(owner, name);
+}
+
+function explain(method: string, error: z.ZodError): string {
+  return error.issues
+    .map((issue) => {
+      const at = issue.path.length === 0 ? method : `${method}: ${issue.path.join(".")}`;
+      return issue.code === "unrecognized_keys"
+        ? `${at}: unknown key ${issue.keys.join(", ")}`
+        : `${at}: ${issue.message}`;
+    })
+    .join("; ");
+}
+
+/** Makes the directory, or checks that it is this user's alone. Throws denied. */
+export function privateDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
+    throw new BangerError("denied", `${path} is not a directory of yours`, {
+      hint: "set XDG_RUNTIME_DIR to one that is",
+    });
+  }
+  chmodSync(path, 0o700);
+}
