@@ -231,13 +231,18 @@ static int write_content(int fd, uint64_t size) {
   return 0;
 }
 
+static const struct timespec *modified(struct timespec times[2]) {
+  times[0] = times[1] = (struct timespec){next.mtime, next.mtime_ns};
+  return times;
+}
+
 static int make_file(int dir, const char *name, mode_t mode, uint64_t size) {
   int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, fd = openat(dir, name, flags, mode);
   if (fd < 0 && errno == EEXIST && unlinkat(dir, name, 0) == 0) fd = openat(dir, name, flags, mode);
   if (fd < 0) return fail("%s: %s", next.path, strerror(errno));
   int failed = write_content(fd, size);
-  struct timespec times[2] = {{next.mtime, next.mtime_ns}, {next.mtime, next.mtime_ns}};
-  if (!failed && next.has_mtime) futimens(fd, times);
+  struct timespec times[2];
+  if (!failed) futimens(fd, modified(times));
   close(fd);
   return failed;
 }
@@ -259,20 +264,30 @@ static int make_link(int dir, const char *name, bool hard) {
     } else {
       made = symlinkat(next.link, dir, name);
     }
+    struct timespec times[2];
+    if (made == 0 && !hard) utimensat(dir, name, modified(times), AT_SYMLINK_NOFOLLOW);
     if (made == 0) return 0;
     if (errno != EEXIST || unlinkat(dir, name, 0) < 0) break;
   }
   return fail("%s: %s", next.path, strerror(errno));
 }
 
+/* A directory takes the place of a link or a file that has its name; a directory that is there gets the new mode. */
+static int make_directory(mode_t mode) {
+  int fd = directory(next.path);
+  if (fd < 0 && (errno == ELOOP || errno == ENOTDIR)) {
+    char *name;
+    int parent = parent_of(next.path, &name);
+    if (parent >= 0 && unlinkat(parent, name, 0) == 0) fd = directory(next.path);
+  }
+  return fd < 0 || fchmod(fd, mode) < 0 ? fail("%s: %s", next.path, strerror(errno)) : 0;
+}
+
 static int make_entry(const struct header *h, mode_t mode, uint64_t size) {
   char *name;
   if (!clean_path(next.path)) return fail("%s: a path out of the archive", next.path);
   if (!next.path[0]) return take(NULL, size + padding(size)) ? 0 : fail("the archive is cut off");
-  if (h->type == '5') {
-    int fd = directory(next.path);
-    return fd < 0 ? fail("%s: %s", next.path, strerror(errno)) : fchmod(fd, mode) < 0 ? fail("%s: %s", next.path, strerror(errno)) : 0;
-  }
+  if (h->type == '5') return make_directory(mode);
   int dir = parent_of(next.path, &name);
   if (dir < 0) return fail("%s: %s", next.path, strerror(errno));
   switch (h->type) {
