@@ -4,6 +4,8 @@ import { runCli } from "./run-cli.ts";
 
 /** Never returns. */
 export async function runProcess(words: readonly string[], daemon: DaemonAccess): Promise<never> {
+  // Should the event loop ever run dry before the command has ended, that is no success.
+  process.exitCode = 1;
   const status = await runCli(words, processContext(daemon));
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(status);

@@ -36,6 +36,7 @@ export async function connect(socketPath: string): Promise<Client> {
   connection.onNotification(eventMethod, ({ op, event }: { op: string; event: unknown }) =>
     listeners.get(op)?.(event),
   );
+  socket.on("end", () => socket.destroy());
   socket.on("close", () => closed.resolve());
   connection.listen();
   return {

@@ -47,7 +47,7 @@ export interface Server {
 /** Nobody needs longer to say what a connection is. */
 const firstLineTimeoutMs = 10_000;
 const maxConnections = 512;
-const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f]{8}$/), params: z.unknown() });
+const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f-]{8,36}$/), params: z.unknown() });
 
 /** Listens. The socket's directory is made 0700, or refused when it is anybody else's; a stale socket is replaced. */
 export function serve(options: ServerOptions): Promise<Server> {
