@@ -16,7 +16,11 @@ for (const native of ["agent", "init", "shim.so"]) {
 
 function git(...args: string[]): string {
   try {
-    return execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    return execFileSync("git", args, {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
   } catch {
     // Not a checkout (a downloaded archive), or no git: the stamp says unknown.
     return "";
@@ -26,7 +30,9 @@ function git(...args: string[]): string {
 const commit = git("rev-parse", "--short=8", "HEAD") || "unknown";
 const dirty = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "+dirty";
 const epoch = process.env.SOURCE_DATE_EPOCH;
-const builtAt = (epoch === undefined ? new Date() : new Date(Number(epoch) * 1000)).toISOString().replace(/\.\d+Z$/, "Z");
+const builtAt = (epoch === undefined ? new Date() : new Date(Number(epoch) * 1000))
+  .toISOString()
+  .replace(/\.\d+Z$/, "Z");
 
 mkdirSync(dist, { recursive: true });
 const result = await Bun.build({

@@ -1,0 +1,136 @@
+#!/usr/bin/env node
+/**
+ * `npm test [-- TIER ...]`: set-up, then every test; ends with one line `N passed, N failed`.
+ * Tiers: check (types, format, lint, shell scripts, generated files), unit, integration, e2e.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { note } from "./setup/progress.mjs";
+import { setup } from "./setup.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const bin = (name) => join(root, "node_modules/.bin", name);
+
+const checks = [
+  ["format and lint", bin("biome"), ["ci", "--error-on-warnings", "."]],
+  ["types", bin("tsc"), ["--noEmit", "-p", "."]],
+  ["shell scripts", "shellcheck", [".ci/run", "images/provision.sh"]],
+  ["generated files", bin("bun"), ["scripts/gen.ts", "--check"]],
+];
+/** Per tier: where its tests are, and how long one file may take, in seconds. */
+const tiers = {
+  unit: { paths: ["src", "tests"], direct: true, limit: 120 },
+  integration: { paths: ["tests/integration"], limit: 600 },
+  e2e: { paths: ["tests/e2e"], limit: 1500 },
+};
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+function run(program, args, limitSeconds, env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "inherit", "inherit"],
+      detached: true,
+    });
+    const timer = setTimeout(() => {
+      note(`test: ${args.at(-1)} took longer than ${limitSeconds} s and was ended`);
+      // The whole group, so that nothing the test started stays behind.
+      process.kill(-child.pid, "SIGKILL");
+    }, limitSeconds * 1000);
+    child.on("error", (error) => {
+      note(`test: ${program}: ${error.message}`);
+      clearTimeout(timer);
+      resolve(1);
+    });
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+async function runChecks() {
+  for (const [title, program, args] of checks) {
+    note(`== check: ${title}`);
+    const status = await run(program, args, 300);
+    total[status === 0 ? "passed" : "failed"] += 1;
+    if (status !== 0) note(`check failed: ${title}`);
+  }
+}
+
+function testFiles(dir, direct) {
+  const found = [];
+  for (const entry of readdirSync(join(root, dir), { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory() && !(direct && dir === "tests")) found.push(...testFiles(path, direct));
+    else if (entry.name.endsWith(".test.ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+/** One process per file for real things, one for all units. Counts come from JUnit files, not from what is printed. */
+async function runTier(name) {
+  const { paths, direct, limit } = tiers[name];
+  const files = paths.flatMap((path) => testFiles(path, direct));
+  const groups = name === "unit" ? [files] : files.map((file) => [file]);
+  for (const group of groups) {
+    note(`== ${name}: ${group.length === 1 ? group[0] : `${group.length} files`}`);
+    const dir = mkdtempSync(join(tmpdir(), "banger-junit-"));
+    const report = join(dir, "report.xml");
+    const args = [
+      "test",
+      "--reporter=junit",
+      `--reporter-outfile=${report}`,
+      `--timeout=${limit * 1000}`,
+      ...group.map((file) => `./${file}`),
+    ];
+    const status = await run(bin("bun"), args, limit);
+    const counts = count(report);
+    rmSync(dir, { recursive: true, force: true });
+    total.passed += counts.passed;
+    total.skipped += counts.skipped;
+    // A run that died, or found nothing to run, is a failure that no report tells of.
+    total.failed += counts.failed === 0 && status !== 0 ? 1 : counts.failed;
+    if (status !== 0) note(`tests failed: ${group.length === 1 ? group[0] : name}`);
+  }
+}
+
+function count(report) {
+  let xml = "";
+  try {
+    xml = readFileSync(report, "utf8");
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+  const number = (attribute) =>
+    Number(new RegExp(`<testsuites[^>]* ${attribute}="(\\d+)"`).exec(xml)?.[1] ?? 0);
+  const [tests, failed, skipped] = [number("tests"), number("failures"), number("skipped")];
+  return { passed: tests - failed - skipped, failed, skipped };
+}
+
+const asked = process.argv.slice(2);
+const wanted = asked.length > 0 ? asked : ["check", "unit", "integration", "e2e"];
+const unknown = wanted.find((name) => name !== "check" && !(name in tiers));
+if (unknown !== undefined) {
+  note(`test: there is no tier ${unknown}; there are check, ${Object.keys(tiers).join(", ")}`);
+  process.exit(2);
+}
+try {
+  await setup({ tests: true });
+} catch (error) {
+  note(`setup: ${error instanceof Error ? error.message : error}`);
+  process.stdout.write("0 passed, 1 failed\n");
+  process.exit(1);
+}
+for (const name of wanted) {
+  if (name === "check") await runChecks();
+  else await runTier(name);
+}
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
