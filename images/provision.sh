@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a fresh Debian root a lean guest, and an ext4 image of it. mmdebstrap runs this as its last hook, with the
-# root as $1, inside whatever namespace it works in; nothing is mounted.
+# root as $1, inside whatever namespace it works in.
 #
 # BANGER_OUT      where rootfs.ext4 and seed/ go
 # BANGER_MODULES  lib/modules/RELEASE of the kernel
@@ -60,4 +60,9 @@ cp -a "$root/root/." "$BANGER_OUT/seed/"
 chroot "$root" dpkg-query -W > "$BANGER_OUT/packages"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log "$root"/tmp/*
 truncate -s "$BANGER_SIZE" "$BANGER_OUT/rootfs.ext4"
-mke2fs -q -F -t ext4 -L banger-rootfs -m 0 -E lazy_itable_init=1,lazy_journal_init=1,nodiscard -d "$root" "$BANGER_OUT/rootfs.ext4"
+# A bind mount that leaves out what is mounted inside the root (proc, sys, dev), in a mount namespace that ends with it.
+mkdir "$BANGER_OUT/root"
+# shellcheck disable=SC2016 # the inner shell expands them
+unshare --mount sh -c 'mount --bind "$1" "$2/root" && exec mke2fs -q -F -t ext4 -L banger-rootfs -m 0 \
+  -E lazy_itable_init=1,lazy_journal_init=1,nodiscard -d "$2/root" "$2/rootfs.ext4"' sh "$root" "$BANGER_OUT"
+rmdir "$BANGER_OUT/root"

@@ -6,5 +6,12 @@
  * `undo` takes an output that may be missing and must find the effect by a name derived from the subject's id.
  */
 export { type Journal, type JournalEntry, type JournalRun, memoryJournal } from "./journal.ts";
-export { type Failpoint, type RunOptions, runSteps, type StepEvent, type StepObserver, undoJournalled } from "./run.ts";
+export {
+  type Failpoint,
+  type RunOptions,
+  runSteps,
+  type StepEvent,
+  type StepObserver,
+  undoJournalled,
+} from "./run.ts";
 export { type ListedStep, type Step, type StepList, steps } from "./step.ts";
