@@ -34,6 +34,26 @@ mask systemd-journal-flush.service
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n' > "$root/etc/systemd/journald.conf.d/banger.conf"
 
+# Generators: a dozen programs that run one after another before systemd reads its first unit, each half a second under
+# emulation, to find what this guest has not (partitions, encrypted disks, old init scripts). fstab's is among them.
+mkdir -p "$root/etc/systemd/system-generators"
+for generator in "$root"/usr/lib/systemd/system-generators/* "$root"/lib/systemd/system-generators/*; do
+  [ -e "$generator" ] && ln -sf /dev/null "$root/etc/systemd/system-generators/$(basename "$generator")"
+done
+# The device nodes that these two would make, banger's init makes.
+mask kmod-static-nodes.service systemd-tmpfiles-setup-dev.service
+
+# --- What need not be done before basic.target, but should be done: the same units, without their place in the queue.
+later() {
+  for unit in "$@"; do
+    sed -e '/^Before=/d' -e 's/^\[Unit\]$/[Unit]\nAfter=basic.target/' "$root/lib/systemd/system/$unit" > "$root/etc/systemd/system/$unit"
+  done
+}
+later systemd-sysctl.service systemd-udevd-kernel.socket
+# The journal's sockets are there from the start; the daemon behind them may follow.
+sed -e '/^Before=sysinit.target/d' -e 's/^Before=\(.*\)sysinit.target/Before=\1/' "$root/lib/systemd/system/systemd-journald.service" \
+  > "$root/etc/systemd/system/systemd-journald.service"
+
 # udevd by its sockets alone: at boot there is nothing for it to do.
 rm -f "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service" \
   "$root/lib/systemd/system/sysinit.target.wants/systemd-udevd.service"

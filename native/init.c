@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,20 @@ static void mount_disk(const char *device, const char *target) {
   /* The driver probes in parallel with us: the node appears within milliseconds. */
   for (long waited = 0; access(device, F_OK) < 0 && waited < DISK_WAIT_MS; waited += 2) nap_ms(2);
   if (mount(device, target, "ext4", MS_NOATIME, "") < 0) give_up(device);
+}
+
+/* Nodes of drivers that load when they are first opened; elsewhere kmod and tmpfiles make them at each boot. */
+static void make_nodes(void) {
+  static const struct {
+    const char *path;
+    unsigned major, minor;
+    mode_t mode;
+  } nodes[] = {{"/dev/fuse", 10, 229, 0666}, {"/dev/net/tun", 10, 200, 0666}, {"/dev/loop-control", 10, 237, 0660}, {"/dev/vhost-net", 10, 238, 0660}};
+  mkdir("/dev/net", 0755);
+  for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+    if (mknod(nodes[i].path, S_IFCHR | nodes[i].mode, makedev(nodes[i].major, nodes[i].minor)) < 0 && errno != EEXIST) say("%s: %s", nodes[i].path, strerror(errno));
+    else if (chmod(nodes[i].path, nodes[i].mode) < 0) say("%s: %s", nodes[i].path, strerror(errno));
+  }
 }
 
 static void loopback_up(void) {
@@ -182,6 +197,7 @@ int main(void) {
   close(fd);
 
   load_modules();
+  make_nodes();
   loopback_up();
   mount_disk(option("root", "/dev/vda", root, sizeof root), "/mnt");
   const char *work_device = option("banger.work", NULL, work, sizeof work);

@@ -31,6 +31,11 @@ static uint64_t state, round_seed;
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0:handle_abort=1"; }
 
+static void too_long(int number) {
+  (void)number;
+  abort();
+}
+
 static void tell_seed(void) { dprintf(2, "agent-fuzz: failed with seed %llu; repeat with FUZZ_SEED='%llu 1'\n", (unsigned long long)round_seed, (unsigned long long)round_seed); }
 
 uint32_t fuzz_random(void) {
@@ -118,10 +123,13 @@ static void add_request(struct writer *w) {
   }
 }
 
+static uint32_t ids; /* how many streams this session is about: with few of them, windows fill up */
+
 static size_t make_frame(uint8_t *at, size_t capacity) {
   struct writer w = {at + HEADER_SIZE, at + HEADER_SIZE, at + capacity};
   uint8_t type = (uint8_t)(fuzz_below(64) ? 1 + fuzz_below(7) : fuzz_random());
-  uint32_t id = fuzz_below(64) ? 1 + fuzz_below(300) : fuzz_interesting();
+  if (ids < 4 && fuzz_below(2)) type = F_DATA;
+  uint32_t id = fuzz_below(64) ? 1 + fuzz_below(ids) : fuzz_interesting();
   if (type == F_OPEN) add_request(&w);
   else if (type == F_WINDOW) write_u32(&w, fuzz_below(4) ? fuzz_below(WINDOW / 8) : fuzz_interesting());
   else if (type == F_CONTROL) {
@@ -185,8 +193,9 @@ static void turn(void) {
 }
 
 static void fuzz_session(void) {
-  static uint8_t input[1 << 20];
+  static uint8_t input[1 << 21];
   size_t size = 0;
+  ids = fuzz_below(4) ? 1 + fuzz_below(300) : 1 + fuzz_below(3);
   for (size_t left = fuzz_below(40); left > 0 && size < 64; left -= left ? 1 : 0) input[size++] = (uint8_t)fuzz_random();
   memcpy(input + size, sync_magic, sizeof sync_magic);
   size += sizeof sync_magic + NONCE_SIZE;
@@ -234,6 +243,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   lock_in(argv[1]);
+  signal(SIGALRM, too_long);
   __sanitizer_set_death_callback(tell_seed);
   int report = fcntl(1, F_DUPFD_CLOEXEC, 100), archive = memfd_create("archive", 0);
   static char line[1024];
@@ -244,6 +254,7 @@ int main(int argc, char **argv) {
   for (; now_ms() < until && rounds < most; rounds++) {
     size_t before = __sanitizer_get_current_allocated_bytes();
     state = round_seed = seed + rounds;
+    alarm(20); /* a round takes milliseconds: more is a loop without end */
     if (fuzz_below(4)) fuzz_session();
     else fuzz_tar();
     if (ftruncate(archive, 0) < 0 || lseek(archive, 0, SEEK_SET) < 0) abort();

@@ -11,6 +11,7 @@ export interface Paths {
   /** Sockets and locks; gone after a reboot. */
   runtime: string;
   socket: string;
+  /** In the state directory: what two daemons must never share. */
   lock: string;
   daemonLog: string;
   /** What a daemon that could not start had to say. */
@@ -40,7 +41,7 @@ export function userPaths(env: Readonly<Record<string, string | undefined>>): Pa
     cache: base("XDG_CACHE_HOME", join(home, ".cache")),
     runtime,
     socket: join(runtime, "bangerd.sock"),
-    lock: join(runtime, "bangerd.lock"),
+    lock: join(state, "bangerd.lock"),
     daemonLog: join(state, "bangerd.log"),
     startError: join(runtime, "bangerd.error"),
   };

@@ -1,4 +1,5 @@
 /** File-system effects that are either there or not. */
+import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -9,11 +10,12 @@ export async function atomicWrite(
   content: string | Uint8Array,
   options: { mode: number },
 ): Promise<void> {
-  const aside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+  // Random, so that two writers of one file never write into each other's; the last rename wins.
+  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.new`);
   try {
     const file = await open(
       aside,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
       options.mode,
     );
     try {

@@ -51,22 +51,6 @@ export function signalProcess(process: ProcessIdentity, signal: number): boolean
   }
 }
 
-/** The first wait between two looks at a process, and the longest, in ms. */
-const look = { first: 2, longest: 250 } as const;
-
-/**
- * Resolves when the process is gone. Bun cannot wait for a pidfd, so this looks at it in growing intervals: only while
- * somebody waits for an end that is expected soon. Callers that wait for ever use an event (a socket that closes).
- */
-export async function waitForExit(process: ProcessIdentity, signal?: AbortSignal): Promise<void> {
-  let pause = look.first as number;
-  while (isAlive(process)) {
-    signal?.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(look.longest, pause * 2);
-  }
-}
-
 export interface FoundProcess {
   identity: ProcessIdentity;
   argv: string[];

@@ -5,6 +5,7 @@
  * shim. Promises: nothing is inherited by a child that was not asked for; a durable write is either there or not.
  * Never knows VMs, images or policy.
  */
+export { waitForExit } from "./exit.ts";
 export { atomicWrite, removeTree, syncDirectory } from "./files.ts";
 export {
   type FoundProcess,
@@ -14,7 +15,6 @@ export {
   type ProcessIdentity,
   ProcessIdentitySchema,
   signalProcess,
-  waitForExit,
 } from "./identity.ts";
 export { type FileLock, lockFile } from "./lock.ts";
 export {

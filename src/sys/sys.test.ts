@@ -1,0 +1,136 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  atomicWrite,
+  findProcesses,
+  identify,
+  isAlive,
+  removeTree,
+  run,
+  runChecked,
+  signalProcess,
+} from "./sys.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "banger-sys-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("an atomic write", () => {
+  test("replaces the content, sets the mode and leaves nothing beside it", async () => {
+    const path = join(dir, "file");
+    await atomicWrite(path, "old", { mode: 0o644 });
+    await atomicWrite(path, "new", { mode: 0o600 });
+    expect(readFileSync(path, "utf8")).toBe("new");
+    expect(lstatSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dir)).toEqual(["file"]);
+  });
+
+  test("by several writers at once leaves one of their contents whole", async () => {
+    const path = join(dir, "file");
+    const contents = ["a", "b", "c", "d"].map((letter) => letter.repeat(100_000));
+    await Promise.all(contents.map((content) => atomicWrite(path, content, { mode: 0o600 })));
+    expect(contents).toContain(readFileSync(path, "utf8"));
+    expect(readdirSync(dir)).toEqual(["file"]);
+  });
+
+  test("replaces a symlink instead of writing through it", async () => {
+    writeFileSync(join(dir, "target"), "untouched");
+    symlinkSync(join(dir, "target"), join(dir, "link"));
+    await atomicWrite(join(dir, "link"), "new", { mode: 0o600 });
+    expect(readFileSync(join(dir, "target"), "utf8")).toBe("untouched");
+    expect(lstatSync(join(dir, "link")).isFile()).toBe(true);
+  });
+
+  test("that fails leaves nothing behind", async () => {
+    mkdirSync(join(dir, "taken", "by-a-directory"), { recursive: true });
+    await expect(atomicWrite(join(dir, "taken"), "x", { mode: 0o600 })).rejects.toThrow();
+    expect(readdirSync(dir)).toEqual(["taken"]);
+  });
+});
+
+test("a removed tree takes its symlinks with it, not what they point to", async () => {
+  mkdirSync(join(dir, "tree", "sub"), { recursive: true });
+  mkdirSync(join(dir, "outside"));
+  writeFileSync(join(dir, "outside", "kept"), "");
+  symlinkSync(join(dir, "outside"), join(dir, "tree", "sub", "link"));
+  await removeTree(join(dir, "tree"));
+  await removeTree(join(dir, "tree"));
+  expect(readdirSync(dir)).toEqual(["outside"]);
+  expect(readdirSync(join(dir, "outside"))).toEqual(["kept"]);
+});
+
+describe("a process identity", () => {
+  test("is the same at every look and that of nobody else", () => {
+    const self = identify(process.pid);
+    expect(self).toEqual(identify(process.pid));
+    expect(self?.bootId).toMatch(/^[0-9a-f-]{36}$/);
+    if (self === undefined) throw new Error("this process does not exist");
+    expect(isAlive(self)).toBe(true);
+    expect(isAlive({ ...self, startTicks: self.startTicks - 1 })).toBe(false);
+    expect(isAlive({ ...self, bootId: "another boot" })).toBe(false);
+  });
+
+  test("of a number that nobody has is none", () => {
+    // Above the largest pid_max that Linux allows (2^22).
+    expect(identify(2 ** 22 + 1)).toBeUndefined();
+    expect(signalProcess({ pid: 2 ** 22 + 1, startTicks: 1, bootId: "x" }, 0)).toBe(false);
+  });
+
+  test("keeps signals from whoever has the number now", () => {
+    const self = identify(process.pid);
+    if (self === undefined) throw new Error("this process does not exist");
+    // SIGKILL: if it were sent, this test would not end well.
+    expect(signalProcess({ ...self, startTicks: self.startTicks - 1 }, 9)).toBe(false);
+    expect(signalProcess(self, 0)).toBe(true);
+  });
+});
+
+test("processes are found by their whole command line", () => {
+  const own = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+  const found = findProcesses((argv) => argv.join("\0") === own.join("\0"));
+  expect(found.map((process) => process.identity.pid)).toContain(process.pid);
+});
+
+describe("a host program", () => {
+  test("sees a clean environment and nothing of the caller's", async () => {
+    process.env.BANGER_TEST_SECRET = "leaked";
+    const { stdout } = await run("env", []);
+    delete process.env.BANGER_TEST_SECRET;
+    const names = stdout
+      .toString("utf8")
+      .split("\n")
+      .map((line) => line.split("=")[0]);
+    expect(names).toContain("PATH");
+    expect(names).not.toContain("BANGER_TEST_SECRET");
+  });
+
+  test("that is missing is a host_missing error with its name", async () => {
+    await expect(run("banger-no-such-program", [])).rejects.toMatchObject({
+      code: "host_missing",
+      message: "the program banger-no-such-program is not installed",
+    });
+  });
+
+  test("that fails is an error with the end of what it said", async () => {
+    await expect(runChecked("sh", ["-c", "echo reason >&2; exit 3"])).rejects.toThrow(
+      "sh failed with status 3: reason",
+    );
+  });
+
+  test("that prints too much is ended", async () => {
+    await expect(run("yes", [], { maxOutputBytes: 1000 })).rejects.toThrow("printed more than 1000 bytes");
+  });
+});
