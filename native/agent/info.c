@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "agent.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -28,10 +29,21 @@ struct port {
   unsigned long inode;
   uint16_t number;
   uint8_t udp;
-  char address[40], process[32];
+  char address[46], process[32];
 };
 
 /* Addresses in /proc/net are hex words in host order (proc(5)): "0100007F" is 127.0.0.1. */
+static void write_address(const char *hex, char *out, size_t size) {
+  uint32_t words[4] = {0};
+  size_t count = strlen(hex) / 8;
+  for (size_t i = 0; i < count && i < 4; i++) {
+    char word[9] = "";
+    memcpy(word, hex + 8 * i, 8);
+    words[i] = (uint32_t)strtoul(word, NULL, 16);
+  }
+  if (!inet_ntop(count == 4 ? AF_INET6 : AF_INET, words, out, (socklen_t)size)) out[0] = 0;
+}
+
 static void read_ports(const char *path, bool udp, struct port *ports, size_t *count) {
   FILE *f = fopen(path, "re");
   char line[512], address[33];
@@ -42,13 +54,7 @@ static void read_ports(const char *path, bool udp, struct port *ports, size_t *c
     if (state != (udp ? 7u : 10u)) continue; /* TCP_LISTEN; an unconnected UDP socket is in TCP_CLOSE */
     struct port *p = &ports[(*count)++];
     *p = (struct port){.inode = inode, .number = (uint16_t)port, .udp = udp};
-    bool any = strspn(address, "0") == strlen(address);
-    if (strlen(address) == 8) {
-      unsigned long a = strtoul(address, NULL, 16);
-      snprintf(p->address, sizeof p->address, "%lu.%lu.%lu.%lu", a & 255, a >> 8 & 255, a >> 16 & 255, a >> 24 & 255);
-    } else {
-      snprintf(p->address, sizeof p->address, "%s", any ? "::" : strcmp(address, "00000000000000000000000001000000") == 0 ? "::1" : address);
-    }
+    write_address(address, p->address, sizeof p->address);
   }
   if (f) fclose(f);
 }

@@ -28,6 +28,16 @@ struct entropy {
 #define ADD_ENTROPY _IOW('R', 0x03, int[2])
 #define RESEED _IO('R', 0x07)
 
+/* Absolute, and made of names: ".." would lead out of what open_parent has checked. */
+static bool plain_path(const char *path) {
+  if (path[0] != '/' || path[strlen(path) - 1] == '/') return false;
+  for (const char *p = path; (p = strstr(p, "/.")); p++) {
+    size_t dots = strspn(p + 1, ".");
+    if (dots <= 2 && (p[1 + dots] == '/' || p[1 + dots] == 0)) return false;
+  }
+  return true;
+}
+
 /* Opens the directory of a path component by component, making what is missing, following no link. */
 static int open_parent(char *path, char **name) {
   int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -35,6 +45,7 @@ static int open_parent(char *path, char **name) {
   while (*part == '/') part++;
   for (char *slash; dir >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
     *slash = 0;
+    if (!*part) continue; /* a doubled slash */
     mkdirat(dir, part, 0755);
     int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int error = errno;
@@ -52,18 +63,36 @@ static int put_file(char *path, mode_t mode, const uint8_t *content, size_t n) {
   int dir = open_parent(path, &name);
   if (dir < 0) return errno;
   snprintf(aside, sizeof aside, ".%.240s.banger", name);
-  int error = 0, fd = openat(dir, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  unlinkat(dir, aside, 0); /* of an attempt that was cut short: never written through, whatever it is */
+  errno = 0;
+  int error = 0, fd = openat(dir, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, content, n) != (ssize_t)n || fchmod(fd, mode) < 0 || fchown(fd, 0, 0) < 0) error = errno ? errno : EIO;
   if (fd >= 0) close(fd);
   if (!error && renameat(dir, aside, dir, name) < 0) error = errno;
+  if (error) unlinkat(dir, aside, 0);
   close(dir);
   return error;
 }
 
-static bool is_loopback(int s, const char *name) {
+/* Ethernet, and with a device behind it: tunnels and bridges of the guest's own are none of ours. */
+static bool is_card(int s, const char *name, bool virtual_too) {
   struct ifreq r = {0};
+  char path[64];
   snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
-  return ioctl(s, SIOCGIFFLAGS, &r) < 0 || r.ifr_flags & IFF_LOOPBACK;
+  snprintf(path, sizeof path, "/sys/class/net/%s/device", r.ifr_name);
+  if (ioctl(s, SIOCGIFHWADDR, &r) < 0 || r.ifr_hwaddr.sa_family != ARPHRD_ETHER) return false;
+  return virtual_too || access(path, F_OK) == 0;
+}
+
+/* The first card by index, which is the order in which they came. */
+static const char *find_card(int s, const struct if_nameindex *all) {
+  for (int virtual_too = 0; all && virtual_too < 2; virtual_too++) {
+    const struct if_nameindex *first = NULL;
+    for (const struct if_nameindex *d = all; d->if_index; d++)
+      if ((!first || d->if_index < first->if_index) && is_card(s, d->if_name, virtual_too)) first = d;
+    if (first) return first->if_name;
+  }
+  return NULL;
 }
 
 static void set_address(struct sockaddr *out, uint32_t address) {
@@ -75,13 +104,13 @@ static void set_address(struct sockaddr *out, uint32_t address) {
 static int set_network(const char *address, uint8_t prefix, const char *gateway, const uint8_t *mac, size_t mac_size) {
   struct in_addr a, g;
   int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
-  struct if_nameindex *all = if_nameindex(), *device = all;
-  if (s < 0) return errno;
-  while (device && device->if_index && is_loopback(s, device->if_name)) device++;
-  if (!device || !device->if_index) error = ENODEV;
-  else if (inet_pton(AF_INET, address, &a) != 1 || prefix > 32) error = EINVAL;
+  struct if_nameindex *all = if_nameindex();
+  if (s < 0) error = errno;
+  const char *device = error ? NULL : find_card(s, all);
+  if (!error && !device) error = ENODEV;
+  if (inet_pton(AF_INET, address, &a) != 1 || prefix > 32) error = EINVAL;
   struct ifreq r = {0};
-  if (!error) snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device->if_name);
+  if (!error) snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device);
   if (!error && mac_size == 6) {
     r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
     memcpy(r.ifr_hwaddr.sa_data, mac, 6);
@@ -96,8 +125,10 @@ static int set_network(const char *address, uint8_t prefix, const char *gateway,
     if (ioctl(s, SIOCSIFNETMASK, &r) < 0) error = errno;
   }
   if (!error) {
-    r.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (ioctl(s, SIOCSIFFLAGS, &r) < 0) error = errno;
+    /* added to what is set: without IFF_MULTICAST the device would have no IPv6 */
+    if (ioctl(s, SIOCGIFFLAGS, &r) < 0) error = errno;
+    r.ifr_flags |= IFF_UP | IFF_RUNNING;
+    if (!error && ioctl(s, SIOCSIFFLAGS, &r) < 0) error = errno;
   }
   if (!error && gateway[0]) {
     struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
@@ -108,7 +139,7 @@ static int set_network(const char *address, uint8_t prefix, const char *gateway,
     if (!error && ioctl(s, SIOCADDRT, &route) < 0 && errno != EEXIST) error = errno;
   }
   if (all) if_freenameindex(all);
-  close(s);
+  if (s >= 0) close(s);
   return error;
 }
 
@@ -154,7 +185,7 @@ int personalise(struct reader *r, char *where, size_t size) {
     char *path = read_string(r);
     read_u32(r);
     read_bytes(r, &n);
-    if (path && path[0] != '/') r->bad = true;
+    if (path && !plain_path(path)) r->bad = true;
     free(path);
   }
   int error = r->bad || r->at != r->end ? EINVAL : 0;
