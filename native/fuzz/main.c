@@ -80,6 +80,8 @@ static void add_list(struct writer *w) {
   while (count--) add_string(w, fuzz_below(2) ? "NAME=value" : "");
 }
 
+static const char long_path[] = "/a path that is longer than the 108 bytes which the address of a unix socket has room for: sun_path of sockaddr_un";
+
 static void add_request(struct writer *w) {
   uint8_t op = (uint8_t)(fuzz_below(16) ? 1 + fuzz_below(8) : fuzz_random());
   write_u8(w, op);
@@ -96,7 +98,7 @@ static void add_request(struct writer *w) {
     case OP_CONNECT:
       write_u8(w, (uint8_t)fuzz_below(4));
       if (fuzz_below(2)) write_u16(w, (uint16_t)fuzz_random());
-      else add_string(w, "/s");
+      else add_string(w, fuzz_below(2) ? "/s" : long_path);
       break;
     case OP_PERSONALISE:
       add_string(w, "name");
@@ -128,7 +130,7 @@ static uint32_t ids; /* how many streams this session is about: with few of them
 static size_t make_frame(uint8_t *at, size_t capacity) {
   struct writer w = {at + HEADER_SIZE, at + HEADER_SIZE, at + capacity};
   uint8_t type = (uint8_t)(fuzz_below(64) ? 1 + fuzz_below(7) : fuzz_random());
-  if (ids < 4 && fuzz_below(2)) type = F_DATA;
+  if (ids < 4) type = (uint8_t)(fuzz_below(12) ? F_DATA : 1 + fuzz_below(4));
   uint32_t id = fuzz_below(64) ? 1 + fuzz_below(ids) : fuzz_interesting();
   if (type == F_OPEN) add_request(&w);
   else if (type == F_WINDOW) write_u32(&w, fuzz_below(4) ? fuzz_below(WINDOW / 8) : fuzz_interesting());

@@ -98,6 +98,7 @@ export function packTree(session: StreamSession, path: string, signal?: AbortSig
     );
   out.on("end", over);
   out.on("error", over);
+  tree.on("error", unheard);
   return tree;
 }
 
@@ -146,8 +147,12 @@ export async function connectStream(
       );
   });
   out.on("error", (error) => duplex.destroy(error));
+  duplex.on("error", unheard);
   return duplex;
 }
+
+/** A session may end before the caller listens to its stream; whoever reads or writes it is told all the same. */
+function unheard(): void {}
 
 function onAbort(session: StreamSession, channel: Channel, signal?: AbortSignal): void {
   if (signal === undefined) return;

@@ -1,0 +1,148 @@
+import { describe, expect, test } from "bun:test";
+import { Duplex } from "node:stream";
+import fc from "fast-check";
+import { BangerError } from "../base/base.ts";
+import { encodeHeader } from "./frames.ts";
+import { type GuestSession, openAgentSession } from "./guest.ts";
+import {
+  ackMagic,
+  Frame,
+  headerBytes,
+  nonceBytes,
+  PayloadWriter,
+  protocolVersion,
+  syncMagic,
+  windowBytes,
+} from "./protocol.ts";
+
+/** A guest made of a list of replies: answers the preamble, and then says what it is told to. */
+class FakeGuest {
+  readonly sent: Buffer[] = [];
+  readonly stream: Duplex;
+  #greeted = false;
+
+  constructor(private readonly protocol = protocolVersion) {
+    this.stream = new Duplex({
+      read: () => {},
+      write: (chunk: Buffer, _encoding, done) => {
+        if (this.#greeted) this.sent.push(chunk);
+        else this.#greet(chunk);
+        done();
+      },
+    });
+  }
+
+  #greet(preamble: Buffer): void {
+    this.#greeted = true;
+    const nonce = preamble.subarray(syncMagic.length, syncMagic.length + nonceBytes);
+    const hello = new PayloadWriter()
+      .u32(this.protocol)
+      .u8(0)
+      .string("1.2.3")
+      .string("boot")
+      .string("6.1\x1b[31m");
+    this.stream.push(Buffer.concat([ackMagic, nonce]));
+    this.say(Frame.hello, 0, 0, hello.done());
+  }
+
+  say(type: number, stream: number, flags: number, payload: Uint8Array = Buffer.alloc(0)): void {
+    this.stream.push(Buffer.concat([encodeHeader(payload.length, stream, type, flags), payload]));
+  }
+
+  session(): Promise<GuestSession> {
+    return openAgentSession(this.stream, { handshakeTimeoutMs: 1000 });
+  }
+
+  /** Waits until the session has taken in what was said. */
+  settle(): Promise<void> {
+    return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  }
+}
+
+const u32 = (value: number) => new PayloadWriter().u32(value).done();
+const request = { argv: ["x"], cwd: "/", after: "agent" as const };
+
+describe("a session with a guest that cannot be trusted", () => {
+  test("takes control characters out of what the guest calls itself", async () => {
+    const session = await new FakeGuest().session();
+    expect(session.hello.kernelRelease).toBe("6.1?[31m");
+    session.close();
+  });
+
+  test("refuses another version of the protocol and says what to do", async () => {
+    await expect(new FakeGuest(99).session()).rejects.toMatchObject({
+      code: "bad_version",
+      hint: expect.stringContaining("restart"),
+    });
+  });
+
+  test.each([
+    ["sends more than it was allowed to", Frame.out, 0, Buffer.alloc(60_000), 5],
+    ["grants more than a window", Frame.grant, 0, u32(windowBytes + 1), 1],
+    ["sends output after its end", Frame.out, 0, Buffer.alloc(1), 1],
+    ["sends a frame of unknown type", 99, 0, Buffer.alloc(0), 1],
+    ["sends a result that is cut off", Frame.result, 0, Buffer.alloc(3), 1],
+    ["gives up the session", Frame.goodbye, 0, Buffer.alloc(0), 1],
+  ] as const)("ends when the guest %s", async (what, type, flags, payload, times) => {
+    const guest = new FakeGuest();
+    const session = await guest.session();
+    const child = await session.exec(request);
+    if (what.includes("after its end")) guest.say(Frame.outEof, 1, 0);
+    for (let time = 0; time < times; time += 1) guest.say(type, 1, flags, payload);
+    await expect(child.exit).rejects.toMatchObject({ code: "guest_failed" });
+    expect((await session.closed).reason).toContain("the guest agent");
+    expect(guest.stream.destroyed).toBe(true);
+  });
+
+  test("keeps to the guest's credit and goes on when there is more", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session();
+    const child = await session.exec(request);
+    const payloads = () =>
+      guest.sent
+        .filter((chunk) => chunk.length > headerBytes && chunk[0] === 120)
+        .reduce((sum, chunk) => sum + chunk.length, 0);
+    child.stdin.write(Buffer.alloc(windowBytes + 1000, "x"));
+    await guest.settle();
+    expect(payloads()).toBe(windowBytes);
+    guest.say(Frame.grant, 1, 0, u32(400));
+    await guest.settle();
+    expect(payloads()).toBe(windowBytes + 400);
+    session.close();
+  });
+
+  test("of random frames only ever ends with guest_failed, and settles all that waits", async () => {
+    const frame = fc.record({
+      type: fc.oneof(fc.integer({ min: 16, max: 24 }), fc.nat(255)),
+      stream: fc.nat(4),
+      flags: fc.oneof(fc.nat(1), fc.nat(255)),
+      payload: fc.oneof(fc.uint8Array({ maxLength: 64 }), fc.constant(u32(0)), fc.constant(u32(9))),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(frame, { maxLength: 40 }), async (frames) => {
+        const guest = new FakeGuest();
+        const session = await guest.session();
+        const child = await session.exec(request);
+        child.stdout.resume();
+        const waits = Promise.allSettled([
+          child.exit,
+          session.stats(),
+          session.ports(),
+          session.connect({ port: 1 }),
+          session.ping(),
+        ]);
+        for (const { type, stream, flags, payload } of frames) {
+          if (!guest.stream.destroyed) guest.say(type, stream, flags, payload);
+        }
+        await guest.settle();
+        session.close();
+        for (const outcome of await waits) {
+          if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(BangerError);
+          else if (outcome.value instanceof Duplex) outcome.value.on("error", () => {});
+        }
+        await session.closed;
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
