@@ -34,6 +34,12 @@ mask systemd-journal-flush.service
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n' > "$root/etc/systemd/journald.conf.d/banger.conf"
 
+# Targets and sockets of things that are not here: each is a file to find and parse before the first unit starts.
+mask cryptsetup.target integritysetup.target veritysetup.target remote-cryptsetup.target systemd-initctl.socket
+mask systemd-journald-audit.socket systemd-repart.service systemd-pcrphase-sysinit.service systemd-pcrphase.service
+mask systemd-pcrphase-initrd.service systemd-pcrmachine.service systemd-fsckd.socket
+ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+
 # Generators: a dozen programs that run one after another before systemd reads its first unit, each half a second under
 # emulation, to find what this guest has not (partitions, encrypted disks, old init scripts). fstab's is among them.
 mkdir -p "$root/etc/systemd/system-generators"

@@ -19,6 +19,12 @@ export const bootCmdline: readonly string[] = [
   "tsc=reliable",
   "no_timer_check",
   "audit=0",
+  // The kernel's crypto does not test itself at each boot: half a second under emulation.
+  "cryptomgr.notests",
+  // Waits for all processors to pass a quiet point are short-cut: modules, mounts and cgroups wait for dozens of them.
+  "rcupdate.rcu_expedited=1",
+  // Loaded by systemd wherever it sees QEMU; nothing in the guest reads what they show.
+  "module_blacklist=qemu_fw_cfg,dmi_sysfs",
   // A guest that panics ends, so that its VM does too.
   "panic=1",
   "reboot=t",
