@@ -8,7 +8,7 @@
  *   banger.personalise     wait for the agent to be told who this guest is before init is started
  *   banger.init=PATH       the image's init                                 (/sbin/init)
  *
- * It tells what went wrong on /dev/kmsg, and then powers off: a guest that cannot boot should end, not hang.
+ * It tells what went wrong on the console and in /dev/kmsg, and then powers off: a guest that cannot boot should end, not hang.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -42,10 +42,14 @@ static void say(const char *format, ...) {
   va_start(args, format);
   n += vsnprintf(line + n, sizeof line - (size_t)n, format, args);
   va_end(args);
+  size_t size = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
   int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  if (write(fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0) { /* there is nobody to tell */ }
-  close(fd);
+  if (fd >= 0 && write(fd, line, size) < 0) { /* the console is left */ }
+  if (fd >= 0) close(fd);
+  /* With "quiet" the kernel keeps its log from the console, where a guest that does not boot is looked into. */
+  fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (fd >= 0 && dprintf(fd, "%.*s\r\n", (int)(size - 3), line + 3) < 0) { /* there is nobody to tell */ }
+  if (fd >= 0) close(fd);
 }
 
 static void give_up(const char *what) {
@@ -58,6 +62,12 @@ static void give_up(const char *what) {
 static void nap_ms(long ms) {
   struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
   nanosleep(&t, NULL);
+}
+
+static long now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* The value of WORD=VALUE on the kernel command line, copied to out; the fallback when it is absent. */
@@ -94,7 +104,7 @@ static void load_modules(void) {
 
 static void mount_disk(const char *device, const char *target) {
   /* The driver probes in parallel with us: the node appears within milliseconds. */
-  for (long waited = 0; access(device, F_OK) < 0 && waited < DISK_WAIT_MS; waited += 2) nap_ms(2);
+  for (long until = now_ms() + DISK_WAIT_MS; access(device, F_OK) < 0 && now_ms() < until;) nap_ms(2);
   if (mount(device, target, "ext4", MS_NOATIME, "") < 0) give_up(device);
 }
 
