@@ -1,5 +1,6 @@
 /** The daemon's life: lock, parts, socket, idling, end. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import { userPaths } from "../config/paths.ts";
@@ -15,7 +16,19 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
   privateDirectory(paths.runtime);
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   const lock = lockFile(paths.lock);
-  if (lock === undefined) return;
+  if (lock === undefined) {
+    // Another one that is starting up in the same place is what the caller waits for; one elsewhere is in the way.
+    const holder = readFileSync(paths.lock, "utf8").trim();
+    if (holder === paths.runtime || holder === "") return;
+    const message = `another bangerd uses ${paths.state} already; its socket is in ${holder}`;
+    writeStartError(paths.startError, {
+      code: "unavailable",
+      message,
+      hint: `XDG_RUNTIME_DIR=${dirname(holder)} banger daemon stop`,
+    });
+    process.exit(1);
+  }
+  writeFileSync(paths.lock, `${paths.runtime}\n`);
   const asked = levelFrom(process.env.BANGER_LOG_LEVEL);
   const log = openLog(paths.daemonLog, asked ?? "info");
   process.on("uncaughtException", (error) =>
@@ -50,8 +63,16 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
   } catch (error) {
     const { code, message, hint, stack } = toBangerError(error);
     log.error("bangerd could not start", { code, error: message, stack });
-    rmSync(paths.startError, { force: true });
-    writeFileSync(paths.startError, JSON.stringify({ code, message, hint }), { mode: 0o600 });
+    writeStartError(paths.startError, { code, message, hint });
     process.exit(1);
   }
+}
+
+/** For the CLI that started this daemon: why it is not there. */
+function writeStartError(
+  path: string,
+  said: { code: string; message: string; hint: string | undefined },
+): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, JSON.stringify(said), { mode: 0o600 });
 }

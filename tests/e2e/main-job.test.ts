@@ -62,8 +62,6 @@ describe("a command in a guest", () => {
   });
 
   test("has a terminal when banger has one", async () => {
-    const words = [process.execPath, "x"].length;
-    expect(words).toBe(2);
     const shown = execFileSync(
       "script",
       ["-qec", `${join(import.meta.dir, "../../dist/banger")} vm exec shared -- tty`, "/dev/null"],

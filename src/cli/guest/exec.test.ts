@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { PassThrough, Writable } from "node:stream";
-import { buffer, text } from "node:stream/consumers";
+import { text } from "node:stream/consumers";
 import { BangerError } from "../../base/base.ts";
 import { runCli } from "../run-cli.ts";
-import { bytePair } from "../testing/byte-pair.ts";
 import { FakeDaemon } from "../testing/fake-daemon.ts";
 import { type FakeProcess, fakeGuest } from "../testing/fake-guest.ts";
 import { banger, type Options, session } from "../testing/harness.ts";
@@ -256,23 +255,4 @@ describe("a command on a terminal", () => {
     expect(await status).toBe(129);
     expect(run.raw).toEqual([true, false]);
   });
-});
-
-test("internal connect joins a guest's port to stdin and stdout, each way half-closed by itself", async () => {
-  const [near, far] = bytePair();
-  const daemon: FakeDaemon = new FakeDaemon({
-    "guest.connect": ({ ref, port }) => {
-      expect([ref, port]).toEqual(["calm-otter", 22]);
-      return { ticket: daemon.ticket(near) };
-    },
-  });
-  const answer = buffer(chunksOf(far)).then((request) =>
-    far.end(Buffer.concat([Buffer.from("got "), request])),
-  );
-  const { status, out } = await banger(["internal", "connect", "calm-otter.vm", "22"], {
-    daemon,
-    stdin: "SSH-2.0",
-  });
-  await answer;
-  expect([status, out]).toEqual([0, "got SSH-2.0"]);
 });

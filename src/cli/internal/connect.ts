@@ -1,6 +1,7 @@
 /** banger internal connect: the ProxyCommand of ssh, a guest's port on stdin and stdout. */
 import { z } from "zod";
 import { defineCommand } from "../command.ts";
+import { connectGuest } from "../guest/connect.ts";
 import { chunksOf, copyOut, feed, isReaderGone } from "../guest/streams.ts";
 
 const port = z
@@ -20,8 +21,7 @@ export const command = defineCommand({
   run: async (input, ctx) => {
     const client = await ctx.client();
     const ref = input.host.replace(/\.vm$/, "");
-    const { ticket } = await client.call("guest.connect", { ref, port: input.port }, { signal: ctx.signal });
-    const stream = await client.stream(ticket);
+    const stream = await connectGuest(ctx, client, ref, input.port);
     const stop = feed(ctx.stdin, stream);
     const leave = () => stream.destroy();
     ctx.signal.addEventListener("abort", leave, { once: true });

@@ -115,7 +115,7 @@ export function startProgress(ctx: ProgressContext): Progress {
       const key = `${subject ?? ""} ${event.stage}`;
       const known = active.get(key);
       const stage = known ?? begin(event, subject);
-      const detail = event.message === undefined ? undefined : escapeLine(event.message);
+      const detail = event.message === undefined ? undefined : brief(escapeLine(event.message));
       if (detail !== undefined && detail !== stage.detail) changeDetail(stage, detail);
       stage.last = event;
       if (event.status === "done") finish(event, key, stage);
@@ -132,6 +132,11 @@ export function startProgress(ctx: ProgressContext): Progress {
         ctx.err(ctx.style.dim(`${title} in ${formatDuration(ctx.now() - startedMs)}${summary(parts)}`));
     },
   };
+}
+
+/** What others say of their work may be a whole command line. */
+function brief(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
 }
 
 function fullName({ title, detail }: Active): string {

@@ -7,6 +7,7 @@ import { Client, type ClientChannel, type ConnectConfig, utils } from "ssh2";
 import { BangerError } from "../../base/base.ts";
 import type { Result } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
+import { connectGuest } from "../guest/connect.ts";
 import { chunksOf, copyOut, feed } from "../guest/streams.ts";
 import { statusOf } from "../interrupts.ts";
 
@@ -25,12 +26,7 @@ export async function runBuiltInSsh(
   }
   const pinned = pinnedKeys(await readFile(access.knownHostsFile, "utf8"), access.hostAlias);
   const privateKey = await readFile(access.identityFile);
-  const { ticket } = await client.call(
-    "guest.connect",
-    { ref: access.vm.id, port: 22 },
-    { signal: ctx.signal },
-  );
-  const sock = await client.stream(ticket);
+  const sock = await connectGuest(ctx, client, access.vm.id, 22);
   const ssh = new Client();
   const leave = new AbortController();
   let status: number | undefined;

@@ -1,206 +1,142 @@
 /** The QEMU driver: one process per machine, found again by its -uuid, ended through a pidfd. */
-import { existsSync, type FSWatcher, watch } from "node:fs";
-import { open, readFile, unlink } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 import { connect } from "node:net";
-import { basename } from "node:path";
 import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
-import {
-  findProcesses,
-  identify,
-  isAlive,
-  type ProcessIdentity,
-  signalProcess,
-  spawnDetached,
-  waitForExit,
-} from "../../sys/sys.ts";
+import { isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
 import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
-import { program, qemuArguments, runFiles } from "./arguments.ts";
+import { qemuArguments, runFiles } from "./arguments.ts";
+import { lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
+import { driverName, machineOf, machinesIn } from "./machines.ts";
 import { probeQemu } from "./probe.ts";
-import { connectQmp } from "./qmp.ts";
 
-const name = "qemu";
 /** sun_path of unix(7), without the terminating NUL. */
 const maxSocketPath = 107;
 const sigkill = 9;
+/** A killed process is gone within milliseconds, unless the kernel holds it (a dead network disk). */
+const killMs = 30_000;
 
-export function qemuDriver(): VmmDriver {
+export interface QemuOptions {
+  /** A file that remembers the probe's answer until the host boots again or QEMU changes: the probe costs 0.1 to 3 s. */
+  probeCache?: string;
+}
+
+export function qemuDriver(options: QemuOptions = {}): VmmDriver {
   let probed: Promise<DriverProbe> | undefined;
-  const probe = (): Promise<DriverProbe> => {
-    probed ??= probeQemu();
+  const probe = (signal?: AbortSignal): Promise<DriverProbe> => {
+    probed ??= probeQemu(options.probeCache, signal).catch((error: unknown) => {
+      // An aborted probe has no answer: the next caller asks anew.
+      probed = undefined;
+      throw error;
+    });
     return probed;
   };
-  const ours = (argv: string[], id: string) =>
-    basename(argv[0] ?? "") === program && argv[argv.indexOf("-uuid") + 1] === id;
-  const handle = (process: ProcessIdentity, runDir: string): MachineHandle => ({
-    driver: name,
-    process,
-    runDir,
-  });
 
-  const driver: VmmDriver = {
-    name,
+  const kill = async ({ process, runDir }: MachineHandle): Promise<void> => {
+    signalProcess(process, sigkill);
+    try {
+      await waitForExit(process, AbortSignal.timeout(killMs));
+    } catch (cause) {
+      throw new BangerError("guest_failed", `QEMU (process ${process.pid}) did not end when it was killed`, {
+        hint: "the kernel holds it, usually for a disk that does not answer: see dmesg",
+        cause,
+      });
+    }
+    const files = runFiles(runDir);
+    for (const path of [files.agent, files.qmp, files.pid]) {
+      await unlink(path).catch(() => {
+        // QEMU removes some of them itself.
+      });
+    }
+  };
+
+  return {
+    name: driverName,
     capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
     probe,
 
     start: async (spec, signal) => {
+      checkSocketPaths(spec);
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
-      const files = runFiles(spec.runDir);
-      for (const path of [files.agent, files.qmp]) {
-        if (Buffer.byteLength(path) > maxSocketPath) {
-          throw new BangerError(
-            "bad_config",
-            `the path ${path} is too long for a socket (${maxSocketPath} bytes)`,
-            {
-              hint: "set XDG_RUNTIME_DIR to a shorter directory",
-            },
-          );
-        }
-      }
       signal?.throwIfAborted();
-      const child = await launch(spec, qemuArguments(spec, acceleration === "kvm" ? "kvm" : "tcg"));
-      const machine = handle(child.identity, spec.runDir);
+      refuseSecond(spec);
+      const said = await logEnd(spec.vmmLog);
+      const child = await spawnQemu(spec, qemuArguments(spec, acceleration === "kvm" ? "kvm" : "tcg"));
+      const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
       try {
-        await Promise.race([qmpAnswers(files.qmp, spec.runDir, signal), child.failed]);
+        await whenAnswering(spec, child, signal);
       } catch (error) {
-        await driver.kill(machine);
-        if (error instanceof BangerError && error.code === "cancelled") throw error;
-        throw new BangerError("guest_failed", `QEMU did not start: ${await lastLines(spec.vmmLog)}`, {
+        await kill(machine);
+        if (error instanceof BangerError && error.code !== "guest_failed") throw error;
+        const what = error instanceof Error ? error.message : String(error);
+        const words = await lastWords(spec.vmmLog, said);
+        throw new BangerError("guest_failed", `${what}: ${words}`, {
+          hint: `its log: ${spec.vmmLog}`,
           cause: error,
         });
       }
       return machine;
     },
 
-    find: async (id, runDir) => {
-      const pid = Number(await readFile(runFiles(runDir).pid, "utf8").catch(() => ""));
-      // A pid file may be stale and its number somebody else's: the command line decides.
-      const named =
-        pid > 0
-          ? findProcesses((argv) => ours(argv, id)).find((found) => found.identity.pid === pid)
-          : undefined;
-      const found = named ?? findProcesses((argv) => ours(argv, id))[0];
-      return found === undefined ? undefined : handle(found.identity, runDir);
-    },
-
-    findIn: async (runDir) =>
-      findProcesses((argv) => basename(argv[0] ?? "") === program && argv.includes(runFiles(runDir).pid)).map(
-        (found) => handle(found.identity, runDir),
-      ),
-
+    find: async (id) => machineOf(id),
+    findIn: async (runDir) => machinesIn(runDir),
     alive: async ({ process }) => isAlive(process),
-
-    exited: async ({ process, runDir }, signal) => {
-      if (!isAlive(process)) return;
-      // QMP ends with its process: an event, where a pidfd would need a clock.
-      const qmp = await connectQmp(runFiles(runDir).qmp, signal).catch(() => undefined);
-      if (qmp !== undefined) await endOf(qmp.closed, signal).finally(() => qmp.close());
-      await waitForExit(process, signal);
-    },
-
-    agentStream: (machine, signal) =>
-      new Promise<Duplex>((resolve, reject) => {
-        const socket = connect({ path: runFiles(machine.runDir).agent, allowHalfOpen: true });
-        const onAbort = () => socket.destroy(new BangerError("cancelled", "cancelled"));
-        signal?.addEventListener("abort", onAbort, { once: true });
-        socket.once("connect", () => {
-          signal?.removeEventListener("abort", onAbort);
-          socket.off("error", reject);
-          resolve(socket);
-        });
-        socket.once("error", reject);
-      }),
-
+    exited: ({ process }, signal) => waitForExit(process, signal),
+    agentStream: ({ runDir }, signal) => openAgentPort(runFiles(runDir).agent, signal),
     signal: async ({ process }, number) => {
       signalProcess(process, number);
     },
-
-    kill: async ({ process, runDir }) => {
-      signalProcess(process, sigkill);
-      await waitForExit(process);
-      const files = runFiles(runDir);
-      for (const path of [files.agent, files.qmp, files.pid]) {
-        await unlink(path).catch(() => {
-          // QEMU removes some of them itself.
-        });
-      }
-    },
+    kill,
   };
-  return driver;
 }
 
-interface Launched {
-  identity: ProcessIdentity;
-  /** Rejects when the process ends. */
-  failed: Promise<never>;
+function checkSocketPaths(spec: MachineSpec): void {
+  const { agent, qmp } = runFiles(spec.runDir);
+  for (const path of [agent, qmp]) {
+    if (Buffer.byteLength(path) <= maxSocketPath) continue;
+    throw new BangerError(
+      "bad_config",
+      `the path ${path} is too long for a socket (${maxSocketPath} bytes)`,
+      {
+        hint: "set XDG_RUNTIME_DIR to a shorter directory",
+      },
+    );
+  }
 }
 
-async function launch(spec: MachineSpec, args: string[]): Promise<Launched> {
-  const log = await open(spec.vmmLog, "a", 0o600);
-  try {
-    const child = spawnDetached(program, args, { cwd: spec.runDir, stdout: log.fd, stderr: log.fd });
-    const ended = Promise.withResolvers<never>();
-    ended.promise.catch(() => {
-      // Without a listener the end of a machine that started well would count as unhandled.
+/**
+ * A clear word before QEMU's own guards would refuse: its lock on the pid file, and on every disk that it may write
+ * (fcntl OFD locks), which also hold against a race that this look cannot see.
+ */
+function refuseSecond(spec: MachineSpec): void {
+  const there = machineOf(spec.id) ?? machinesIn(spec.runDir)[0];
+  if (there === undefined) return;
+  throw new BangerError("precondition", `VM ${spec.name} runs already, as process ${there.process.pid}`);
+}
+
+/** QEMU takes one connection at a time; another one waits in the socket's queue until the first has ended. */
+function openAgentPort(path: string, signal?: AbortSignal): Promise<Duplex> {
+  return new Promise<Duplex>((resolve, reject) => {
+    signal?.throwIfAborted();
+    const socket = connect({ path, allowHalfOpen: true });
+    const onAbort = () => socket.destroy(new BangerError("cancelled", "cancelled"));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const failed = (error: Error) => {
+      signal?.removeEventListener("abort", onAbort);
+      if (error instanceof BangerError) reject(error);
+      else
+        reject(
+          new BangerError("unavailable", `the VM's agent port cannot be reached: ${error.message}`, {
+            cause: error,
+          }),
+        );
+    };
+    socket.once("error", failed);
+    socket.once("connect", () => {
+      signal?.removeEventListener("abort", onAbort);
+      socket.off("error", failed);
+      resolve(socket);
     });
-    child.once("error", (error) => ended.reject(error));
-    child.once("exit", (status, signal) => ended.reject(new Error(`QEMU ended with ${signal ?? status}`)));
-    const identity = child.pid === undefined ? undefined : identify(child.pid);
-    if (identity === undefined) {
-      await ended.promise;
-      throw new BangerError("guest_failed", "QEMU ended at once");
-    }
-    return { identity, failed: ended.promise };
-  } finally {
-    await log.close();
-  }
-}
-
-/** Resolves when QEMU's control socket has appeared and answered. Woken by inotify. */
-async function qmpAnswers(path: string, dir: string, signal?: AbortSignal): Promise<void> {
-  const appeared = Promise.withResolvers<void>();
-  const onAbort = () => appeared.reject(new BangerError("cancelled", "cancelled"));
-  signal?.addEventListener("abort", onAbort, { once: true });
-  let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(dir, () => existsSync(path) && appeared.resolve());
-    if (existsSync(path)) appeared.resolve();
-    await appeared.promise;
-  } finally {
-    watcher?.close();
-    signal?.removeEventListener("abort", onAbort);
-  }
-  (await connectQmpListening(path, signal)).close();
-}
-
-/** bind(2) makes the file before listen(2) accepts: a refusal in between is tried again at once. */
-async function connectQmpListening(path: string, signal?: AbortSignal) {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await connectQmp(path, signal);
-    } catch (error) {
-      const refused = error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
-      if (!refused || attempt >= 200) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  }
-}
-
-async function endOf(closed: Promise<void>, signal?: AbortSignal): Promise<void> {
-  if (signal === undefined) return closed;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    await Promise.race([closed, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
-
-async function lastLines(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  return text.trim().split("\n").slice(-2).join("; ") || "it said nothing";
+  });
 }

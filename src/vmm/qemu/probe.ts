@@ -1,104 +1,114 @@
 /** Can QEMU run here, and with which acceleration? A device node proves nothing: a guest must really have run. */
-import { accessSync, constants, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BangerError } from "../../base/base.ts";
-import { run } from "../../sys/sys.ts";
+import { z } from "zod";
+import { atomicWrite, cleanEnvironment, run } from "../../sys/sys.ts";
 import type { DriverProbe } from "../vmm.ts";
 import { program } from "./arguments.ts";
+import { bootTest } from "./boot-test.ts";
+import { installHint } from "./launch.ts";
 
-const installHint = "install it: sudo apt-get install --no-install-recommends qemu-system-x86";
-const bootTestMs = 3000;
+/** The first with every option that arguments.ts uses. */
+const oldestMajor = 6;
+
+/** Answers that cost a process each. They hold for one QEMU during one boot of the host. */
+const Remembered = z.strictObject({
+  bootId: z.string(),
+  path: z.string(),
+  sizeBytes: z.number(),
+  modifiedMs: z.number(),
+  version: z.string(),
+  /** Whether a guest ran with KVM; absent when nobody has tried yet. */
+  kvmRan: z.boolean().optional(),
+});
+type Remembered = z.infer<typeof Remembered>;
 
 /** Never rejects for what the host lacks: that is its answer. */
-export async function probeQemu(signal?: AbortSignal): Promise<DriverProbe> {
-  const version = await qemuVersion(signal);
-  if (version === undefined) {
-    return {
-      driver: "qemu",
-      usable: false,
-      acceleration: "none",
-      version: "",
-      reason: `${program} is not installed`,
-      hint: installHint,
-    };
+export async function probeQemu(cache: string | undefined, signal?: AbortSignal): Promise<DriverProbe> {
+  const path = findProgram();
+  if (path === undefined) return unusable("", `${program} is not installed`);
+  const known = await remembered(cache, path, signal);
+  const major = Number.parseInt(known.version, 10);
+  if (!(major >= oldestMajor)) {
+    return unusable(
+      known.version,
+      `QEMU ${known.version} is too old; banger needs ${oldestMajor}.0 or later`,
+    );
   }
-  const obstacle = await kvmObstacle(signal);
-  if (obstacle === undefined) return { driver: "qemu", usable: true, acceleration: "kvm", version };
-  return {
-    driver: "qemu",
-    usable: true,
-    acceleration: "tcg",
-    version,
-    reason: `software emulation: ${obstacle}`,
-  };
+  let obstacle = kvmObstacle();
+  if (obstacle === undefined) {
+    known.kvmRan ??= await bootTest("kvm", signal);
+    if (!known.kvmRan) obstacle = "/dev/kvm is there, but a test guest did not run with it";
+  }
+  if (cache !== undefined) {
+    await atomicWrite(cache, JSON.stringify(known), { mode: 0o600 }).catch(() => {
+      // Only time is lost; a disk that is full or read-only is reported by whoever needs to write to it.
+    });
+  }
+  const common = { driver: "qemu", usable: true, version: known.version } as const;
+  return obstacle === undefined
+    ? { ...common, acceleration: "kvm" }
+    : { ...common, acceleration: "tcg", reason: `software emulation: ${obstacle}` };
 }
 
-async function qemuVersion(signal?: AbortSignal): Promise<string | undefined> {
+function unusable(version: string, reason: string): DriverProbe {
+  return { driver: "qemu", usable: false, acceleration: "none", version, reason, hint: installHint };
+}
+
+/** Where spawn would find it, with the PATH that host programs get. */
+function findProgram(): string | undefined {
+  for (const dir of (cleanEnvironment().PATH ?? "").split(":")) {
+    const path = join(dir, program);
+    try {
+      accessSync(path, constants.X_OK);
+      if (dir !== "" && statSync(path).isFile()) return path;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+async function remembered(
+  cache: string | undefined,
+  path: string,
+  signal?: AbortSignal,
+): Promise<Remembered> {
+  const { size, mtimeMs } = statSync(path);
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const now = { bootId, path, sizeBytes: size, modifiedMs: mtimeMs };
+  const old = cache === undefined ? undefined : await readCache(cache);
+  const fits =
+    old !== undefined && Object.entries(now).every(([key, value]) => old[key as keyof typeof now] === value);
+  return fits ? old : { ...now, version: await qemuVersion(path, signal) };
+}
+
+async function readCache(cache: string): Promise<Remembered | undefined> {
   try {
-    const { stdout } = await run(program, ["--version"], signal === undefined ? {} : { signal });
-    return /version (\d+\.\d+\.\d+)/.exec(stdout.toString("utf8"))?.[1] ?? "unknown";
-  } catch (error) {
-    if (error instanceof BangerError && error.code === "host_missing") return undefined;
-    throw error;
+    return Remembered.parse(JSON.parse(await readFile(cache, "utf8")));
+  } catch {
+    // Absent, damaged or of another version of banger: found out anew.
+    return undefined;
   }
 }
 
-/** Why KVM cannot be used; undefined when a guest has run with it. */
-async function kvmObstacle(signal?: AbortSignal): Promise<string | undefined> {
+async function qemuVersion(path: string, signal?: AbortSignal): Promise<string> {
+  const { stdout } = await run(path, ["--version"], signal === undefined ? {} : { signal });
+  return /version (\d+\.\d+\.\d+)/.exec(stdout.toString("utf8"))?.[1] ?? "unknown";
+}
+
+/** Why KVM is not even tried; undefined when it is worth a test. */
+function kvmObstacle(): string | undefined {
   // Some hosts carry a paravirtual KVM that opens, makes a VM and hangs any kernel in it; their CPUs show no vmx or svm.
   if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(readFileSync("/proc/cpuinfo", "utf8")))
     return "the CPU shows no virtualisation (vmx, svm)";
   try {
     accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
-  } catch {
-    return "/dev/kvm is missing or may not be opened (sudo usermod -aG kvm $USER, then log in again)";
-  }
-  return (await bootTest(signal)) ? undefined : "/dev/kvm is there, but a test guest did not run with it";
-}
-
-/**
- * Boots eleven bytes of real-mode code from a boot sector, which write to QEMU's debug-exit port: QEMU's exit status then
- * is (value << 1) | 1. Anything else within the limit (a hang, an error, another status) is a no.
- */
-async function bootTest(signal?: AbortSignal): Promise<boolean> {
-  const dir = await mkdtemp(join(tmpdir(), "banger-kvm-"));
-  try {
-    const sector = Buffer.alloc(512);
-    // mov dx, 0xf4; mov al, 0x21; out dx, al; hlt; jmp $-1
-    Buffer.from([0xba, 0xf4, 0x00, 0xb0, 0x21, 0xee, 0xf4, 0xeb, 0xfd]).copy(sector);
-    sector.writeUInt16LE(0xaa55, 510);
-    const image = join(dir, "sector.img");
-    await writeFile(image, sector);
-    const limit = AbortSignal.timeout(bootTestMs);
-    const args = [
-      "-accel",
-      "kvm",
-      "-cpu",
-      "host",
-      "-m",
-      "16",
-      "-nodefaults",
-      "-no-user-config",
-      "-display",
-      "none",
-    ];
-    const device = [
-      "-device",
-      "isa-debug-exit,iobase=0xf4,iosize=1",
-      "-drive",
-      `file=${image},format=raw,if=ide`,
-    ];
-    const { status } = await run(program, [...args, ...device], {
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-    });
-    return status === 0x43;
+    return undefined;
   } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof BangerError) return false;
-    throw error;
-  } finally {
-    await rm(dir, { recursive: true, force: true });
+    return error instanceof Error && "code" in error && error.code === "ENOENT"
+      ? "there is no /dev/kvm (is virtualisation on in the firmware, and the module kvm_intel or kvm_amd loaded?)"
+      : "/dev/kvm may not be opened by this user (sudo usermod -aG kvm $USER, then log in again)";
   }
 }

@@ -1,0 +1,120 @@
+/** `npm run bench [-- NAME ...]`: ratios side by side in one run, as a table for docs/performance.md. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
+import { comparePairs, median, type PairResult } from "./pairs.ts";
+import { banger, cleanUp, env, scratch, text, time, timeToOutput } from "./world.ts";
+
+const size = ["--vcpu", "2", "--memory", "1G"];
+const rows: string[] = [];
+
+function row(name: string, goal: string, { a, b, ratio }: PairResult): void {
+  const ms = (value: number) => (value < 100 ? value.toFixed(1) : value.toFixed(0));
+  rows.push(
+    `| ${name} | ${ms(a)} | ${ms(b)} | **${ratio.median.toFixed(2)}** (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}) | ${goal} |`,
+  );
+  process.stderr.write(`${rows.at(-1)}\n`);
+}
+
+const benches: Record<string, () => Promise<void>> = {
+  cold: async () => {
+    const a = {
+      name: "vm run, first output",
+      run: () => timeToOutput(["vm", "run", "--rm", ...size, "--", "echo", "x"]),
+    };
+    row(
+      "cold start to first output / the same QEMU by hand",
+      "1.10",
+      await comparePairs(a, { name: "by hand", run: bareAgent }, 5),
+    );
+  },
+  stock: async () => {
+    const image = stockImage();
+    const b = { name: "stock boot to ssh", run: () => stockSsh(image) };
+    const a = { name: "vm run -- true", run: () => time(["vm", "run", "--rm", ...size, "--", "true"]) };
+    row(
+      "`vm run --rm -- true`, enter to exit / stock guest's boot to ssh",
+      "0.30",
+      await comparePairs(a, b, 4),
+    );
+  },
+  exec: async () => {
+    await time(["vm", "create", "--name", "bench", ...size]);
+    const config = join(scratch, "ssh");
+    mkdirSync(config, { recursive: true });
+    const b = { name: "vm ssh", run: () => time(["vm", "ssh", "bench", "--", "true"]) };
+    const a = { name: "vm exec", run: () => time(["vm", "exec", "bench", "--", "true"]) };
+    row("`vm exec -- true` / `vm ssh -- true` (new connection)", "0.15 s", await comparePairs(a, b, 9));
+    await time(["vm", "delete", "bench"]);
+  },
+  cli: async () => {
+    await time(["vm", "list"]);
+    const b = { name: "--version", run: () => time(["--version"]) };
+    row(
+      "`vm list` / `--version`",
+      "3",
+      await comparePairs({ name: "vm list", run: () => time(["vm", "list"]) }, b, 21),
+    );
+    process.stderr.write(
+      `daemon at rest: ${JSON.parse(text(["daemon", "status", "--json"])).rssBytes / 2 ** 20} MiB\n`,
+    );
+  },
+  workspace: async () => {
+    await time(["vm", "create", "--name", "bench", ...size]);
+    const repo = join(scratch, "repo");
+    mkdirSync(repo);
+    for (let dir = 0; dir < 50; dir += 1) {
+      mkdirSync(join(repo, `d${dir}`));
+      for (let file = 0; file < 100; file += 1)
+        writeFileSync(join(repo, `d${dir}`, `f${file}`), Buffer.alloc(10_000, `${dir} ${file}\n`));
+    }
+    execFileSync(
+      "sh",
+      [
+        "-c",
+        "git init -q && git add -A && git -c user.name=b -c user.email=b@b commit -qm b && tar cf ../repo.tar --exclude=.git .",
+      ],
+      { cwd: repo },
+    );
+    const through = (shell: string) => async () => {
+      const started = performance.now();
+      const { status, stderr } = spawnSync("sh", ["-c", shell], {
+        env: { ...env, BANGER: banger, TREE: repo },
+        encoding: "utf8",
+      });
+      if (status !== 0) throw new Error(stderr);
+      return performance.now() - started;
+    };
+    const b = {
+      name: "tar | ssh tar",
+      run: through(
+        'tar -C "$TREE" -cf - . | "$BANGER" vm ssh bench -- "rm -rf /root/b; mkdir /root/b; tar -C /root/b -xf -"',
+      ),
+    };
+    const a = {
+      name: "tar | exec tar",
+      run: through(
+        'tar -C "$TREE" -cf - . | "$BANGER" vm exec bench -- sh -c "rm -rf /root/a; mkdir /root/a; tar -C /root/a -xf -"',
+      ),
+    };
+    row("5,000 files / 50 MB through the agent / `tar c \\| ssh tar x`", "0.60", await comparePairs(a, b, 3));
+    await time(["vm", "delete", "bench"]);
+  },
+};
+
+const asked = process.argv.slice(2);
+try {
+  await time(["image", "pull", "debian-bookworm"]);
+  for (const [name, bench] of Object.entries(benches))
+    if (asked.length === 0 || asked.includes(name)) await bench();
+} finally {
+  cleanUp();
+}
+process.stdout.write(
+  "| what (A / B) | A, ms | B, ms | A/B, median of pairs (min-max) | goal |\n|---|---|---|---|---|\n",
+);
+process.stdout.write(
+  `${rows.join("\n")}\n\nLoad average ${median(loadavg()).toFixed(1)}; ${new Date().toISOString().slice(0, 10)}.\n`,
+);

@@ -1,0 +1,57 @@
+/** What the benchmarks run against: dist/banger in directories of their own, and QEMU by hand beside it. */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const root = join(import.meta.dir, "..");
+export const banger = join(root, "dist/banger");
+export const scratch = mkdtempSync(join(tmpdir(), "banger-bench-"));
+mkdirSync(join(root, "build/e2e"), { recursive: true });
+export const env: Record<string, string> = {
+  PATH: process.env.PATH ?? "",
+  HOME: scratch,
+  LANG: "C.UTF-8",
+  // Shares the tests' image store: building one takes minutes.
+  XDG_STATE_HOME: join(root, "build/e2e"),
+  XDG_RUNTIME_DIR: join(scratch, "run"),
+  XDG_CONFIG_HOME: join(scratch, "config"),
+  XDG_CACHE_HOME: join(scratch, "cache"),
+};
+
+/** A command from start to end, in ms. Throws when it fails. */
+export function time(args: readonly string[], input?: string): Promise<number> {
+  const started = performance.now();
+  const { status, stderr } = spawnSync(banger, args, { env, cwd: scratch, input, maxBuffer: 1 << 28 });
+  if (status !== 0) throw new Error(`banger ${args.join(" ")}: ${stderr}`);
+  return Promise.resolve(performance.now() - started);
+}
+
+/** From start to the first byte of output, in ms; then waits for the end. */
+export function timeToOutput(args: readonly string[]): Promise<number> {
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    let first: number | undefined;
+    const child = spawn(banger, args, { env, cwd: scratch, stdio: ["ignore", "pipe", "ignore"] });
+    child.stdout.once("data", () => {
+      first = performance.now() - started;
+    });
+    child.on("close", (status) => {
+      if (status === 0 && first !== undefined) resolve(first);
+      else reject(new Error(`banger ${args.join(" ")} ended with ${status}`));
+    });
+  });
+}
+
+export function text(args: readonly string[]): string {
+  return spawnSync(banger, args, { env, cwd: scratch, encoding: "utf8" }).stdout;
+}
+
+export function cleanUp(): void {
+  const names = (JSON.parse(text(["vm", "list", "--json"]) || "[]") as { name: string }[]).map(
+    (vm) => vm.name,
+  );
+  if (names.length > 0) spawnSync(banger, ["vm", "delete", ...names], { env });
+  spawnSync(banger, ["daemon", "stop"], { env });
+  rmSync(scratch, { recursive: true, force: true });
+}

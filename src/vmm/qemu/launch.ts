@@ -1,0 +1,125 @@
+/** From a command line to a QEMU that answers: its death is raced against the appearance of its control socket. */
+import { existsSync, watch } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
+import { BangerError } from "../../base/base.ts";
+import { identify, type ProcessIdentity, spawnDetached } from "../../sys/sys.ts";
+import type { MachineSpec } from "../vmm.ts";
+import { program, runFiles } from "./arguments.ts";
+import { connectQmp } from "./qmp.ts";
+
+/** How long QEMU may take to answer. It takes 50 to 200 ms; a host that is short of everything takes longer. */
+const answerMs = 30_000;
+
+export interface Launched {
+  identity: ProcessIdentity;
+  /** Rejects with the reason when the process ends; never resolves. */
+  readonly failed: Promise<never>;
+}
+
+/** Starts the process, in a session of its own, with its output appended to the VMM's log. */
+export async function spawnQemu(spec: MachineSpec, args: readonly string[]): Promise<Launched> {
+  const log = await open(spec.vmmLog, "a", 0o600);
+  try {
+    const child = spawnDetached(program, args, { cwd: spec.runDir, stdout: log.fd, stderr: log.fd });
+    const ended = Promise.withResolvers<never>();
+    ended.promise.catch(() => {
+      // Without a listener the end of a machine that started well would count as unhandled.
+    });
+    child.once("error", (error) => ended.reject(notStarted(error)));
+    child.once("exit", (status, signal) =>
+      ended.reject(new BangerError("guest_failed", `QEMU ended with ${signal ?? `status ${status}`}`)),
+    );
+    const identity = child.pid === undefined ? undefined : identify(child.pid);
+    // Gone already: one of the two events says why.
+    return identity === undefined ? await ended.promise : { identity, failed: ended.promise };
+  } finally {
+    await log.close();
+  }
+}
+
+function notStarted(error: Error): BangerError {
+  const missing = "code" in error && error.code === "ENOENT";
+  return missing
+    ? new BangerError("host_missing", `the program ${program} is not installed`, {
+        hint: installHint,
+        cause: error,
+      })
+    : new BangerError("guest_failed", `QEMU could not be started: ${error.message}`, { cause: error });
+}
+
+export const installHint =
+  "install it: sudo apt-get update && sudo apt-get install --no-install-recommends qemu-system-x86";
+
+/** Resolves when QEMU has answered on its control socket. Rejects when it ends, on the signal, or after a while. */
+export async function whenAnswering(spec: MachineSpec, child: Launched, signal?: AbortSignal): Promise<void> {
+  const late = AbortSignal.timeout(answerMs);
+  // Whichever way this ends, nothing of it goes on watching or connecting.
+  const over = new AbortController();
+  const until = AbortSignal.any([over.signal, late, ...(signal === undefined ? [] : [signal])]);
+  try {
+    await Promise.race([answer(spec.runDir, until), child.failed]);
+  } catch (error) {
+    if (signal?.aborted) throw new BangerError("cancelled", "the start was cancelled", { cause: error });
+    if (!late.aborted) throw error;
+    throw new BangerError("guest_failed", `QEMU did not answer within ${answerMs / 1000} s`, {
+      cause: error,
+    });
+  } finally {
+    over.abort();
+  }
+}
+
+async function answer(runDir: string, signal: AbortSignal): Promise<void> {
+  const { qmp } = runFiles(runDir);
+  await appeared(runDir, qmp, signal);
+  (await connectQmpListening(qmp, signal)).close();
+}
+
+/** Woken by inotify. */
+async function appeared(dir: string, path: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const there = Promise.withResolvers<void>();
+  const onAbort = () => there.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const watcher = watch(dir, () => existsSync(path) && there.resolve());
+  watcher.on("error", there.reject);
+  try {
+    if (existsSync(path)) there.resolve();
+    await there.promise;
+  } finally {
+    watcher.close();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** bind(2) makes the file, listen(2) a moment later accepts: a refusal in between is tried again at once. */
+async function connectQmpListening(path: string, signal: AbortSignal) {
+  for (;;) {
+    try {
+      return await connectQmp(path, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof Error && "code" in error && error.code === "ECONNREFUSED")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+}
+
+const tailBytes = 4096;
+
+/** The size of a log before a start: what is said later came from that start. */
+export async function logEnd(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
+
+/** The last thing QEMU said since `from`, without the warnings it always gives; for an error's message. */
+export async function lastWords(path: string, from: number): Promise<string> {
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  const lines = bytes
+    .subarray(Math.max(from, bytes.length - tailBytes))
+    .toString("utf8")
+    .split("\n")
+    .map((line) => line.trim().replace(`${program}: `, ""))
+    .filter((line) => line !== "" && !line.includes("do you want to install"));
+  return lines.slice(-2).join("; ") || "it said nothing";
+}

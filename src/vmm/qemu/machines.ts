@@ -1,0 +1,40 @@
+/**
+ * Which processes are banger's machines. A pid file is a hint at best: it may be stale and its number somebody else's.
+ * The command line of a process of this user decides: program, -uuid and -pidfile are those that the driver gave it.
+ */
+import { basename, dirname } from "node:path";
+import { findProcesses } from "../../sys/sys.ts";
+import type { MachineHandle } from "../vmm.ts";
+import { program, runFiles } from "./arguments.ts";
+
+export const driverName = "qemu";
+
+/** The machine of this VM, wherever its run directory is: that may have been another one when it was started. */
+export function machineOf(id: string): MachineHandle | undefined {
+  return machines((argv) => option(argv, "-uuid") === id)[0];
+}
+
+/** All machines whose files are in `runDir`. */
+export function machinesIn(runDir: string): MachineHandle[] {
+  return machines((argv) => option(argv, "-pidfile") === runFiles(runDir).pid);
+}
+
+function machines(wanted: (argv: string[]) => boolean): MachineHandle[] {
+  return findProcesses((argv) => isMachine(argv) && wanted(argv)).map(({ identity, argv }) => ({
+    driver: driverName,
+    process: identity,
+    runDir: dirname(option(argv, "-pidfile") ?? ""),
+  }));
+}
+
+function isMachine(argv: readonly string[]): boolean {
+  const pidFile = option(argv, "-pidfile");
+  return (
+    basename(argv[0] ?? "") === program && pidFile !== undefined && pidFile === runFiles(dirname(pidFile)).pid
+  );
+}
+
+function option(argv: readonly string[], name: string): string | undefined {
+  const index = argv.indexOf(name);
+  return index < 0 ? undefined : argv[index + 1];
+}

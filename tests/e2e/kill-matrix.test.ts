@@ -1,0 +1,139 @@
+/**
+ * kill -9 of the daemon, the VMM and the CLI at the steps of real VMs' lives, driven by the step lists themselves: a new
+ * step is covered by being written. (Every point of every list is gone through on a model of machines in
+ * src/vm/vm.test.ts.) BANGER_KILL_MATRIX=all goes through all points here too, which takes about half an hour;
+ * otherwise it is all of create and of the daemon's start, and a part of the rest.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stepLists } from "../../src/vm/vm.ts";
+import { Banger, eventually, processesNaming } from "./fixture.ts";
+
+const banger = new Banger();
+const small = ["--memory", "512M", "--vcpu", "1", "--disk-size", "64M"];
+const whole = process.env.BANGER_KILL_MATRIX === "all";
+
+beforeAll(async () => {
+  await banger.image();
+});
+afterAll(() => banger.close());
+
+interface Point {
+  list: string;
+  step: string;
+  when: "before" | "after";
+}
+
+const points: Point[] = stepLists.flatMap((list) =>
+  list.list.flatMap((step) =>
+    (["before", "after"] as const).map((when) => ({ list: list.name, step: step.name, when })),
+  ),
+);
+
+/** Starts what leads to the point, and returns when the daemon stands still there. */
+async function approach({ list, step, when }: Point) {
+  await banger.run(["daemon", "stop"]);
+  const name = "victim";
+  if (list === "vm.stop" || list === "vm.delete") {
+    await banger.ok(["vm", "create", "--name", name, ...small]);
+    await banger.run(["daemon", "stop"]);
+  }
+  const dir = join(banger.dir, "failpoint");
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir);
+  const args =
+    list === "vm.stop"
+      ? ["vm", "stop", name]
+      : list === "vm.delete"
+        ? ["vm", "delete", name]
+        : ["vm", "create", "--name", name, ...small];
+  const cli = banger.start(args, { env: { BANGER_FAILPOINT: `${list}.${step}:${when}:${dir}` } });
+  const ended = new Promise<number | null>((resolve) => cli.on("close", resolve));
+  cli.stderr.resume();
+  cli.stdout.resume();
+  await eventually(`the daemon comes to ${list}.${step}`, 120_000, () => existsSync(join(dir, "hit")));
+  const daemon = Number(readFileSync(join(dir, "hit"), "utf8"));
+  return { cli, ended, daemon, go: () => writeFileSync(join(dir, "go"), "") };
+}
+
+/** After the kill: whatever is left is said in the rows, the rest is gone, and the next command works. */
+async function settle() {
+  const vms = await banger.vms();
+  const machines = processesNaming("qemu-system-x86_64 -name guest=victim");
+  const running = vms.filter((vm) => vm.state === "running");
+  expect(machines.length).toBe(running.length);
+  if (vms.length > 0) await banger.ok(["vm", "delete", ...vms.map((vm) => vm.name)]);
+  expect(banger.leftovers().filter((left) => !left.includes("internal daemon"))).toEqual([]);
+  await banger.ok(["vm", "create", "--no-start", "--name", "victim", ...small]);
+  await banger.ok(["vm", "delete", "victim"]);
+}
+
+for (const point of points) {
+  const ofDaemon = point.list === "vm.create" || (point.list === "vm.start" && point.when === "after");
+  if (!whole && !ofDaemon) continue;
+  test(`the daemon killed ${point.when} ${point.list}.${point.step}`, async () => {
+    const { daemon, ended } = await approach(point);
+    process.kill(daemon, "SIGKILL");
+    expect(await ended).toBe(1);
+    await settle();
+  });
+}
+
+for (const point of points.filter(
+  ({ list, step }) => list === "vm.start" && ["vmm_launch", "agent_hello", "guest_ready"].includes(step),
+)) {
+  if (point.when === "before" && point.step !== "guest_ready") continue;
+  test(`the VMM killed ${point.when} ${point.list}.${point.step}`, async () => {
+    const { ended, go } = await approach(point);
+    const qemu = Number(processesNaming("qemu-system-x86_64 -name guest=victim")[0]?.split(" ")[0]);
+    process.kill(qemu, "SIGKILL");
+    go();
+    const status = await ended;
+    // Killed after everything was ready it counts as started, and is then noticed.
+    if (status !== 0) expect(status).toBe(1);
+    await eventually("the VM is no longer running", 10_000, async () =>
+      (await banger.vms()).every((vm) => vm.state !== "running"),
+    );
+    await settle();
+  });
+}
+
+for (const point of points.filter(
+  ({ list, step, when }) =>
+    when === "after" &&
+    ((list === "vm.create" && step === "root_disk") || (list === "vm.start" && step === "agent_hello")),
+)) {
+  test(`the CLI killed ${point.when} ${point.list}.${point.step}`, async () => {
+    const { cli, ended, go } = await approach(point);
+    cli.kill("SIGKILL");
+    await ended;
+    go();
+    await eventually(
+      "what was being made is taken back",
+      15_000,
+      async () => (await banger.vms()).length === 0,
+    );
+    await settle();
+  });
+}
+
+test("a daemon killed again during its recovery is recovered from all the same", async () => {
+  const { daemon, ended } = await approach({ list: "vm.start", step: "agent_hello", when: "after" });
+  process.kill(daemon, "SIGKILL");
+  await ended;
+  const dir = join(banger.dir, "failpoint");
+  for (const step of ["agent_hello", "vmm_launch", "run_directory"]) {
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir);
+    const cli = banger.start(["vm", "list"], {
+      env: { BANGER_FAILPOINT: `vm.start.${step}:undo_before:${dir}` },
+    });
+    cli.stdout.resume();
+    cli.stderr.resume();
+    await eventually(`recovery comes to ${step}`, 60_000, () => existsSync(join(dir, "hit")));
+    process.kill(Number(readFileSync(join(dir, "hit"), "utf8")), "SIGKILL");
+    await new Promise((resolve) => cli.on("close", resolve));
+  }
+  await settle();
+});

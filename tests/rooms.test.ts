@@ -1,0 +1,153 @@
+/** The house's rules: which room may import which, and through which door. */
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, normalize } from "node:path";
+
+const src = join(import.meta.dir, "../src");
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith(".ts") && !name.endsWith(".d.ts"),
+);
+const product = files.filter((name) => !name.endsWith(".test.ts") && !name.includes("/testing/"));
+
+interface Import {
+  from: string;
+  to: string;
+  typeOnly: boolean;
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(src, file), "utf8");
+  const found = [
+    ...text.matchAll(/(?:^|\n)\s*(import|export)(\s+type)?[^;'"]*?from\s+"(\.[^"]+)"|import\("(\.[^"]+)"\)/g),
+  ];
+  return found
+    .map(([, , type, path, dynamic]) => ({
+      from: file,
+      to: normalize(join(dirname(file), path ?? dynamic ?? "")),
+      typeOnly: type !== undefined,
+    }))
+    .filter(({ to }) => !to.startsWith(".."));
+}
+
+const room = (file: string) => (file.includes("/") ? (file.split("/")[0] ?? "") : "main");
+const all = product.flatMap(importsOf).filter(({ from, to }) => room(from) !== room(to));
+
+/** Rooms that a room may know, and why the others are none of its business. */
+const allowed: Record<string, { may: string[]; because: string }> = {
+  base: { may: [], because: "base is words that everybody shares: it knows nobody" },
+  sys: { may: ["base"], because: "sys touches the kernel for others; it has no idea what for" },
+  pipeline: { may: ["base"], because: "the pipeline knows no VMs" },
+  config: { may: ["base"], because: "config says what the user wants, not what is done with it" },
+  state: { may: ["base", "pipeline"], because: "rows do not know what they are for" },
+  apt: { may: ["base", "sys"], because: "packages are data" },
+  repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
+  disk: { may: ["base", "sys"], because: "disks know no VMs" },
+  guest: { may: ["base"], because: "a session does not know what carries its bytes" },
+  vmm: { may: ["base", "sys"], because: "a driver knows machines, not VMs" },
+  kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
+  image: { may: ["base", "sys", "apt", "disk"], because: "images are artifacts" },
+  host: { may: ["base", "sys"], because: "the host room describes the host" },
+  rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
+  vm: {
+    may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm"],
+    because: "the domain is above its tools and below the daemon",
+  },
+  daemon: {
+    may: [
+      "base",
+      "sys",
+      "pipeline",
+      "state",
+      "config",
+      "apt",
+      "disk",
+      "guest",
+      "vmm",
+      "kernel",
+      "image",
+      "host",
+      "rpc",
+      "vm",
+    ],
+    because: "the daemon composes rooms; the CLI is not one of its parts",
+  },
+  cli: {
+    may: ["base", "rpc", "config", "repo"],
+    because: "the CLI speaks to the daemon by its socket, and has no back door into it",
+  },
+  helper: { may: ["base", "rpc", "sys"], because: "what runs as root must stay small" },
+  main: { may: ["base", "cli", "daemon", "helper"], because: "main only chooses who it is" },
+};
+
+test("imports between rooms point downwards only", () => {
+  const wrong = all
+    .filter(({ from, to }) => !allowed[room(from)]?.may.includes(room(to)))
+    .map(
+      ({ from, to }) =>
+        `${from} imports ${to}: ${allowed[room(from)]?.because ?? "the room is not in the table"}`,
+    );
+  expect(wrong).toEqual([]);
+});
+
+/** Doors beside a room's face, each with its reason. */
+const sideDoors: Record<string, string> = {
+  "base/errors.ts": "the face loads zod, which a command that only prints does not need",
+  "base/units.ts": "as above",
+  "base/nearest.ts": "as above",
+  "base/version.ts": "stamped values, read before anything is loaded",
+  "base/ids.ts": "as above",
+  "rpc/contract.ts": "types for the CLI, which must not load the server",
+  "rpc/client.ts": "the client without the server",
+  "rpc/ensure-daemon.ts": "the client without the server",
+  "config/paths.ts": "paths without the schema",
+  "host/embedded.ts": "embedded files only",
+  "cli/main.ts": "entry",
+  "daemon/main.ts": "entry",
+  "helper/main.ts": "entry",
+  "daemon/lifecycle/log.ts": "types",
+};
+
+test("rooms are entered by their face", () => {
+  const wrong = all
+    .filter(({ to }) => basename(to, ".ts") !== room(to) && !(to in sideDoors))
+    .map(({ from, to }) => `${from} goes into ${to} past the room's face`);
+  expect(wrong).toEqual([]);
+});
+
+test("every room has a face that says what it owns", () => {
+  const rooms = [...new Set(product.map(room))].filter(
+    (name) => !["main", "cli", "daemon", "helper", "host"].includes(name),
+  );
+  for (const name of rooms) expect(readFileSync(join(src, name, `${name}.ts`), "utf8")).toMatch(/^\/\*\*/);
+});
+
+/** Longer than 300 lines, and why. */
+const long: Record<string, string> = {
+  "rpc/contract.ts": "one table, read as a whole",
+  "daemon/image-shelf.ts": "one object of small methods over two stores",
+  "vm/vm.test.ts": "the crash sweep and its fixtures",
+};
+
+test("files have one purpose, and names say which", () => {
+  const tooLong = files.filter(
+    (file) => readFileSync(join(src, file), "utf8").split("\n").length > 301 && !(file in long),
+  );
+  expect(tooLong).toEqual([]);
+  expect(
+    files.filter((file) => /(^|\/)(utils?|helpers|common|misc|lib|types|manager|index)(\.ts|\/)/.test(file)),
+  ).toEqual([]);
+});
+
+test("nothing is left unfinished or silenced", () => {
+  const pattern = new RegExp(
+    [
+      "TO" + "DO",
+      "FIX" + "ME",
+      "\\.ski" + "p\\(",
+      "\\.onl" + "y\\(",
+      "as an" + "y\\b",
+      "@ts-(ignore|expect-error|nocheck)",
+    ].join("|"),
+  );
+  expect(product.filter((file) => pattern.test(readFileSync(join(src, file), "utf8")))).toEqual([]);
+});
