@@ -200,7 +200,7 @@ describe.skipIf(agentMissing !== undefined)("the agent runs commands", () => {
 
   test("a terminal has the size it was given, takes a new one, and says it is one", async () => {
     const script =
-      "test -t 0 && test -t 1 && test -t 2 && echo tty $TERM; stty size; trap 'stty size; exit 9' WINCH; while :; do sleep 0.05; done";
+      "trap 'stty size; exit 9' WINCH; test -t 0 && test -t 1 && test -t 2 && echo tty $TERM; stty size; while :; do sleep 0.05; done";
     const child = await session.exec({
       argv: ["bash", "-c", script],
       cwd: "/",
@@ -218,10 +218,13 @@ describe.skipIf(agentMissing !== undefined)("the agent runs commands", () => {
 
   test("control-C typed into a terminal interrupts, and the end of input ends a reader", async () => {
     const tty = { columns: 80, rows: 24, term: "xterm" };
-    const interrupted = await session.exec({ argv: ["sleep", "1000"], cwd: "/", after: "agent", tty });
-    // The terminal exists before the command starts, so that what is typed early counts.
-    await session.ping();
-    await Bun.sleep(100);
+    const interrupted = await session.exec({
+      argv: ["sh", "-c", "echo up; exec sleep 1000"],
+      cwd: "/",
+      after: "agent",
+      tty,
+    });
+    await new Promise((resolve) => interrupted.stdout.once("data", resolve));
     interrupted.stdin.write("\x03");
     interrupted.stdout.resume();
     expect(await interrupted.exit).toBe(130);
@@ -232,22 +235,22 @@ describe.skipIf(agentMissing !== undefined)("the agent runs commands", () => {
   });
 
   test("a signal on a terminal reaches the job in front, not only the shell", async () => {
+    // With job control (-m) the shell gives the job a group of its own, and waits for it to end.
+    const script = "trap 'echo shell' TERM; sh -c 'echo up; exec sleep 1000'; echo ended $?; exit 4";
     const child = await session.exec({
-      argv: ["bash", "-ic", "sleep 1000; echo ended $?; exit 4"],
+      argv: ["bash", "-mc", script],
       cwd: "/",
       after: "agent",
       tty: { columns: 80, rows: 24, term: "dumb" },
     });
     let said = "";
-    const output = (async () => {
-      for await (const chunk of child.stdout) said += String(chunk);
-    })();
-    await Bun.sleep(500);
-    child.signal(15);
-    await output;
-    await child.exit;
-    expect(said).toContain("Terminated");
-  }, 10_000);
+    for await (const chunk of child.stdout) {
+      said += String(chunk);
+      if (said === "up\r\n") child.signal(15);
+    }
+    expect(said).toContain("ended 143");
+    expect(await child.exit).toBe(4);
+  });
 
   test("cancelling kills the command", async () => {
     const cancel = new AbortController();
