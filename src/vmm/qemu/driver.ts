@@ -6,7 +6,7 @@ import { BangerError } from "../../base/base.ts";
 import { isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
 import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
-import { lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
+import { cancelled, lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
 import { driverName, machineOf, machinesIn } from "./machines.ts";
 import { probeQemu } from "./probe.ts";
 
@@ -42,6 +42,8 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
         cause,
       });
     }
+    // Of two starts of one machine the loser must not take the winner's sockets with it.
+    if (machinesIn(runDir).length > 0) return;
     const files = runFiles(runDir);
     for (const path of [files.agent, files.qmp, files.pid]) {
       await unlink(path).catch(() => {
@@ -59,7 +61,7 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
       checkSocketPaths(spec);
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw cancelled(signal.reason);
       refuseSecond(spec);
       const said = await logEnd(spec.vmmLog);
       const child = await spawnQemu(spec, qemuArguments(spec, acceleration === "kvm" ? "kvm" : "tcg"));
@@ -118,9 +120,9 @@ function refuseSecond(spec: MachineSpec): void {
 /** QEMU takes one connection at a time; another one waits in the socket's queue until the first has ended. */
 function openAgentPort(path: string, signal?: AbortSignal): Promise<Duplex> {
   return new Promise<Duplex>((resolve, reject) => {
-    signal?.throwIfAborted();
+    if (signal?.aborted) return reject(cancelled(signal.reason));
     const socket = connect({ path, allowHalfOpen: true });
-    const onAbort = () => socket.destroy(new BangerError("cancelled", "cancelled"));
+    const onAbort = () => socket.destroy(cancelled(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
     const failed = (error: Error) => {
       signal?.removeEventListener("abort", onAbort);

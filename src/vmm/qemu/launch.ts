@@ -59,7 +59,7 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   try {
     await Promise.race([answer(spec.runDir, until), child.failed]);
   } catch (error) {
-    if (signal?.aborted) throw new BangerError("cancelled", "the start was cancelled", { cause: error });
+    if (signal?.aborted) throw cancelled(signal.reason);
     if (!late.aborted) throw error;
     throw new BangerError("guest_failed", `QEMU did not answer within ${answerMs / 1000} s`, {
       cause: error,
@@ -67,6 +67,13 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   } finally {
     over.abort();
   }
+}
+
+/** The error of a wait that its caller gave up; the caller's own when it gave one. */
+export function cancelled(reason: unknown): BangerError {
+  return reason instanceof BangerError
+    ? reason
+    : new BangerError("cancelled", "cancelled", { cause: reason });
 }
 
 async function answer(runDir: string, signal: AbortSignal): Promise<void> {
