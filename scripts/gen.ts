@@ -1,24 +1,31 @@
-/** Writes what is made from the source: docs/commands.md. With --check only says whether it is up to date. */
+/** Writes what is made from the source: docs/commands.md, docs/config.md. With --check only says whether they are up to date. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandReference } from "../src/cli/reference.ts";
+import { configReference } from "../src/config/reference.ts";
 
-const path = join(import.meta.dir, "..", "docs", "commands.md");
-const wanted = await commandReference();
+const pages: Record<string, string> = {
+  "commands.md": await commandReference(),
+  "config.md": configReference(),
+};
+let stale = false;
 
-if (process.argv.includes("--check")) {
-  const found = (() => {
-    try {
-      return readFileSync(path, "utf8");
-    } catch {
-      // Not there: as wrong as any other content.
-      return "";
-    }
-  })();
-  if (found !== wanted) {
-    console.error("docs/commands.md does not say what the commands are; write it anew: bun scripts/gen.ts");
-    process.exit(1);
+for (const [name, wanted] of Object.entries(pages)) {
+  const path = join(import.meta.dir, "..", "docs", name);
+  if (!process.argv.includes("--check")) {
+    writeFileSync(path, wanted);
+  } else if (read(path) !== wanted) {
+    console.error(`docs/${name} does not say what the source says; write it anew: npm run gen`);
+    stale = true;
   }
-} else {
-  writeFileSync(path, wanted);
+}
+if (stale) process.exit(1);
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Not there: as stale as any other content.
+    return "";
+  }
 }

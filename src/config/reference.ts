@@ -1,0 +1,59 @@
+/** docs/config.md, made from the schema: each key with its meaning, default and a value that is allowed. */
+import type { z } from "zod";
+import { ConfigSchema, FileSync, inertKeys, VmDefaults } from "./schema.ts";
+
+export function configReference(): string {
+  const defaults: Record<string, unknown> = ConfigSchema.parse({});
+  const rows = (shape: Record<string, z.ZodType>, prefix: string) =>
+    Object.entries(shape)
+      .filter(([key]) => prefix !== "" || (key !== "vm_defaults" && key !== "file_sync"))
+      .map(([key, schema]) => {
+        const inert = prefix === "" && (inertKeys as readonly string[]).includes(key);
+        const value = prefix === "" ? defaults[key] : undefined;
+        const shown = value === undefined ? "-" : `\`${JSON.stringify(value)}\``;
+        return `| \`${key}\` | ${shown} | ${schema.description ?? ""}${inert ? " (checked, but without effect in this version)" : ""} |`;
+      })
+      .join("\n");
+  const head = "| key | default | meaning |\n|---|---|---|";
+  return `# config.toml
+
+\`~/.config/banger/config.toml\` (or \`$XDG_CONFIG_HOME/banger/config.toml\`). Every key is optional; the file is read when the daemon
+starts (\`banger daemon stop\` makes the next command read it again). It is strict: an unknown key, a wrong type or a value out of range
+is an error that names key and line. This page is made from the schema (\`npm run gen\`).
+
+${head}
+${rows(ConfigSchema.shape, "")}
+
+Defaults of durations are in milliseconds; in the file they are written as \`"90s"\`, \`"2h30m"\` or \`"0"\`.
+
+## [vm_defaults]
+
+${head}
+${rows(VmDefaults.shape, "vm_defaults")}
+
+What is absent follows from the host (a quarter of its CPUs, at most 4; an eighth of its memory, at most 8 GiB), but never less than
+2 CPUs, 1 GiB of memory, 8 GiB of disk. \`banger vm run\` prints what a VM gets.
+
+## [[file_sync]]
+
+${head}
+${rows(FileSync.shape, "file_sync")}
+
+Checked, but without effect in this version.
+
+## Example
+
+\`\`\`toml
+log_level = "debug"
+daemon_idle_timeout = "1h"
+
+[vm_defaults]
+vcpu = 4
+memory_mib = 4096
+disk_size = "16G"
+\`\`\`
+
+Environment: \`BANGER_LOG_LEVEL\` overrides \`log_level\`; \`NO_COLOR\` turns colour off; \`XDG_CONFIG_HOME\`, \`XDG_STATE_HOME\`,
+\`XDG_CACHE_HOME\` and \`XDG_RUNTIME_DIR\` move banger's directories.
+`;
+}
