@@ -7,6 +7,7 @@
  *   banger.work=DEV        work disk, ext4, mounted at /root
  *   banger.personalise     wait for the agent to be told who this guest is before init is started
  *   banger.init=PATH       the image's init                                 (/sbin/init)
+ *   banger.vsock=PORT      the agent listens on this vsock port instead of opening its virtio-serial port
  *
  * It tells what went wrong on the console and in /dev/kmsg, and then powers off: a guest that cannot boot should end, not hang.
  */
@@ -184,10 +185,15 @@ static int start_agent(int agent) {
   if (pid == 0) {
     char notify[16];
     /* '@' first: systemd spares such processes when it ends all others at shutdown (systemd's ROOT_STORAGE_DAEMONS). */
-    char *argv[] = {"@banger-agent", "--notify", notify, NULL};
+    char vsock[16];
+    char *argv[] = {"@banger-agent", "--notify", notify, NULL, NULL, NULL};
     char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     snprintf(notify, sizeof notify, "%d", told[1]);
     fcntl(told[1], F_SETFD, 0);
+    if (option("banger.vsock", NULL, vsock, sizeof vsock)) {
+      argv[3] = "--vsock";
+      argv[4] = vsock;
+    }
     setsid();
     fexecve(agent, argv, envp);
     say("agent: %s", strerror(errno));

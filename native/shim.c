@@ -32,6 +32,17 @@ int banger_lock(int fd) { return result(flock(fd, LOCK_EX | LOCK_NB)); }
 /* FICLONE (ioctl_ficlone(2)): dst shares all blocks of src until either is written. */
 int banger_clone(int dst, int src) { return result(ioctl(dst, FICLONE, src)); }
 
+/* lseek(2) with SEEK_DATA or SEEK_HOLE: where the next data (hole) begins; -ENXIO at the end. Moves the offset. */
+int64_t banger_seek_data(int fd, int64_t from) {
+  off_t at = lseek(fd, from, SEEK_DATA);
+  return at < 0 ? -errno : at;
+}
+
+int64_t banger_seek_hole(int fd, int64_t from) {
+  off_t at = lseek(fd, from, SEEK_HOLE);
+  return at < 0 ? -errno : at;
+}
+
 /* pidfd_open(2): a descriptor that means this very process, and becomes readable when it ends. */
 int banger_pidfd_open(int pid) { return result(syscall(SYS_pidfd_open, pid, 0)); }
 

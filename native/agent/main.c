@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
@@ -505,6 +506,18 @@ static int listen_at(const char *path) {
   return fd;
 }
 
+static int listen_at_vsock(unsigned port) {
+  /* struct sockaddr_vm of linux/vm_sockets.h, which musl does not carry. -1 = any context id. */
+  struct {
+    uint16_t family, reserved;
+    uint32_t port, cid;
+    uint8_t flags, zero[3];
+  } a = {.family = AF_VSOCK, .port = port, .cid = UINT32_MAX};
+  int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 4) < 0) return -1;
+  return fd;
+}
+
 static void notice_basic(void) {
   char path[128];
   snprintf(path, sizeof path, "%s/ready", run_dir);
@@ -618,18 +631,28 @@ static void keep_from_oom(void) {
   close(fd);
 }
 
-/* agent [--notify FD] [--socket PATH] [--run DIR]: without --socket, the virtio port. */
+/* Children inherit the limits that systemd gives its services; the kernel's own hard limit is too low for some builds. */
+static void allow_descriptors(void) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= 524288) return;
+  files.rlim_max = 524288;
+  if (setrlimit(RLIMIT_NOFILE, &files) < 0) { /* not root: in a test */ }
+}
+
+/* agent [--notify FD] [--socket PATH | --vsock PORT] [--run DIR]: without either, the virtio port. */
 int main(int argc, char **argv) {
-  const char *socket_path = NULL;
+  const char *socket_path = NULL, *vsock = NULL;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--notify") == 0) notify = atoi(argv[i + 1]);
     else if (strcmp(argv[i], "--socket") == 0) socket_path = argv[i + 1];
+    else if (strcmp(argv[i], "--vsock") == 0) vsock = argv[i + 1];
     else if (strcmp(argv[i], "--run") == 0) run_dir = argv[i + 1];
   }
   if (notify >= 0) fcntl(notify, F_SETFD, FD_CLOEXEC);
   /* Only a signal that cannot be ignored ends the guest's lifeline. Children start with default ones. */
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
   keep_from_oom();
+  allow_descriptors();
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
@@ -638,10 +661,10 @@ int main(int argc, char **argv) {
   ready_watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   inotify_add_watch(ready_watch, run_dir, IN_CREATE);
   notice_basic();
-  if (socket_path) {
-    listener = listen_at(socket_path);
+  if (socket_path || vsock) {
+    listener = socket_path ? listen_at(socket_path) : listen_at_vsock((unsigned)strtoul(vsock, NULL, 10));
     if (listener < 0) {
-      fprintf(stderr, "agent: %s: %s\n", socket_path, strerror(errno));
+      fprintf(stderr, "agent: %s: %s\n", socket_path ? socket_path : "vsock", strerror(errno));
       return 1;
     }
   } else {
