@@ -3,9 +3,10 @@ import { statSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { debianMirror } from "../apt/apt.ts";
-import { BangerError, nearest } from "../base/base.ts";
+import { BangerError, formatBytes, nearest } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
+import { freeSpace } from "../disk/disk.ts";
 import { agentPath, initPath } from "../host/embedded.ts";
 import {
   buildImage,
@@ -79,6 +80,7 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
       const entry = kernelCatalog.find((candidate) => candidate.name === name);
       if (entry === undefined) throw unknownName("kernel", name, kernelCatalog);
       if (entry.kind !== "recipe") throw bundleNotYet("kernel", name);
+      await needSpace(paths.state, spaceFor.kernel, `kernel ${name}`);
       const report = stageReporter("kernel", ctx);
       const mirror = debianMirror(config.debian_mirror);
       await buildKernel(entry, kernelsDir, { mirror, signal: ctx.signal, progress: report.progress });
@@ -99,6 +101,7 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
       if (entry === undefined) throw unknownName("image", name, imageCatalog);
       if (entry.kind !== "recipe") throw bundleNotYet("image", name);
       const kernel = (await findKernel(entry.kernel)) ?? (await makeKernel(entry.kernel, ctx));
+      await needSpace(paths.state, spaceFor.image, `image ${name}`);
       const report = stageReporter("image", ctx);
       const mirror = debianMirror(config.debian_mirror);
       const directory = await buildImage(entry, imagesDir, {
@@ -262,6 +265,22 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
     },
   };
   return shelf;
+}
+
+/** What a build takes at its largest, in bytes: packages, the unpacked tree, and the file system made of it. */
+const spaceFor = { kernel: 400 * 1024 ** 2, image: 3 * 1024 ** 3 } as const;
+
+/** Said before minutes of work, not after. */
+async function needSpace(dir: string, bytes: number, what: string): Promise<void> {
+  const free = (await freeSpace(dir)).bytes;
+  if (free >= bytes) return;
+  throw new BangerError(
+    "no_space",
+    `building ${what} needs ${formatBytes(bytes)}, but ${dir} has ${formatBytes(free)} free`,
+    {
+      hint: "free some space, or set XDG_STATE_HOME to a larger disk",
+    },
+  );
 }
 
 function stageReporter(stage: string, ctx: ProgressContext) {

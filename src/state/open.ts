@@ -29,7 +29,7 @@ export function openState(path: string, migrations: readonly Migration[] = allMi
     db = openDatabase(path, migrations);
   } catch (error) {
     if (error instanceof BangerError && error.code !== "corrupt") throw error;
-    if (!isDamage(error)) throw error;
+    if (!isDamage(error)) throw explainFailure(error, path);
     setAside = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "")}`;
     for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, setAside + suffix);
     db = openDatabase(path, migrations);
@@ -106,6 +106,28 @@ function isDamage(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (/^SQLITE_(CORRUPT|NOTADB|FORMAT|ERROR|MISMATCH|CONSTRAINT)/.test(code)) return true;
   return error instanceof Error && (error.name === "ZodError" || error instanceof SyntaxError);
+}
+
+/** SQLite's words for a full disk or a directory that may not be written, with what to do about it. */
+function explainFailure(error: unknown, path: string): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (/^SQLITE_(FULL|IOERR)/.test(code)) {
+    return new BangerError(
+      "no_space",
+      `the database ${path} cannot be written: the disk is full or failing`,
+      {
+        hint: `free some space: df -h ${path}`,
+        cause: error,
+      },
+    );
+  }
+  if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code)) {
+    return new BangerError("denied", `the database ${path} cannot be opened`, {
+      hint: `look at its permissions: ls -l ${path}`,
+      cause: error,
+    });
+  }
+  return error;
 }
 
 function renameIfThere(from: string, to: string): void {
