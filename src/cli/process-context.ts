@@ -6,6 +6,7 @@ import { isReaderGone } from "./guest/streams.ts";
 import { interrupts, statusOf } from "./interrupts.ts";
 import { escapeText } from "./output/escape.ts";
 import { styleFor } from "./output/style.ts";
+import { openStdin } from "./stdin.ts";
 import { processTerminal } from "./terminal.ts";
 
 /** How this process gets at a daemon: the real one, or a test's. */
@@ -33,7 +34,7 @@ export function processContext(daemon: DaemonAccess): Context {
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
     get stdin() {
-      stdin ??= quietStdin();
+      stdin ??= openStdin();
       return stdin;
     },
     stdout,
@@ -80,11 +81,6 @@ function interruptTaker(controller: AbortController): Context["takeInterrupts"] 
 /** Compiled, the executable is banger; from source it is Bun, and banger is its script. */
 function selfCommand(): string[] {
   return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
-}
-
-/** A terminal that is hung up fails reads (EIO): the end of input, and no reason to die before cleaning up. */
-function quietStdin(): Readable {
-  return process.stdin.on("error", () => {});
 }
 
 function fatalUnlessBrokenPipe(error: Error): void {
