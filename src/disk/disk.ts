@@ -3,7 +3,7 @@
  *
  * Owns the choice between copy-on-write strategies, the work disk's making and growing, and sparse files. Promises:
  * a base image is never written; a half-made disk never appears under its final name (written aside, fsynced, renamed).
- * Never mounts anything, never needs root, never parses a file system that a guest has written.
+ * Never mounts anything and never needs root. Only growWorkDisk has a guest's file system parsed, by e2fsck as the caller.
  */
 export type RootDiskStrategy = "reflink" | "overlay" | "copy";
 

@@ -3,6 +3,7 @@ import { open, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes } from "../base/base.ts";
 import { cloneFile } from "../sys/sys.ts";
+import { makeAside } from "./aside.ts";
 import type { RootDisk, RootDiskStrategy } from "./disk.ts";
 import { emptyOverlay } from "./qcow2.ts";
 import { copySparse } from "./sparse.ts";
@@ -51,18 +52,18 @@ export async function createRootDisk({ base, dir, sizeBytes, strategy }: RootDis
   }
   if (strategy === "overlay") {
     const path = join(dir, "root.qcow2");
-    await writeFile(path, emptyOverlay(base, sizeBytes), { mode: 0o600, flag: "wx" });
+    await makeAside(path, (file) => file.writeFile(emptyOverlay(base, sizeBytes)));
     return { path, format: "qcow2", strategy };
   }
   const path = join(dir, "root.img");
   const source = await open(base, "r");
-  const target = await open(path, "wx", 0o600);
   try {
-    if (strategy === "copy" || !cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
-    await target.truncate(sizeBytes);
+    await makeAside(path, async (target) => {
+      if (strategy === "copy" || !cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
+      await target.truncate(sizeBytes);
+    });
   } finally {
     await source.close();
-    await target.close();
   }
   return { path, format: "raw", strategy };
 }

@@ -7,6 +7,9 @@ const symbols = {
   banger_peercred: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   banger_lock: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_clone: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  // Offsets are far below 2^53: the fast type gives plain numbers.
+  banger_seek_data: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
+  banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 } as const;
@@ -72,6 +75,19 @@ export function cloneFile(destination: number, source: number): boolean {
   if (value === -95 || value === -18 || value === -22 || value === -25) return false;
   check(value, "ioctl(FICLONE)");
   return true;
+}
+
+/**
+ * The next stretch of a file that is no hole, from `from` on; undefined when there is only hole up to its end. File
+ * systems without holes report one stretch. Moves the descriptor's offset.
+ */
+export function nextData(fd: number, from: number): { start: number; end: number } | undefined {
+  // SAFETY: numbers only; the descriptor is the caller's.
+  const start = Number(shim().banger_seek_data(fd, from));
+  if (start === -6) return undefined;
+  check(start, "lseek(SEEK_DATA)");
+  const end = Number(shim().banger_seek_hole(fd, start));
+  return { start, end: check(end, "lseek(SEEK_HOLE)") };
 }
 
 /** A descriptor that means this very process; undefined when there is none of that number. The caller closes it. */

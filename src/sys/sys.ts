@@ -27,5 +27,5 @@ export {
   spawnCount,
   spawnDetached,
 } from "./process.ts";
-export { cloneFile, type PeerCredentials, peerCredentials } from "./shim.ts";
+export { cloneFile, nextData, type PeerCredentials, peerCredentials } from "./shim.ts";
 export { cleanStaging, stageDirectory } from "./staging.ts";
