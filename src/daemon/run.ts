@@ -1,5 +1,5 @@
 /** The daemon's life: lock, parts, socket, idling, end. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
@@ -73,6 +73,7 @@ function writeStartError(
   path: string,
   said: { code: string; message: string; hint: string | undefined },
 ): void {
-  rmSync(path, { force: true });
-  writeFileSync(path, JSON.stringify(said), { mode: 0o600 });
+  // Renamed into place: the CLI is woken by the name, and must find the whole text under it.
+  writeFileSync(`${path}.new`, JSON.stringify(said), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }

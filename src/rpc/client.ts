@@ -93,12 +93,11 @@ function fromWire(error: unknown, op: string): unknown {
 async function openStream(socketPath: string, ticket: string): Promise<Duplex> {
   const socket = await dialSocket(socketPath);
   socket.write(`ticket ${ticket}\n`);
-  const { line, rest } = await firstLine(socket, answerTimeoutMs);
+  const line = await firstLine(socket, answerTimeoutMs);
   if (line !== "ok") {
     socket.destroy();
     throw new BangerError("unavailable", `the stream could not be opened: ${line.replace(/^error /, "")}`);
   }
-  if (rest.length > 0) socket.unshift(rest);
   return socket;
 }
 

@@ -60,20 +60,18 @@ export function serve(options: ServerOptions): Promise<Server> {
     busy += change;
     options.onActivity?.(busy > 0);
   };
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", () => socket.destroy());
     if (!isOwner(socket, log)) return void socket.destroy();
     activity(1);
     socket.on("close", () => activity(-1));
     firstLine(socket, firstLineTimeoutMs).then(
-      ({ line, rest }) => {
-        if (rest.length > 0) socket.unshift(rest);
+      (line) => {
         if (line === "rpc") serveCalls(socket, options, tickets);
         else serveTicket(socket, line, tickets);
       },
       () => socket.destroy(),
     );
-    socket.resume();
   });
   server.maxConnections = maxConnections;
   return new Promise((resolve, reject) => {

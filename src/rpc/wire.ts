@@ -72,24 +72,31 @@ export function messageConnection(socket: Socket): MessageConnection {
 
 const silent = { error() {}, warn() {}, info() {}, log() {} };
 
-/** The first line of a connection, and what came after it. Rejects when it is too long, or takes too long. */
-export function firstLine(socket: Socket, timeoutMs: number): Promise<{ line: string; rest: Buffer }> {
+/**
+ * The first line of a connection; what came after it is left in the socket. Read by 'readable', not by 'data' and
+ * pause(): whoever gets the socket next finds it as if nobody had touched it. Rejects when the line is too long, or
+ * takes too long.
+ */
+export function firstLine(socket: Socket, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0);
     const finish = (act: () => void) => {
       clearTimeout(timer);
-      socket.off("data", onData);
+      socket.off("readable", onReadable);
       socket.off("close", onClose);
-      socket.pause();
       act();
     };
-    const onData = (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      const end = bytes.indexOf(0x0a);
-      if (end >= 0 && end <= maxHeaderBytes) {
-        finish(() => resolve({ line: bytes.toString("latin1", 0, end), rest: bytes.subarray(end + 1) }));
-      } else if (bytes.length > maxHeaderBytes) {
-        finish(() => reject(new BangerError("bad_request", "the first line is too long")));
+    const onReadable = () => {
+      for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+        bytes = Buffer.concat([bytes, chunk]);
+        const end = bytes.indexOf(0x0a);
+        if (end >= 0 && end <= maxHeaderBytes) {
+          const rest = bytes.subarray(end + 1);
+          if (rest.length > 0) socket.unshift(rest);
+          return finish(() => resolve(bytes.toString("latin1", 0, end)));
+        }
+        if (bytes.length > maxHeaderBytes)
+          return finish(() => reject(new BangerError("bad_request", "the first line is too long")));
       }
     };
     const onClose = () => finish(() => reject(new BangerError("unavailable", "the connection was closed")));
@@ -97,7 +104,7 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<{ line: st
       () => finish(() => reject(new BangerError("timeout", "no first line came"))),
       timeoutMs,
     );
-    socket.on("data", onData);
+    socket.on("readable", onReadable);
     socket.on("close", onClose);
   });
 }

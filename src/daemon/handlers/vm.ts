@@ -48,13 +48,14 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       const made = await vms.create(input, options(ctx), (vm) =>
         ctx.emit({ kind: "reserved", vm: show(vm) }),
       );
-      if (params.ephemeral) deleteWithConnection(parts, made.id, ctx);
+      const tie = params.ephemeral ? deleteWithConnection(parts, made.id, ctx) : undefined;
       if (!params.start) return show(made);
       try {
         return show(await vms.start(made.id, options(ctx)));
       } catch (error) {
         // Cancelled: nobody wants it any more. Failed: it stays, so that its logs can be read.
         if (ctx.signal.aborted) await vms.delete(made.id, { signal: new AbortController().signal });
+        else tie?.cut();
         throw error;
       }
     },
@@ -113,15 +114,23 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   };
 }
 
-/** `--rm`: however the client ends, its VM goes with it. */
-function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): void {
+/** `--rm`: however the client ends, its VM goes with it; unless the tie is cut, because its logs are worth more. */
+function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): void } {
+  let tied = true;
   void ctx.connectionClosed.then(async () => {
+    if (!tied) return;
     try {
       await parts.vms.delete(id, { signal: new AbortController().signal });
     } catch (error) {
       parts.log.error("an ephemeral VM could not be deleted", { vm: id, error: String(error) });
     }
   });
+  return {
+    cut: () => {
+      tied = false;
+      parts.vms.keep(id);
+    },
+  };
 }
 
 function toVm(parts: Parts, vm: VmRecord): Vm {
