@@ -1,11 +1,11 @@
 /** The daemon's life: lock, parts, socket, idling, end. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import { userPaths } from "../config/paths.ts";
-import { privateDirectory, serve } from "../rpc/rpc.ts";
-import { lockFile } from "../sys/sys.ts";
+import { type Paths, userPaths } from "../config/paths.ts";
+import { privateDirectory, type Server, serve } from "../rpc/rpc.ts";
+import { type FileLock, lockFile } from "../sys/sys.ts";
 import { composeDaemon, type Substitutes } from "./compose.ts";
 import { watchIdle } from "./lifecycle/idle.ts";
 import { levelFrom, openLog } from "./lifecycle/log.ts";
@@ -15,19 +15,8 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
   const paths = userPaths(process.env);
   privateDirectory(paths.runtime);
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
-  const lock = lockFile(paths.lock);
-  if (lock === undefined) {
-    // Another one that is starting up in the same place is what the caller waits for; one elsewhere is in the way.
-    const holder = readFileSync(paths.lock, "utf8").trim();
-    if (holder === paths.runtime || holder === "") return;
-    const message = `another bangerd uses ${paths.state} already; its socket is in ${holder}`;
-    writeStartError(paths.startError, {
-      code: "unavailable",
-      message,
-      hint: `XDG_RUNTIME_DIR=${dirname(holder)} banger daemon stop`,
-    });
-    process.exit(1);
-  }
+  const lock = await takeLock(paths);
+  if (lock === undefined) return;
   writeFileSync(paths.lock, `${paths.runtime}\n`);
   const asked = levelFrom(process.env.BANGER_LOG_LEVEL);
   const log = openLog(paths.daemonLog, asked ?? "info");
@@ -38,14 +27,18 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
   process.umask(0o077);
 
   const ended = Promise.withResolvers<void>();
-  // After the answer to daemon.stop has left.
-  const stop = () => void setTimeout(ended.resolve, 20);
+  let server: Server | undefined;
+  const stop = () => {
+    // From now on nobody finds this daemon; the answer to daemon.stop still leaves.
+    server?.close();
+    setTimeout(ended.resolve, 20);
+  };
   try {
     const parts = await composeDaemon({ paths, log, stop }, substitutes);
     log.setLevel(asked ?? parts.config.log_level);
     const idle = watchIdle(parts.config.daemon_idle_timeout, () => parts.activeVms() === 0, stop);
     parts.onVmsChanged(() => idle.busy(false));
-    const server = await serve({
+    server = await serve({
       socketPath: paths.socket,
       handlers: parts.handlers,
       log,
@@ -65,6 +58,29 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
     log.error("bangerd could not start", { code, error: message, stack });
     writeStartError(paths.startError, { code, message, hint });
     process.exit(1);
+  }
+}
+
+/** How long a daemon that is on its way out may take, in ms. */
+const handOverMs = 10_000;
+
+/**
+ * The state directory's lock. Undefined when another daemon of this place runs or starts; waits for one that is ending;
+ * one elsewhere is in the way, and is said to be.
+ */
+async function takeLock(paths: Paths): Promise<FileLock | undefined> {
+  for (const until = Date.now() + handOverMs; ; ) {
+    const lock = lockFile(paths.lock);
+    if (lock !== undefined) return lock;
+    const holder = readFileSync(paths.lock, "utf8").trim();
+    if (holder !== paths.runtime && holder !== "") {
+      const message = `another bangerd uses ${paths.state} already; its socket is in ${holder}`;
+      const hint = `XDG_RUNTIME_DIR=${dirname(holder)} banger daemon stop`;
+      writeStartError(paths.startError, { code: "unavailable", message, hint });
+      process.exit(1);
+    }
+    if (existsSync(paths.socket) || Date.now() > until) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
