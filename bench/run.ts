@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
+import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
 import { banger, cleanUp, env, scratch, text, time, timeToOutput } from "./world.ts";
 
@@ -59,6 +60,16 @@ const benches: Record<string, () => Promise<void>> = {
     );
     process.stderr.write(
       `daemon at rest: ${JSON.parse(text(["daemon", "status", "--json"])).rssBytes / 2 ** 20} MiB\n`,
+    );
+  },
+  null: async () => {
+    const figures = await nullBed();
+    const shown = (ms: number) => ms.toFixed(1);
+    rows.push(
+      `| \`vm run --rm -- true\` on the null bed, alone / among 50 VMs | ${shown(figures.alone)} | ${shown(figures.among50)} | ${(figures.among50 / figures.alone).toFixed(2)} | 60 ms |`,
+    );
+    process.stderr.write(
+      `${rows.at(-1)}\ncalls: ${figures.calls.join(" ")}; daemon ${figures.rssMiB.toFixed(0)} MiB\n`,
     );
   },
   workspace: async () => {
