@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Banger, eventually, processesNaming } from "./fixture.ts";
+import { Banger, eventually, executable, processesNaming } from "./fixture.ts";
 
 const banger = new Banger();
 const repo = join(banger.dir, "a repo's name");
@@ -62,15 +62,11 @@ describe("a command in a guest", () => {
   });
 
   test("has a terminal when banger has one", async () => {
-    const shown = execFileSync(
-      "script",
-      ["-qec", `${join(import.meta.dir, "../../dist/banger")} vm exec shared -- tty`, "/dev/null"],
-      {
-        env: { ...banger.env, TERM: "xterm" },
-        encoding: "utf8",
-        input: "",
-      },
-    );
+    const shown = execFileSync("script", ["-qec", `'${executable}' vm exec shared -- tty`, "/dev/null"], {
+      env: { ...banger.env, TERM: "xterm" },
+      encoding: "utf8",
+      input: "",
+    });
     expect(shown).toContain("/dev/pts/");
   });
 });
