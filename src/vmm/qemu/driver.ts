@@ -45,7 +45,7 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     // Of two starts of one machine the loser must not take the winner's sockets with it.
     if (machinesIn(runDir).length > 0) return;
     const files = runFiles(runDir);
-    for (const path of [files.agent, files.qmp, files.pid]) {
+    for (const path of Object.values(files)) {
       await unlink(path).catch(() => {
         // QEMU removes some of them itself.
       });

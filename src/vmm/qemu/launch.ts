@@ -2,9 +2,10 @@
 import { existsSync, watch } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
-import { identify, type ProcessIdentity, spawnDetached } from "../../sys/sys.ts";
+import { cleanEnvironment, identify, type ProcessIdentity, spawnDetached } from "../../sys/sys.ts";
 import type { MachineSpec } from "../vmm.ts";
 import { program, runFiles } from "./arguments.ts";
+import { checkEgressGuard, guardEgress } from "./egress.ts";
 import { connectQmp } from "./qmp.ts";
 
 /** How long QEMU may take to answer. It takes 50 to 200 ms; a host that is short of everything takes longer. */
@@ -20,7 +21,8 @@ export interface Launched {
 export async function spawnQemu(spec: MachineSpec, args: readonly string[]): Promise<Launched> {
   const log = await open(spec.vmmLog, "a", 0o600);
   try {
-    const child = spawnDetached(program, args, { cwd: spec.runDir, stdout: log.fd, stderr: log.fd });
+    const env = { ...cleanEnvironment(), ...(await guardEgress(spec)) };
+    const child = spawnDetached(program, args, { cwd: spec.runDir, env, stdout: log.fd, stderr: log.fd });
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => {
       // Without a listener the end of a machine that started well would count as unhandled.
@@ -58,6 +60,7 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   const until = AbortSignal.any([over.signal, late, ...(signal === undefined ? [] : [signal])]);
   try {
     await Promise.race([answer(spec.runDir, until), child.failed]);
+    checkEgressGuard(spec, child.identity.pid);
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal.reason);
     if (!late.aborted) throw error;
