@@ -1,16 +1,20 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  closeSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cut } from "./bounded-log.ts";
 import {
   atomicWrite,
   findProcesses,
@@ -132,5 +136,37 @@ describe("a host program", () => {
 
   test("that prints too much is ended", async () => {
     await expect(run("yes", [], { maxOutputBytes: 1000 })).rejects.toThrow("printed more than 1000 bytes");
+  });
+});
+
+describe("a log that has grown too large", () => {
+  const bound = { mostBytes: 1000, keepBytes: 100 };
+
+  test("keeps its last whole lines, and its writer goes on behind them", () => {
+    const path = join(dir, "log");
+    const writer = openSync(path, "a");
+    for (let line = 0; line < 200; line += 1) writeSync(writer, `line ${line}\n`);
+    expect(cut(path, bound)).toBe(true);
+    writeSync(writer, "and on\n");
+    closeSync(writer);
+    const left = readFileSync(path, "utf8");
+    expect(left).toStartWith("line 1");
+    expect(left).toEndWith("line 199\nand on\n");
+    expect(left.length).toBeLessThan(120);
+    expect(cut(path, bound)).toBe(false);
+  });
+
+  test("of a single endless line keeps the end of that", () => {
+    writeFileSync(join(dir, "log"), "x".repeat(5000));
+    expect(cut(join(dir, "log"), bound)).toBe(true);
+    expect(readFileSync(join(dir, "log"), "utf8")).toBe("x".repeat(100));
+  });
+
+  test("is left alone when it is a link, or gone", () => {
+    writeFileSync(join(dir, "other"), "x".repeat(5000));
+    symlinkSync(join(dir, "other"), join(dir, "link"));
+    expect(cut(join(dir, "link"), bound)).toBe(false);
+    expect(cut(join(dir, "gone"), bound)).toBe(false);
+    expect(lstatSync(join(dir, "other")).size).toBe(5000);
   });
 });

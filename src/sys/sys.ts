@@ -5,6 +5,7 @@
  * shim. Promises: nothing is inherited by a child that was not asked for; a durable write is either there or not.
  * Never knows VMs, images or policy.
  */
+export { boundLog, type LogBound } from "./bounded-log.ts";
 export { waitForExit } from "./exit.ts";
 export { atomicWrite, removeTree, syncDirectory } from "./files.ts";
 export {

@@ -1,7 +1,15 @@
 /** The QEMU driver against the real QEMU: start, find again, watch, signal, end. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { identify, isAlive, type ProcessIdentity, signalProcess } from "../../src/sys/sys.ts";
 import { qemuDriver } from "../../src/vmm/vmm.ts";
@@ -86,6 +94,21 @@ describe.skipIf(qemuMissing !== undefined)("a machine", () => {
     await fixture.driver.kill(machine);
     await fixture.driver.kill(machine);
     expect(readdirSync(spec.runDir)).toEqual([]);
+  });
+
+  test("whose console has flooded its log has the log cut while somebody watches it", async () => {
+    const spec = fixture.spec();
+    const machine = await fixture.start(spec);
+    appendFileSync(spec.consoleLog, "a line of console\n".repeat(1024 * 1024));
+    const watched = fixture.driver.exited(machine);
+    expect(statSync(spec.consoleLog).size).toBeLessThan(2 * 1024 * 1024);
+    appendFileSync(spec.consoleLog, "a line of console\n".repeat(1024 * 1024));
+    const deadline = performance.now() + 5000;
+    while (statSync(spec.consoleLog).size > 2 * 1024 * 1024 && performance.now() < deadline)
+      await Bun.sleep(50);
+    expect(statSync(spec.consoleLog).size).toBeLessThan(2 * 1024 * 1024);
+    await fixture.driver.kill(machine);
+    await watched;
   });
 
   test("cannot be started twice, neither one after the other nor at once", async () => {

@@ -17,6 +17,9 @@ export function runFiles(runDir: string) {
   };
 }
 
+/** What stands around the console log's path: appended to, so that it can be cut while QEMU writes. */
+export const consoleChardev = { before: "file,id=console,path=", after: ",append=on" } as const;
+
 /** In QEMU's option strings a comma ends a value; a doubled one is a comma (qemu(1), -drive). */
 function value(text: string): string {
   return text.replaceAll(",", ",,");
@@ -59,7 +62,7 @@ export function qemuArguments(spec: MachineSpec, acceleration: "kvm" | "tcg"): s
     // The console is a paravirtual one: a byte on an emulated serial port costs an exit each.
     ...[
       "-chardev",
-      `file,id=console,path=${value(spec.consoleLog)},append=on`,
+      consoleChardev.before + value(spec.consoleLog) + consoleChardev.after,
       "-device",
       "virtconsole,chardev=console",
     ],

@@ -3,11 +3,11 @@ import { unlink } from "node:fs/promises";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
-import { isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
+import { boundLog, isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
 import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
 import { cancelled, lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
-import { driverName, machineOf, machinesIn } from "./machines.ts";
+import { consoleLogOf, driverName, machineOf, machinesIn } from "./machines.ts";
 import { probeQemu } from "./probe.ts";
 
 /** sun_path of unix(7), without the terminating NUL. */
@@ -15,6 +15,8 @@ const maxSocketPath = 107;
 const sigkill = 9;
 /** A killed process is gone within milliseconds, unless the kernel holds it (a dead network disk). */
 const killMs = 30_000;
+
+const consoleBound = { mostBytes: 16 * 1024 * 1024, keepBytes: 1024 * 1024 };
 
 export interface QemuOptions {
   /** A file that remembers the probe's answer until the host boots again or QEMU changes: the probe costs 0.1 to 3 s. */
@@ -52,6 +54,19 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     }
   };
 
+  const exited = async (machine: MachineHandle, signal?: AbortSignal): Promise<void> => {
+    if (!isAlive(machine.process)) return;
+    // Somebody waits for as long as a machine runs: so long its guest cannot fill the host's disk by its console.
+    const over = new AbortController();
+    const log = consoleLogOf(machine);
+    if (log !== undefined) boundLog(log, consoleBound, over.signal);
+    try {
+      await waitForExit(machine.process, signal);
+    } finally {
+      over.abort();
+    }
+  };
+
   return {
     name: driverName,
     capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
@@ -84,7 +99,7 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     find: async (id) => machineOf(id),
     findIn: async (runDir) => machinesIn(runDir),
     alive: async ({ process }) => isAlive(process),
-    exited: ({ process }, signal) => waitForExit(process, signal),
+    exited,
     agentStream: ({ runDir }, signal) => openAgentPort(runFiles(runDir).agent, signal),
     signal: async ({ process }, number) => {
       signalProcess(process, number);

@@ -5,7 +5,7 @@
 import { basename, dirname } from "node:path";
 import { findProcesses } from "../../sys/sys.ts";
 import type { MachineHandle } from "../vmm.ts";
-import { program, runFiles } from "./arguments.ts";
+import { consoleChardev, program, runFiles } from "./arguments.ts";
 
 export const driverName = "qemu";
 
@@ -17,6 +17,15 @@ export function machineOf(id: string): MachineHandle | undefined {
 /** All machines whose files are in `runDir`. */
 export function machinesIn(runDir: string): MachineHandle[] {
   return machines((argv) => option(argv, "-pidfile") === runFiles(runDir).pid);
+}
+
+/** Where a machine writes its console, as its own command line says; undefined when it is gone. */
+export function consoleLogOf(machine: MachineHandle): string | undefined {
+  const { pid } = machine.process;
+  const found = findProcesses((argv) => isMachine(argv)).find(({ identity }) => identity.pid === pid);
+  const chardev = found?.argv.find((arg) => arg.startsWith(consoleChardev.before));
+  if (chardev === undefined || !chardev.endsWith(consoleChardev.after)) return undefined;
+  return chardev.slice(consoleChardev.before.length, -consoleChardev.after.length).replaceAll(",,", ",");
 }
 
 function machines(wanted: (argv: string[]) => boolean): MachineHandle[] {
