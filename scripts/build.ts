@@ -7,7 +7,7 @@ import manifest from "../package.json";
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
 
-for (const native of ["agent", "init", "shim.so"]) {
+for (const native of ["agent", "init", "shim.so", "egress.so"]) {
   if (!existsSync(join(root, "build/native", native))) {
     process.stderr.write(`build: build/native/${native} is missing; run: make -C native\n`);
     process.exit(1);

@@ -41,7 +41,7 @@ export async function setup({ tests }) {
     root,
     "native",
     digestOf(root, ["native", "package.json"]),
-    ["build/native/agent", "build/native/init", "build/native/shim.so"],
+    ["build/native/agent", "build/native/init", "build/native/shim.so", "build/native/egress.so"],
     () => stage("compiling the native parts", () => run("make", ["-C", "native"], { cwd: root })),
   );
   await whenChanged(

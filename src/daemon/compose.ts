@@ -52,7 +52,11 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   for (const key of inertKeys) {
     if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
   }
-  const vmPaths = { vms: join(paths.state, "vms"), run: join(paths.runtime, "vms") };
+  const vmPaths = {
+    vms: join(paths.state, "vms"),
+    run: join(paths.runtime, "vms"),
+    workTemplates: join(paths.state, "work-templates"),
+  };
   mkdirSync(vmPaths.vms, { recursive: true, mode: 0o700 });
   mkdirSync(vmPaths.run, { recursive: true, mode: 0o700 });
 

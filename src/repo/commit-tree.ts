@@ -112,6 +112,8 @@ export async function* readBlobs(
       }
       await source.take(1);
     }
+    // To its very end: a process whose output has not been read to the end is never reported as closed.
+    await source.end();
     await git.ended;
   } finally {
     git.fail(new BangerError("cancelled", "cancelled"));
@@ -128,6 +130,12 @@ class ByteSource {
     const piece = this.#rest.subarray(0, limit);
     this.#rest = this.#rest.subarray(piece.length);
     return piece;
+  }
+
+  /** Throws when there is more. */
+  async end(): Promise<void> {
+    if (this.#rest.length > 0 || (await this.from.next()).done !== true)
+      throw new BangerError("operation_failed", "git cat-file sent more than it was asked for");
   }
 
   async line(): Promise<string> {

@@ -65,6 +65,7 @@ const workDisk: Step<VmContext, CreateInput, object> = {
     await createWorkDisk({
       path: vmFiles(deps.paths, id).workDisk,
       sizeBytes: record.spec.diskBytes,
+      templatesDir: deps.paths.workTemplates,
       ...(workSeed === null ? {} : { seedDir: workSeed }),
       signal,
     });

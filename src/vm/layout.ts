@@ -7,6 +7,8 @@ export interface VmPaths {
   vms: string;
   /** Directory of all VMs' sockets and pid files; gone after a reboot. */
   run: string;
+  /** Finished empty work disks, copied for new VMs. */
+  workTemplates: string;
 }
 
 export interface VmFiles {

@@ -49,7 +49,7 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
   const deps: VmDeps = {
     state,
     driver: world.driver(),
-    paths: { vms: join(dir, "vms"), run: join(dir, "run") },
+    paths: { vms: join(dir, "vms"), run: join(dir, "run"), workTemplates: join(dir, "templates") },
     bootSource: async () => source,
     rootDiskStrategy: "overlay",
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
@@ -277,5 +277,7 @@ test("a state that cannot be left by an event says so, with what to do", () => {
 test("generated names are DNS labels and avoid those that are taken", () => {
   const first = generateName(new Set(), () => 0);
   expect(generateName(new Set([first]), () => 0)).not.toBe(first);
-  expect(vmFiles({ vms: "/v", run: "/r" }, newVmId()).runDir.length).toBe("/r/".length + 18);
+  expect(vmFiles({ vms: "/v", run: "/r", workTemplates: "/t" }, newVmId()).runDir.length).toBe(
+    "/r/".length + 18,
+  );
 });
