@@ -1,13 +1,15 @@
 /** A guest with NAT must not reach the host: what QEMU's user-mode network does for it, done by bash instead. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { QemuFixture, qemuMissing } from "./qemu-fixture.ts";
 
-const library = join(import.meta.dir, "../../build/native/egress.so");
+const built = join(import.meta.dir, "../../build/native/egress.so");
+// ld.so splits LD_PRELOAD at spaces and colons, and a checkout's path may have either; a descriptor's has neither.
+const library = existsSync(built) ? `/proc/${process.pid}/fd/${openSync(built, "r")}` : built;
 const missing = existsSync(library) ? undefined : "build/native/egress.so is missing; run: make -C native";
 if (missing !== undefined) console.warn(`egress tests skipped: ${missing}`);
 
