@@ -28,7 +28,7 @@ const benches: Record<string, () => Promise<void>> = {
     row(
       "cold start to first output / the same QEMU by hand",
       "1.10",
-      await comparePairs(a, { name: "by hand", run: bareAgent }, 5),
+      await comparePairs(a, { name: "by hand", run: bareAgent }, 4),
     );
   },
   stock: async () => {
