@@ -8,6 +8,7 @@ import { emptyOverlay } from "../src/disk/qcow2.ts";
 import { openAgentSession } from "../src/guest/guest.ts";
 import { bootCmdline } from "../src/kernel/kernel.ts";
 import { qemuArguments, runFiles } from "../src/vmm/qemu/arguments.ts";
+import { tscKhz } from "../src/vmm/qemu/tsc.ts";
 import { root, scratch } from "./world.ts";
 
 const store = join(root, "build/e2e/banger");
@@ -50,7 +51,7 @@ export async function bareAgent(): Promise<number> {
       ],
       ...{ runDir: dir, consoleLog: join(dir, "console"), vmmLog: join(dir, "vmm") },
     },
-    "tcg",
+    { name: "tcg", tscKhz: await tscKhz() },
   );
   const started = performance.now();
   const qemu = spawn("qemu-system-x86_64", args, { stdio: "ignore" });

@@ -56,13 +56,22 @@ later() {
   done
 }
 later systemd-sysctl.service systemd-udevd-kernel.socket
-# The journal's sockets are there from the start; the daemon behind them may follow.
-sed -e '/^Before=sysinit.target/d' -e 's/^Before=\(.*\)sysinit.target/Before=\1/' "$root/lib/systemd/system/systemd-journald.service" \
-  > "$root/etc/systemd/system/systemd-journald.service"
+# The journal's sockets are there from the start, and keep what is said until the daemon behind them follows.
+later systemd-journald.service
 
 # udevd by its sockets alone: at boot there is nothing for it to do.
 rm -f "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service" \
   "$root/lib/systemd/system/sysinit.target.wants/systemd-udevd.service"
+
+# What systemd-tmpfiles would make in /run at the first boot is made here; banger's init copies it, once. Later boots
+# run systemd-tmpfiles in its place: by then the guest may have packages of its own.
+rm -rf "$root"/run/*
+chroot "$root" systemd-tmpfiles --create --boot --prefix=/run --prefix=/tmp --prefix=/var
+mkdir -p "$root/usr/lib/banger"
+mv "$root/run" "$root/usr/lib/banger/run"
+mkdir -m 0755 "$root/run"
+sed -e 's/^\(After=.*\) systemd-journald.service/\1/' -e 's/^\[Unit\]$/[Unit]\nConditionPathExists=!\/run\/banger\/first-boot/' \
+  "$root/lib/systemd/system/systemd-tmpfiles-setup.service" > "$root/etc/systemd/system/systemd-tmpfiles-setup.service"
 
 # --- sshd: keys and settings come with personalise, at each start, before systemd.
 rm -f "$root"/etc/ssh/ssh_host_*

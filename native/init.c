@@ -7,6 +7,7 @@
  *   banger.work=DEV        work disk, ext4, mounted at /root
  *   banger.personalise     wait for the agent to be told who this guest is before init is started
  *   banger.init=PATH       the image's init                                 (/sbin/init)
+ *   norandmaps         (the kernel's own) no address space randomisation: the agent turns it on at basic.target
  *   banger.vsock=PORT      the agent listens on this vsock port instead of opening its virtio-serial port
  *
  * It tells what went wrong on the console and in /dev/kmsg, and then powers off: a guest that cannot boot should end, not hang.
@@ -24,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,6 +35,7 @@
 
 #define DISK_WAIT_MS 10000
 #define PERSONALISE_WAIT_MS 60000
+#define FIRST_RUN "/usr/lib/banger/run"
 
 static char cmdline[4096];
 
@@ -155,6 +158,54 @@ static void announce_basic_target(void) {
     say("banger-ready.socket: %s", strerror(errno));
 }
 
+/* A directory's content, with owners and modes, into another on the same or another file system; links as links. */
+static void copy_tree(int from, int to) {
+  DIR *d = fdopendir(from);
+  struct dirent *entry;
+  while (d && (entry = readdir(d))) {
+    const char *name = entry->d_name;
+    struct stat st;
+    char target[256];
+    int in = -1, out = -1;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) continue;
+    if (S_ISDIR(st.st_mode)) {
+      if (mkdirat(to, name, 0700) < 0 && errno != EEXIST) say("%s: %s", name, strerror(errno));
+      in = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (in >= 0 && out >= 0) copy_tree(in, out);
+      else if (in >= 0) close(in);
+      in = -1; /* closed with its DIR */
+    } else if (S_ISREG(st.st_mode)) {
+      in = openat(from, name, O_RDONLY | O_CLOEXEC);
+      out = openat(to, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+      if (in >= 0 && out >= 0 && sendfile(out, in, NULL, (size_t)st.st_size) < 0) say("%s: %s", name, strerror(errno));
+    } else if (S_ISLNK(st.st_mode)) {
+      ssize_t n = readlinkat(from, name, target, sizeof target - 1);
+      if (n > 0 && (target[n] = 0, symlinkat(target, to, name)) < 0) say("%s: %s", name, strerror(errno));
+    }
+    if (fchownat(to, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0) say("%s: %s", name, strerror(errno));
+    if (out >= 0 && fchmod(out, st.st_mode & 07777) < 0) say("%s: %s", name, strerror(errno));
+    if (in >= 0) close(in);
+    if (out >= 0) close(out);
+  }
+  if (d) closedir(d);
+}
+
+/*
+ * The first boot of a fresh image: what systemd-tmpfiles would make in /run is in the image, made when it was built.
+ * The image's unit of that name stays away when it sees the mark; from the second boot on it does its work.
+ */
+static void first_boot(void) {
+  int from = open(FIRST_RUN, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (from >= 0 && to >= 0 && rename(FIRST_RUN, FIRST_RUN ".done") == 0) {
+    copy_tree(from, to);
+    from = -1;
+    write_file("/run/banger/first-boot", "");
+  }
+  if (from >= 0) close(from);
+  if (to >= 0) close(to);
+}
+
 static int is_systemd(const char *init) {
   char target[256];
   ssize_t n = readlink(init, target, sizeof target - 1);
@@ -233,9 +284,12 @@ int main(void) {
 
   const char *path = option("banger.init", "/sbin/init", init, sizeof init);
   mkdir("/run/banger", 0700);
+  first_boot();
   if (is_systemd(path)) announce_basic_target();
   else write_file("/run/banger/ready", "");
 
+  /* For the agent: addresses are to be random again once the guest has booted. */
+  if (has_word("norandmaps")) write_file("/run/banger/norandmaps", "");
   int told = start_agent(agent);
   close(agent);
   if (has_word("banger.personalise")) {

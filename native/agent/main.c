@@ -518,11 +518,22 @@ static int listen_at_vsock(unsigned port) {
   return fd;
 }
 
+/* Emulated, a guest boots without address space randomisation (init's note of it is in run_dir); from now on it has it. */
+static void randomise_addresses(void) {
+  char note[128];
+  snprintf(note, sizeof note, "%s/norandmaps", run_dir);
+  if (access(note, F_OK) < 0) return;
+  int fd = open("/proc/sys/kernel/randomize_va_space", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "2", 1) != 1) { /* the guest goes on as it booted */ }
+  if (fd >= 0) close(fd);
+}
+
 static void notice_basic(void) {
   char path[128];
   snprintf(path, sizeof path, "%s/ready", run_dir);
   if (basic || access(path, F_OK) < 0) return;
   basic = true;
+  randomise_addresses();
   if (in_sync) send_frame(F_READY, 0, 0, NULL, 0);
   for (int i = 0; i < MAX_STREAMS; i++) {
     struct stream *s = &streams[i];

@@ -1,5 +1,10 @@
-/** A disk is made under another name, synced, and only then given its own: what bears the name is whole. */
+/** A disk is made under another name, and only then given its own: what bears the name is whole. */
 import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+
+export interface AsideOptions {
+  /** Unless false, the disk outlives a power cut, at the price of an fsync of all of it; else it outlives a kill. */
+  durable?: boolean;
+}
 
 /**
  * `make` fills an empty file beside `path`. The caller makes the rename durable by syncing the directory, once for all
@@ -7,6 +12,7 @@ import { type FileHandle, open, rename, unlink } from "node:fs/promises";
  */
 export async function makeAside(
   path: string,
+  { durable = true }: AsideOptions,
   make: (file: FileHandle, aside: string) => Promise<void>,
 ): Promise<void> {
   const aside = `${path}.new`;
@@ -17,7 +23,7 @@ export async function makeAside(
     const file = await open(aside, "wx+", 0o600);
     try {
       await make(file, aside);
-      await file.sync();
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }

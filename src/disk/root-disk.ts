@@ -3,7 +3,7 @@ import { open, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes } from "../base/base.ts";
 import { cloneFile } from "../sys/sys.ts";
-import { makeAside } from "./aside.ts";
+import { type AsideOptions, makeAside } from "./aside.ts";
 import type { RootDisk, RootDiskStrategy } from "./disk.ts";
 import { emptyOverlay } from "./qcow2.ts";
 import { copySparse } from "./sparse.ts";
@@ -30,7 +30,7 @@ export async function probeRootDiskStrategy(
   return driver.qcow2 ? "overlay" : "copy";
 }
 
-export interface RootDiskRequest {
+export interface RootDiskRequest extends AsideOptions {
   /** Read-only ext4 image. */
   base: string;
   /** The VM's directory. */
@@ -41,7 +41,8 @@ export interface RootDiskRequest {
 }
 
 /** Makes the disk. Throws bad_request when it would be smaller than the base. */
-export async function createRootDisk({ base, dir, sizeBytes, strategy }: RootDiskRequest): Promise<RootDisk> {
+export async function createRootDisk(request: RootDiskRequest): Promise<RootDisk> {
+  const { base, dir, sizeBytes, strategy } = request;
   const { size } = await stat(base);
   if (sizeBytes < size) {
     throw new BangerError(
@@ -52,13 +53,13 @@ export async function createRootDisk({ base, dir, sizeBytes, strategy }: RootDis
   }
   if (strategy === "overlay") {
     const path = join(dir, "root.qcow2");
-    await makeAside(path, (file) => file.writeFile(emptyOverlay(base, sizeBytes)));
+    await makeAside(path, request, (file) => file.writeFile(emptyOverlay(base, sizeBytes)));
     return { path, format: "qcow2", strategy };
   }
   const path = join(dir, "root.img");
   const source = await open(base, "r");
   try {
-    await makeAside(path, async (target) => {
+    await makeAside(path, request, async (target) => {
       if (strategy === "copy" || !cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
       await target.truncate(sizeBytes);
     });

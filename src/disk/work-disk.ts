@@ -4,7 +4,7 @@ import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, wrap } from "../base/base.ts";
 import { cleanEnvironment, cloneFile, run, runChecked } from "../sys/sys.ts";
-import { makeAside } from "./aside.ts";
+import { type AsideOptions, makeAside } from "./aside.ts";
 import { copySparse } from "./sparse.ts";
 
 /** Below this an ext4 with a journal has no room for anything. */
@@ -12,7 +12,7 @@ const smallestBytes = 16 * 1024 * 1024;
 /** Above this the tables of a template are so many that copying them takes longer than making them. */
 const largestTemplateBytes = 256 * 1024 ** 3;
 
-export interface WorkDiskRequest {
+export interface WorkDiskRequest extends AsideOptions {
   path: string;
   sizeBytes: number;
   /** A directory whose content becomes the root's of the new file system; absent = empty. Files of an image, unchanging. */
@@ -35,7 +35,7 @@ export async function createWorkDisk(request: WorkDiskRequest): Promise<void> {
   }
   try {
     if (templatesDir === undefined || sizeBytes > largestTemplateBytes) await format(path, request);
-    else await copyTemplate(await template(templatesDir, request), path, sizeBytes);
+    else await copyTemplate(await template(templatesDir, request), request);
   } catch (error) {
     throw wrap(error, "the work disk could not be made");
   }
@@ -43,7 +43,7 @@ export async function createWorkDisk(request: WorkDiskRequest): Promise<void> {
 
 function format(path: string, request: WorkDiskRequest): Promise<void> {
   const { sizeBytes, signal } = request;
-  return makeAside(path, async (file, aside) => {
+  return makeAside(path, request, async (file, aside) => {
     await file.truncate(sizeBytes);
     await runChecked("mke2fs", mke2fsArguments(aside, request), {
       env: environment,
@@ -111,11 +111,11 @@ async function makeTemplate(dir: string, path: string, request: WorkDiskRequest)
   await format(path, request);
 }
 
-async function copyTemplate(from: string, path: string, sizeBytes: number): Promise<void> {
+async function copyTemplate(from: string, request: WorkDiskRequest): Promise<void> {
   const source = await open(from, "r");
   try {
-    await makeAside(path, async (target) => {
-      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, sizeBytes);
+    await makeAside(request.path, request, async (target) => {
+      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, request.sizeBytes);
     });
   } finally {
     await source.close();

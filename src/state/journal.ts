@@ -1,10 +1,4 @@
-/**
- * The journal of steps in SQLite.
- *
- * Its writes use synchronous=NORMAL: in WAL mode they reach the page cache with the commit, so a killed process loses
- * none of them, and they cost no fsync (0.3 ms and more each, twice per step). A power cut may lose the last of them,
- * but it also ends every process, socket and lock they speak of; files are found by reconcile through the VM's row.
- */
+/** The journal of steps in SQLite: survives a kill. A power cut ends whatever processes and sockets it speaks of. */
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
 import type { Journal } from "../pipeline/pipeline.ts";
@@ -13,14 +7,7 @@ const Run = z.strictObject({ run: z.string(), list: z.string(), input: z.string(
 const StepRow = z.strictObject({ step: z.string(), output: z.string().nullable() });
 
 export function sqliteJournal(db: Database): Journal {
-  const relaxed = (write: () => void) => {
-    db.run("PRAGMA synchronous = NORMAL");
-    try {
-      db.transaction(write).immediate();
-    } finally {
-      db.run("PRAGMA synchronous = FULL");
-    }
-  };
+  const write = (change: () => void) => db.transaction(change).immediate();
   const intend = (run: string, step: string) =>
     db
       .query(
@@ -29,16 +16,16 @@ export function sqliteJournal(db: Database): Journal {
       .run(run, step);
   return {
     begin: (run, list, input) =>
-      relaxed(() => {
+      write(() => {
         db.query("INSERT INTO journal_runs (run, list, input) VALUES (?, ?, ?)").run(
           run,
           list,
           JSON.stringify(input),
         );
       }),
-    intend: (run, step) => relaxed(() => void intend(run, step)),
+    intend: (run, step) => write(() => void intend(run, step)),
     done: (run, step, output, next) =>
-      relaxed(() => {
+      write(() => {
         db.query("UPDATE journal_steps SET output = ? WHERE run = ? AND step = ?").run(
           JSON.stringify(output),
           run,
@@ -47,8 +34,8 @@ export function sqliteJournal(db: Database): Journal {
         if (next !== undefined) intend(run, next);
       }),
     undone: (run, step) =>
-      relaxed(() => void db.query("DELETE FROM journal_steps WHERE run = ? AND step = ?").run(run, step)),
-    end: (run) => relaxed(() => void db.query("DELETE FROM journal_runs WHERE run = ?").run(run)),
+      write(() => void db.query("DELETE FROM journal_steps WHERE run = ? AND step = ?").run(run, step)),
+    end: (run) => write(() => void db.query("DELETE FROM journal_runs WHERE run = ?").run(run)),
     open: () =>
       db
         .query("SELECT run, list, input FROM journal_runs ORDER BY rowid")

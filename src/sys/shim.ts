@@ -12,6 +12,7 @@ const symbols = {
   banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  banger_tsc: { args: [FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
 let loaded: ReturnType<typeof dlopen<typeof symbols>> | undefined;
@@ -105,4 +106,19 @@ export function pidfdSignal(pidfd: number, signal: number): boolean {
   if (value === -3) return false;
   check(value, "pidfd_send_signal");
   return true;
+}
+
+export interface TscSample {
+  ticks: bigint;
+  /** Of CLOCK_MONOTONIC_RAW. */
+  ns: bigint;
+}
+
+/** The processor's time stamp counter, and the clock at the same moment. Throws where there is no such counter. */
+export function readTsc(): TscSample {
+  const out = new BigUint64Array(2);
+  // SAFETY: `out` has room for the two values, stays alive across the call, and the shim keeps no pointer to it.
+  check(shim().banger_tsc(ptr(out)), "rdtsc");
+  const [ticks = 0n, ns = 0n] = out;
+  return { ticks, ns };
 }

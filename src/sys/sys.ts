@@ -28,5 +28,5 @@ export {
   spawnCount,
   spawnDetached,
 } from "./process.ts";
-export { cloneFile, nextData, type PeerCredentials, peerCredentials } from "./shim.ts";
+export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
 export { cleanStaging, stageDirectory } from "./staging.ts";

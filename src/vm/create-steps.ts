@@ -54,6 +54,7 @@ const rootDisk: Step<VmContext, CreateInput, z.infer<typeof RootDiskOutput>> = {
       dir: vmFiles(deps.paths, id).dir,
       sizeBytes: record.spec.overlayBytes,
       strategy: deps.rootDiskStrategy,
+      durable: !record.ephemeral,
     }),
   }),
 };
@@ -66,6 +67,7 @@ const workDisk: Step<VmContext, CreateInput, object> = {
       path: vmFiles(deps.paths, id).workDisk,
       sizeBytes: record.spec.diskBytes,
       templatesDir: deps.paths.workTemplates,
+      durable: !record.ephemeral,
       ...(workSeed === null ? {} : { seedDir: workSeed }),
       signal,
     });
@@ -85,8 +87,11 @@ const identity: Step<VmContext, CreateInput, object> = {
 const record: Step<VmContext, CreateInput & z.infer<typeof RootDiskOutput>, object> = {
   name: "record",
   output: nothing,
-  do: async ({ id, deps }, { rootDisk }) => {
-    updateVm(deps.state, deps.paths, id, { rootDisk });
+  do: async ({ id, deps }, { record, rootDisk }) => {
+    const write = () => updateVm(deps.state, deps.paths, id, { rootDisk });
+    // An ephemeral VM ends with the daemon at the latest: a power cut may take it.
+    if (record.ephemeral) write();
+    else deps.state.durably(write);
     return {};
   },
 };

@@ -100,7 +100,9 @@ const row: Step<VmContext, EndInput, object> = {
   name: "row",
   output: nothing,
   do: async ({ id, deps }) => {
-    deps.state.vms.remove(id);
+    const remove = () => deps.state.vms.remove(id);
+    if (deps.state.vms.get(id)?.ephemeral) remove();
+    else deps.state.durably(remove);
     return {};
   },
 };

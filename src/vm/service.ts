@@ -172,7 +172,7 @@ export class VmService {
 
   /** It is not ephemeral any more. */
   keep(id: VmId): void {
-    updateVm(this.deps.state, this.deps.paths, id, { ephemeral: false });
+    this.deps.state.durably(() => updateVm(this.deps.state, this.deps.paths, id, { ephemeral: false }));
   }
 
   setWorkspace(id: VmId, workspace: VmRecord["workspace"]): void {

@@ -25,7 +25,10 @@ function value(text: string): string {
   return text.replaceAll(",", ",,");
 }
 
-export function qemuArguments(spec: MachineSpec, acceleration: "kvm" | "tcg"): string[] {
+/** `tscKhz`: the frequency of the host's time stamp counter, where it is constant. */
+export type Acceleration = { name: "kvm" } | { name: "tcg"; tscKhz: number | undefined };
+
+export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): string[] {
   const files = runFiles(spec.runDir);
   const disks = spec.disks.flatMap((disk, index) => [
     "-drive",
@@ -51,7 +54,7 @@ export function qemuArguments(spec: MachineSpec, acceleration: "kvm" | "tcg"): s
       "-initrd",
       spec.initramfs,
       "-append",
-      [...spec.cmdline, "console=hvc0"].join(" "),
+      [...spec.cmdline, "console=hvc0", ...emulationWords(acceleration)].join(" "),
     ],
     ...disks,
     ...["-device", "virtio-rng-pci"],
@@ -72,8 +75,24 @@ export function qemuArguments(spec: MachineSpec, acceleration: "kvm" | "tcg"): s
   ];
 }
 
-function accelerate(acceleration: "kvm" | "tcg"): string[] {
-  if (acceleration === "kvm") return ["-accel", "kvm", "-cpu", "host"];
+/** Words of the kernel's command line that help emulation alone. */
+function emulationWords(acceleration: Acceleration): string[] {
+  if (acceleration.name === "kvm") return [];
+  const { tscKhz } = acceleration;
+  return [
+    // QEMU translates code anew for each address it is seen at, so that each process of a boot would pay again for the
+    // same libraries. The agent turns randomisation on again at basic.target.
+    "norandmaps",
+    // The counter's frequency, and the busy loop's, which is in ticks of it: neither is then measured (see tsc.ts).
+    ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / kernelHz}`]),
+  ];
+}
+
+/** CONFIG_HZ of the guest's kernel, as Debian, Ubuntu and Fedora have it on x86-64 clouds. A loop too long does no harm. */
+const kernelHz = 250;
+
+function accelerate(acceleration: Acceleration): string[] {
+  if (acceleration.name === "kvm") return ["-accel", "kvm", "-cpu", "host"];
   // la57: five levels of page tables, walked in software: without them a boot takes 5 to 20 % less (2026-11, QEMU 7.2).
   return ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"];
 }

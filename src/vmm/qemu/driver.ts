@@ -9,6 +9,7 @@ import { qemuArguments, runFiles } from "./arguments.ts";
 import { cancelled, lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
 import { consoleLogOf, driverName, machineOf, machinesIn } from "./machines.ts";
 import { probeQemu } from "./probe.ts";
+import { tscKhz } from "./tsc.ts";
 
 /** sun_path of unix(7), without the terminating NUL. */
 const maxSocketPath = 107;
@@ -32,6 +33,11 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
       throw error;
     });
     return probed;
+  };
+  let measured: ReturnType<typeof tscKhz> | undefined;
+  const tsc = () => {
+    measured ??= tscKhz();
+    return measured;
   };
 
   const kill = async ({ process, runDir }: MachineHandle): Promise<void> => {
@@ -79,7 +85,9 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
       if (signal?.aborted) throw cancelled(signal.reason);
       refuseSecond(spec);
       const said = await logEnd(spec.vmmLog);
-      const child = await spawnQemu(spec, qemuArguments(spec, acceleration === "kvm" ? "kvm" : "tcg"));
+      const accelerated =
+        acceleration === "kvm" ? ({ name: "kvm" } as const) : ({ name: "tcg", tscKhz: await tsc() } as const);
+      const child = await spawnQemu(spec, qemuArguments(spec, accelerated));
       const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
       try {
         await whenAnswering(spec, child, signal);

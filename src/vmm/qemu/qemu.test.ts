@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import type { MachineSpec } from "../vmm.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
+import { tscKhz } from "./tsc.ts";
 
 const spec: MachineSpec = {
   id: "0d4f2f3e-6a52-4b39-9d0b-7f1f0c1f2a3b",
@@ -20,6 +22,8 @@ const spec: MachineSpec = {
   vmmLog: "/vm/vmm.log",
 };
 
+const tcg = { name: "tcg", tscKhz: 2_400_000 } as const;
+
 /** All values of one option, in order. */
 function values(args: readonly string[], option: string): string[] {
   return args.flatMap((arg, index) => (arg === option ? [args[index + 1] ?? ""] : []));
@@ -27,18 +31,18 @@ function values(args: readonly string[], option: string): string[] {
 
 describe("the command line of QEMU", () => {
   test("is this one, word for word", () => {
-    expect(qemuArguments(spec, "tcg")).toMatchSnapshot();
+    expect(qemuArguments(spec, tcg)).toMatchSnapshot();
   });
 
   test("uses the host's own CPU with KVM, and several threads without", () => {
-    expect(values(qemuArguments(spec, "kvm"), "-accel")).toEqual(["kvm"]);
-    expect(values(qemuArguments(spec, "kvm"), "-cpu")).toEqual(["host"]);
-    expect(values(qemuArguments(spec, "tcg"), "-accel")).toEqual(["tcg,thread=multi"]);
+    expect(values(qemuArguments(spec, { name: "kvm" }), "-accel")).toEqual(["kvm"]);
+    expect(values(qemuArguments(spec, { name: "kvm" }), "-cpu")).toEqual(["host"]);
+    expect(values(qemuArguments(spec, tcg), "-accel")).toEqual(["tcg,thread=multi"]);
   });
 
   test("opens no port of the host, and no way out without NAT", () => {
     for (const egress of ["none", "nat"] as const) {
-      const args = qemuArguments({ ...spec, egress }, "tcg");
+      const args = qemuArguments({ ...spec, egress }, tcg);
       expect(values(args, "-netdev")).toHaveLength(1);
       expect(values(args, "-netdev")[0]).toContain(`restrict=${egress === "nat" ? "off" : "on"}`);
       expect(values(args, "-netdev")[0]).toContain("ipv6=off");
@@ -47,7 +51,7 @@ describe("the command line of QEMU", () => {
   });
 
   test("denies what the sandbox can deny, and has no default device", () => {
-    const args = qemuArguments(spec, "tcg");
+    const args = qemuArguments(spec, tcg);
     expect(values(args, "-sandbox")).toEqual([
       "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]);
@@ -65,7 +69,7 @@ describe("the command line of QEMU", () => {
         runDir: odd,
         consoleLog: `${odd}/console.log`,
       },
-      "tcg",
+      tcg,
     );
     const doubled = odd.replaceAll(",", ",,");
     expect(values(args, "-drive")[0]).toContain(`,file=${doubled}/disk,format=raw,`);
@@ -77,10 +81,17 @@ describe("the command line of QEMU", () => {
   });
 
   test("attaches the disks in their order, read-only where asked", () => {
-    const drives = values(qemuArguments(spec, "tcg"), "-drive");
+    const drives = values(qemuArguments(spec, tcg), "-drive");
     expect(drives.map((drive) => /file=([^,]*)/.exec(drive)?.[1])).toEqual(
       spec.disks.map((disk) => disk.path),
     );
     expect(drives.map((drive) => drive.endsWith(",readonly=on"))).toEqual([false, true]);
   });
+});
+
+test("the frequency of the host's counter is found, or said to be unknown", async () => {
+  const khz = await tscKhz();
+  const mhz = Number(/^cpu MHz\s*:\s*([\d.]+)/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]);
+  // A host's cores run at other speeds than its counter, but not at a tenth or ten times of it.
+  if (khz !== undefined) expect(khz / 1000 / mhz).toBeWithin(0.1, 10);
 });
