@@ -78,20 +78,73 @@ struct stream {
   size_t waiting_size;
 };
 
-int64_t now_ms(void);
+/* transport.c: each returns a non-blocking descriptor, or -1 with errno. */
+extern int transport; /* -1 = no host */
+int open_port(void);
+int listen_at(const char *path);
+int listen_at_vsock(unsigned port);
 
-/* process.c: what stands behind a stream. Each returns 0 or an errno, and then leaves no descriptor open. */
+/* frames.c */
+#define OUT_CAPACITY (1u << 20)
+/* Beyond this, children are not read and requests not taken: the host must read first. */
+#define OUT_HIGH (512u << 10)
+#define CHUNK 32768u
+extern uint8_t out_buffer[OUT_CAPACITY];
+extern size_t out_at, out_size;
+/* False when the host has gone. */
+bool flush_out(void);
+/* Room at the buffer's end that is counted as written; what stays unused of it is taken back from out_size. */
+uint8_t *append_out(size_t n);
+void put_frame_header(uint8_t *p, uint32_t length, uint32_t id, uint8_t type, uint8_t flags);
+void send_frame(uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t n);
+void send_u32(uint8_t type, uint32_t id, uint32_t value);
+void send_result(uint32_t id, int error, const void *value, size_t n);
+
+/* session.c */
+#define NONCE_SIZE 16
+extern const uint8_t sync_magic[8], ack_magic[8];
+extern uint8_t in_buffer[2 * (MAX_PAYLOAD + HEADER_SIZE)];
+extern size_t in_size;
+extern bool in_sync;
+extern bool stalled; /* frames are here that wait for the host to read */
+/* False when the host has gone. */
+bool read_in(void);
+void parse_in(void);
+/* Ends the session and forgets what was under way; the descriptor is the loop's to close. */
+void lose_connection(void);
+
+/* streams.c */
+/* How long output is still awaited from children of a command that has itself ended. */
+#define GRACE_MS 100
+extern struct stream streams[MAX_STREAMS];
+int64_t now_ms(void);
+void close_fd(int *fd);
+struct stream *find_stream(uint32_t id);
+void drop_stream(struct stream *s, int sig);
+bool take_data(struct stream *s, const uint8_t *p, size_t n);
+void drain_in(struct stream *s);
+void read_out(struct stream *s, int channel);
+void finish_if_done(struct stream *s);
+void reap(void);
+
+/* requests.c */
+extern int notify; /* where init waits for a byte that says: personalised */
+extern bool personalised, basic;
+bool open_stream(uint32_t id, struct reader *r);
+void finish_connect(struct stream *s);
+/* Begins what has waited for basic.target, once its file is in the directory. */
+void notice_basic(const char *run_dir);
+
+/* What stands behind a stream. Each `start` returns 0 or an errno, and then leaves no descriptor open. */
+/* process.c */
 int start_exec(struct stream *s, struct reader *r);
 int start_unpack(struct stream *s, struct reader *r);
 int start_pack(struct stream *s, struct reader *r);
+void control_stream(struct stream *s, struct reader *r);
+/* connect.c */
 int start_connect(struct stream *s, struct reader *r);
 /* `in` has become writable: 0 = connected, EINPROGRESS = trying the next address, else an errno. */
 int continue_connect(struct stream *s);
-void control_stream(struct stream *s, struct reader *r);
-
-/* tar.c: run in a child; they return its exit status and say on stderr what was wrong. */
-int unpack_main(const char *root);
-int pack_main(const char *path);
 
 /* personalise.c: 0 or an errno, with the object it failed on in `where`. */
 int personalise(struct reader *r, char *where, size_t size);
@@ -100,5 +153,14 @@ int personalise(struct reader *r, char *where, size_t size);
 void report_ports(struct writer *w);
 void report_stats(struct writer *w);
 void read_small_file(const char *path, char *out, size_t size);
+
+/* loop.c: returns only when it cannot go on. */
+struct watched {
+  int children;      /* a signalfd for SIGCHLD */
+  int listener;      /* -1 = the transport is a port */
+  int run_dir_watch; /* an inotify of run_dir, where basic.target's file will be */
+  const char *run_dir;
+};
+void serve(const struct watched *w);
 
 #endif

@@ -3,12 +3,14 @@
  * may block. What comes in is not trusted: nothing is written outside the root, and no link is ever followed.
  */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "tar.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

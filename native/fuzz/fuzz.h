@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Small numbers are likelier than large ones, and limits likelier than what is between them. */
 uint32_t fuzz_random(void);
@@ -20,4 +21,6 @@ void fuzz_tar(void);
 /* process.c: keeps the other ends of a stream's pipes, as a child would. */
 void fuzz_use_pipes(void);
 void fuzz_forget_pipes(void);
+/* In place of kill(2): nobody is killed. */
+int fuzz_kill(pid_t pid, int number);
 #endif

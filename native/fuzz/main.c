@@ -1,25 +1,18 @@
 /* Sessions that are nearly right, and what the agent says to them: it must be frames, and its books must balance. */
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/reboot.h>
-#include <unistd.h>
-
-static int no_kill(pid_t pid, int number) {
-  (void)pid, (void)number;
-  return 0;
-}
-
-#define main agent_main
-#define reboot(how) ((void)(how))
-#define kill no_kill
-#define sync() ((void)0)
-#include "../agent/main.c"
-#undef main
-
+#include "../agent/agent.h"
 #include "fuzz.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* of sanitizer/allocator_interface.h, which not every gcc package carries */
 size_t __sanitizer_get_current_allocated_bytes(void);
@@ -144,7 +137,7 @@ static size_t make_frame(uint8_t *at, size_t capacity) {
     w.at += n;
   }
   size_t n = (size_t)(w.at - at);
-  put_header(at, (uint32_t)(n - HEADER_SIZE), id, type, (uint8_t)(fuzz_below(16) ? fuzz_below(2) : fuzz_random()));
+  put_frame_header(at, (uint32_t)(n - HEADER_SIZE), id, type, (uint8_t)(fuzz_below(16) ? fuzz_below(2) : fuzz_random()));
   return n;
 }
 
@@ -214,7 +207,7 @@ static void fuzz_session(void) {
     parse_in();
     turn();
     if (n == 0) out_at = out_size = 0;
-    if (fuzz_below(50) == 0) notice_basic();
+    if (fuzz_below(50) == 0) notice_basic("/run/banger");
   }
   lose_connection();
   fuzz_forget_pipes();

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -30,14 +29,7 @@ static pid_t fuzz_fork(int in, int out, int err) {
   return next_pid++;
 }
 
-static int fuzz_connect(int fd, const struct sockaddr *address, socklen_t size) {
-  (void)fd, (void)address, (void)size;
-  static const int outcomes[] = {0, EINPROGRESS, ECONNREFUSED, EAGAIN};
-  errno = outcomes[fuzz_below(4)];
-  return errno ? -1 : 0;
-}
-
-static int fuzz_kill(pid_t pid, int number) {
+int fuzz_kill(pid_t pid, int number) {
   (void)pid, (void)number;
   return 0;
 }
@@ -56,6 +48,5 @@ void fuzz_forget_pipes(void) {
 }
 
 #define fork() fuzz_fork(e.in[0], e.out[0], e.err[0])
-#define connect fuzz_connect
 #define kill fuzz_kill
 #include "../agent/process.c"

@@ -57,7 +57,7 @@ export function readStats(from: PayloadReader): GuestStats {
   };
 }
 
-/** As send_hello in native/agent/main.c writes it. */
+/** As send_hello in native/agent/session.c writes it. */
 export function readHello(from: PayloadReader): GuestHello {
   const protocol = from.u32();
   const flags = from.u8();
