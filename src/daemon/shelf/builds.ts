@@ -1,0 +1,99 @@
+/** Builds of images and kernels from the catalog: one at a time of each name, with room for it, and told of. */
+import { debianMirror } from "../../apt/apt.ts";
+import { BangerError, formatBytes } from "../../base/base.ts";
+import type { Config } from "../../config/config.ts";
+import { freeSpace } from "../../disk/disk.ts";
+import { buildImage, imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
+import { buildKernel, kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import type { LifecycleEvent } from "../../rpc/rpc.ts";
+import type { State } from "../../state/state.ts";
+import type { ProgressContext } from "../parts.ts";
+import { byAge, recipeOf } from "./names.ts";
+import { findKernel, rowOf, type Stores } from "./rows.ts";
+
+export interface Builds {
+  /** Builds the image, and its kernel first when there is none. */
+  image(name: string, ctx: ProgressContext): Promise<StoredImage>;
+  kernel(name: string, ctx: ProgressContext): Promise<StoredKernel>;
+}
+
+/** `stateDir` is what must have room for a build. */
+export function artifactBuilds(state: State, config: Config, stores: Stores, stateDir: string): Builds {
+  /** Builds under way by name: whoever asks meanwhile waits for the same one. */
+  const building = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, build: () => Promise<T>): Promise<T> => {
+    const running = building.get(key) as Promise<T> | undefined;
+    if (running !== undefined) return running;
+    const started = build().finally(() => building.delete(key));
+    building.set(key, started);
+    return started;
+  };
+
+  const makeKernel = (name: string, ctx: ProgressContext): Promise<StoredKernel> =>
+    once(`kernel ${name}`, async () => {
+      const recipe = recipeOf("kernel", name, kernelCatalog);
+      await needSpace(stateDir, spaceFor.kernel, `kernel ${name}`);
+      const report = stageReporter("kernel", ctx);
+      const mirror = debianMirror(config.debian_mirror);
+      await buildKernel(recipe, stores.kernels, { mirror, signal: ctx.signal, progress: report.progress });
+      const built = (await listKernels(stores.kernels))
+        .filter((kernel) => kernel.name === name)
+        .sort(byAge)
+        .at(-1);
+      if (built === undefined)
+        throw new BangerError("internal", `kernel ${name} was built, but is not in the store`);
+      state.kernels.put(rowOf(built));
+      report.done();
+      return built;
+    });
+
+  const makeImage = (name: string, ctx: ProgressContext): Promise<StoredImage> =>
+    once(`image ${name}`, async () => {
+      const recipe = recipeOf("image", name, imageCatalog);
+      const stored = await findKernel(state, stores, recipe.kernel);
+      const kernel = stored ?? (await makeKernel(recipe.kernel, ctx));
+      await needSpace(stateDir, spaceFor.image, `image ${name}`);
+      const report = stageReporter("image", ctx);
+      const mirror = debianMirror(config.debian_mirror);
+      const directory = await buildImage(recipe, stores.images, {
+        mirror,
+        kernel,
+        signal: ctx.signal,
+        progress: report.progress,
+      });
+      const built = (await listImages(stores.images)).find((image) => image.directory === directory);
+      if (built === undefined)
+        throw new BangerError("internal", `image ${name} was built, but is not in the store`);
+      state.images.put({ ...rowOf(built), name });
+      report.done();
+      return built;
+    });
+
+  return { image: makeImage, kernel: makeKernel };
+}
+
+/** What a build takes at its largest, in bytes: packages, the unpacked tree, and the file system made of it. */
+const spaceFor = { kernel: 400 * 1024 ** 2, image: 3 * 1024 ** 3 } as const;
+
+/** Said before minutes of work, not after. */
+async function needSpace(dir: string, bytes: number, what: string): Promise<void> {
+  const free = (await freeSpace(dir)).bytes;
+  if (free >= bytes) return;
+  throw new BangerError(
+    "no_space",
+    `building ${what} needs ${formatBytes(bytes)}, but ${dir} has ${formatBytes(free)} free`,
+    {
+      hint: "free some space, or set XDG_STATE_HOME to a larger disk",
+    },
+  );
+}
+
+function stageReporter(stage: string, ctx: ProgressContext) {
+  const started = performance.now();
+  const emit = (event: LifecycleEvent) => ctx.emit(event);
+  emit({ kind: "stage", stage, status: "begin" });
+  return {
+    progress: (message: string) => emit({ kind: "stage", stage, status: "progress", message }),
+    done: () => emit({ kind: "stage", stage, status: "done", ms: performance.now() - started }),
+  };
+}

@@ -1,0 +1,81 @@
+/** What people are told of images and kernels: those in the store, and those that the catalog offers. */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
+import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import type { ImageInfo, KernelInfo } from "../../rpc/rpc.ts";
+
+export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
+  return {
+    id: image.id,
+    name: image.name,
+    kind: "recipe",
+    present: true,
+    description: imageCatalog.find((entry) => entry.name === image.name)?.description ?? "",
+    kernel: image.kernel.name,
+    ...(await onDisk(image)),
+  };
+}
+
+export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
+  return {
+    id: kernel.id,
+    name: kernel.name,
+    present: true,
+    version: kernel.release,
+    description: kernelCatalog.find((entry) => entry.name === kernel.name)?.description ?? kernel.source,
+    ...(await onDisk(kernel)),
+  };
+}
+
+/** `available`: with what could be built or fetched. */
+export async function imageInfos(imagesDir: string, available: boolean): Promise<ImageInfo[]> {
+  const present = await Promise.all((await listImages(imagesDir)).map(imageInfo));
+  const offers = available ? absent(imageCatalog, present) : [];
+  return [
+    ...present,
+    ...offers.map(
+      ({ name, kind, description, kernel }): ImageInfo => ({
+        ...{ id: "", name, kind, present: false, description, kernel },
+        ...notOnDisk,
+      }),
+    ),
+  ];
+}
+
+export async function kernelInfos(kernelsDir: string, available: boolean): Promise<KernelInfo[]> {
+  const present = await Promise.all((await listKernels(kernelsDir)).map(kernelInfo));
+  const offers = available ? absent(kernelCatalog, present) : [];
+  return [
+    ...present,
+    ...offers.map(
+      ({ name, description }): KernelInfo => ({
+        ...{ id: "", name, present: false, version: "", description },
+        ...notOnDisk,
+      }),
+    ),
+  ];
+}
+
+const notOnDisk = { sizeBytes: null, createdAt: null, path: null };
+
+async function onDisk({ directory, createdAt }: StoredImage | StoredKernel) {
+  return { sizeBytes: await allocated(directory), createdAt, path: directory };
+}
+
+function absent<T extends { name: string }>(
+  catalog: readonly T[],
+  present: readonly { name: string }[],
+): T[] {
+  return catalog.filter((entry) => !present.some((artifact) => artifact.name === entry.name));
+}
+
+/** Bytes that a directory's files take on the disk; holes take none. */
+async function allocated(directory: string): Promise<number> {
+  let total = 0;
+  for (const entry of await readdir(directory, { recursive: true })) {
+    const found = await stat(join(directory, entry)).catch(() => undefined);
+    if (found?.isFile()) total += found.blocks * 512;
+  }
+  return total;
+}

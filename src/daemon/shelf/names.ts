@@ -1,0 +1,54 @@
+/** How people's names and digests lead to artifacts, and what is said when they lead nowhere. */
+import { BangerError, nearest } from "../../base/base.ts";
+
+export type ArtifactKind = "image" | "kernel";
+
+/** The newest stored artifact of a name or the beginning of a digest. Throws not_found. */
+export function pick<T extends { id: string; name: string; createdAt: string }>(
+  kind: ArtifactKind,
+  ref: string,
+  stored: readonly T[],
+): T {
+  const plain = ref.replace(/^sha256:/, "");
+  const found = stored.filter(
+    (one) => one.name === ref || (/^[0-9a-f]{4,64}$/.test(plain) && one.id.startsWith(`sha256:${plain}`)),
+  );
+  const newest = found.sort(byAge).at(-1);
+  if (newest === undefined) throw unknownName(kind, ref, stored);
+  return newest;
+}
+
+/** The catalog's entry of a name, if this version can build it. Throws not_found or precondition. */
+export function recipeOf<T extends { kind: "recipe" | "bundle"; name: string }>(
+  kind: ArtifactKind,
+  name: string,
+  catalog: readonly T[],
+): Extract<T, { kind: "recipe" }> {
+  const entry = catalog.find((candidate) => candidate.name === name);
+  if (entry === undefined) throw unknownName(kind, name, catalog);
+  if (!isRecipe(entry)) {
+    throw new BangerError("precondition", `${kind} ${name} is a bundle, which this version cannot fetch`, {
+      hint: `banger ${kind} list --available`,
+    });
+  }
+  return entry;
+}
+
+export function byAge(a: { createdAt: string }, b: { createdAt: string }): number {
+  return a.createdAt.localeCompare(b.createdAt);
+}
+
+function isRecipe<T extends { kind: string }>(entry: T): entry is Extract<T, { kind: "recipe" }> {
+  return entry.kind === "recipe";
+}
+
+function unknownName(kind: ArtifactKind, name: string, known: readonly { name: string }[]): BangerError {
+  const meant = nearest(
+    name,
+    known.map((one) => one.name),
+  );
+  return new BangerError("not_found", `there is no ${kind} ${JSON.stringify(name)}`, {
+    hint:
+      meant === undefined ? `see what there is: banger ${kind} list --available` : `did you mean ${meant}?`,
+  });
+}
