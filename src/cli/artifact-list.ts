@@ -1,0 +1,45 @@
+/** What image list and kernel list have in common: what is in the store, and what the catalog offers besides. */
+import { formatBytes } from "../base/base.ts";
+import type { Context } from "./context.ts";
+import { json, toggle } from "./flags.ts";
+import { printJson, renderTable } from "./output/table.ts";
+import { ago } from "./output/when.ts";
+import { shortId } from "./vm/list.ts";
+
+export const artifactListFlags = {
+  available: toggle("also list what the catalog offers", "a"),
+  quiet: toggle("print only names", "q"),
+  json: json(),
+};
+
+interface Artifact {
+  id: string;
+  name: string;
+  present: boolean;
+  sizeBytes: number | null;
+  createdAt: string | null;
+  description: string;
+}
+
+/** As a table, as names or as JSON; `own` is the one column that differs between the kinds. */
+export function printArtifacts<T extends Artifact>(
+  ctx: Pick<Context, "out" | "today">,
+  artifacts: readonly T[],
+  how: { quiet: boolean; json: boolean },
+  own: { header: string; cell: (artifact: T) => string },
+): void {
+  if (how.json) printJson(ctx, artifacts);
+  else if (how.quiet) for (const artifact of artifacts) ctx.out(artifact.name);
+  else {
+    const rows = artifacts.map((artifact) => [
+      artifact.name,
+      artifact.present ? shortId(artifact.id) : "-",
+      artifact.present ? "present" : "available",
+      own.cell(artifact),
+      artifact.sizeBytes === null ? "-" : formatBytes(artifact.sizeBytes),
+      artifact.createdAt === null ? "-" : ago(artifact.createdAt, ctx.today()),
+      artifact.description,
+    ]);
+    ctx.out(renderTable(["NAME", "ID", "STATE", own.header, "SIZE", "CREATED", "DESCRIPTION"], rows));
+  }
+}
