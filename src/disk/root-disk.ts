@@ -3,7 +3,7 @@ import { open, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes } from "../base/base.ts";
 import { cloneFile } from "../sys/sys.ts";
-import { type AsideOptions, makeAside } from "./aside.ts";
+import { type AsideOptions, makeDisk } from "./aside.ts";
 import type { RootDisk, RootDiskStrategy } from "./disk.ts";
 import { emptyOverlay } from "./qcow2.ts";
 import { copySparse } from "./sparse.ts";
@@ -53,13 +53,13 @@ export async function createRootDisk(request: RootDiskRequest): Promise<RootDisk
   }
   if (strategy === "overlay") {
     const path = join(dir, "root.qcow2");
-    await makeAside(path, request, (file) => file.writeFile(emptyOverlay(base, sizeBytes)));
+    await makeDisk(path, request, (file) => file.writeFile(emptyOverlay(base, sizeBytes)));
     return { path, format: "qcow2", strategy };
   }
   const path = join(dir, "root.img");
   const source = await open(base, "r");
   try {
-    await makeAside(path, request, async (target) => {
+    await makeDisk(path, request, async (target) => {
       if (strategy === "copy" || !cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
       await target.truncate(sizeBytes);
     });

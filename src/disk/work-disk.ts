@@ -4,7 +4,7 @@ import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, wrap } from "../base/base.ts";
 import { cleanEnvironment, cloneFile, run, runChecked } from "../sys/sys.ts";
-import { type AsideOptions, makeAside } from "./aside.ts";
+import { type AsideOptions, makeDisk } from "./aside.ts";
 import { copySparse } from "./sparse.ts";
 
 /** Below this an ext4 with a journal has no room for anything. */
@@ -43,7 +43,7 @@ export async function createWorkDisk(request: WorkDiskRequest): Promise<void> {
 
 function format(path: string, request: WorkDiskRequest): Promise<void> {
   const { sizeBytes, signal } = request;
-  return makeAside(path, request, async (file, aside) => {
+  return makeDisk(path, request, async (file, aside) => {
     await file.truncate(sizeBytes);
     await runChecked("mke2fs", mke2fsArguments(aside, request), {
       env: environment,
@@ -114,7 +114,7 @@ async function makeTemplate(dir: string, path: string, request: WorkDiskRequest)
 async function copyTemplate(from: string, request: WorkDiskRequest): Promise<void> {
   const source = await open(from, "r");
   try {
-    await makeAside(request.path, request, async (target) => {
+    await makeDisk(request.path, request, async (target) => {
       if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, request.sizeBytes);
     });
   } finally {

@@ -1,26 +1,32 @@
 /** File-system effects that are either there or not. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { open, rename, rm, unlink } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-/** Writes a file so that a crash or a power cut leaves the old content or the new, never a mixture. */
-export async function atomicWrite(
+export interface AsideFile {
+  /** The name it is made under, in the same directory; nothing of that name may be there. */
+  aside: string;
+  mode: number;
+  /** Unless false, its content is on the disk before it gets its name. */
+  durable?: boolean;
+}
+
+/**
+ * `make` fills a new file, which then takes the name `path`: what bears that name is whole. The caller makes the rename
+ * durable. Nothing is left when `make` fails.
+ */
+export async function makeAside(
   path: string,
-  content: string | Uint8Array,
-  options: { mode: number },
+  { aside, mode, durable = true }: AsideFile,
+  make: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
-  // Random, so that two writers of one file never write into each other's; the last rename wins.
-  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.new`);
   try {
-    const file = await open(
-      aside,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-      options.mode,
-    );
+    // Exclusive, which also follows no link (open(2)).
+    const file = await open(aside, "wx+", mode);
     try {
-      await file.writeFile(content);
-      await file.sync();
+      await make(file);
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }
@@ -31,6 +37,17 @@ export async function atomicWrite(
     });
     throw error;
   }
+}
+
+/** Writes a file so that a crash or a power cut leaves the old content or the new, never a mixture. */
+export async function atomicWrite(
+  path: string,
+  content: string | Uint8Array,
+  options: { mode: number },
+): Promise<void> {
+  // Random, so that two writers of one file never write into each other's; the last rename wins.
+  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.new`);
+  await makeAside(path, { aside, mode: options.mode }, (file) => file.writeFile(content));
   await syncDirectory(dirname(path));
 }
 

@@ -7,7 +7,7 @@
  */
 export { boundLog, type LogBound } from "./bounded-log.ts";
 export { waitForExit } from "./exit.ts";
-export { atomicWrite, removeTree, syncDirectory } from "./files.ts";
+export { atomicWrite, makeAside, removeTree, syncDirectory } from "./files.ts";
 export {
   type FoundProcess,
   findProcesses,
