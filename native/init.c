@@ -19,6 +19,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,10 @@
 #define DISK_WAIT_MS 10000
 #define PERSONALISE_WAIT_MS 60000
 #define FIRST_RUN "/usr/lib/banger/run"
+/* fs/ext4/ext4.h, which is not among the headers for programs */
+#define INCOMPAT_64BIT 0x80u
+#define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
+#define WORTH_GROWING (UINT64_C(64) << 20)
 
 static char cmdline[4096];
 
@@ -110,6 +115,27 @@ static void mount_disk(const char *device, const char *target) {
   /* The driver probes in parallel with us: the node appears within milliseconds. */
   for (long until = now_ms() + DISK_WAIT_MS; access(device, F_OK) < 0 && now_ms() < until;) nap_ms(2);
   if (mount(device, target, "ext4", MS_NOATIME, "") < 0) give_up(device);
+}
+
+static uint32_t le32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+
+/*
+ * Lets a mounted ext4 take all of its disk when that has become larger than it is (system_overlay_size). Fields of the
+ * superblock: Documentation/filesystems/ext4/super.rst. The kernel does the work, online, in milliseconds.
+ */
+static void grow(const char *device, const char *target) {
+  uint8_t super[1024];
+  uint64_t bytes = 0;
+  int fd = open(device, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || ioctl(fd, BLKGETSIZE64, &bytes) < 0 || pread(fd, super, sizeof super, 1024) != sizeof super) say("%s: %s", device, strerror(errno));
+  else {
+    uint64_t block = UINT64_C(1024) << (le32(super + 0x18) & 7), blocks = bytes / block;
+    uint64_t now = le32(super + 0x04) | (le32(super + 0x60) & INCOMPAT_64BIT ? (uint64_t)le32(super + 0x150) << 32 : 0);
+    int root = blocks > now + WORTH_GROWING / block ? open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (root >= 0 && ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) < 0) say("%s cannot grow: %s", device, strerror(errno));
+    if (root >= 0) close(root);
+  }
+  if (fd >= 0) close(fd);
 }
 
 /* Nodes of drivers that load when they are first opened; elsewhere kmod and tmpfiles make them at each boot. */
@@ -266,7 +292,9 @@ int main(void) {
   load_modules();
   make_nodes();
   loopback_up();
-  mount_disk(option("root", "/dev/vda", root, sizeof root), "/mnt");
+  const char *root_device = option("root", "/dev/vda", root, sizeof root);
+  mount_disk(root_device, "/mnt");
+  grow(root_device, "/mnt");
   const char *work_device = option("banger.work", NULL, work, sizeof work);
   if (work_device) mount_disk(work_device, "/mnt/root");
 

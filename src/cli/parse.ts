@@ -53,7 +53,7 @@ export function positionalsOf(command: Command): Positional[] {
   });
 }
 
-/** The input for `command.run`. Throws usage errors; `path` is how the command is called, for hints. */
+/** The input for `command.run`. Throws usage and bad_request; `path` is how the command is called, for hints. */
 export function parseInput(
   command: Command,
   path: string,
@@ -76,7 +76,7 @@ export function parseInput(
     const given = positional.many ? values.splice(0) : values.shift();
     if (schema === undefined) continue;
     if (positional.required && (given === undefined || given.length === 0)) {
-      throw usage(given === "" ? `${positional.name} is empty` : `${positional.name} is missing`, path);
+      throw wrong(given === "" ? `${positional.name} is empty` : `${positional.name} is missing`, path);
     }
     input[positional.key] = checkValue(schema, given, positional.name, path);
   }
@@ -85,7 +85,7 @@ export function parseInput(
       command.rest === undefined
         ? undefined
         : `a command for the guest goes after --: banger ${path} ... -- ${escapeLine(values.join(" "))}`;
-    throw usage(`unexpected argument ${JSON.stringify(values[0])}`, path, hint);
+    throw wrong(`unexpected argument ${JSON.stringify(values[0])}`, path, hint);
   }
   input.rest = checkRest(command, path, rest);
   return input;
@@ -110,17 +110,19 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
     const flag = flags.find((candidate) => candidate.long === name || candidate.short === name);
-    if (flag === undefined) throw unknownFlag(name, flags, path);
-    if (checked.given.has(flag.key)) throw usage(`${flag.long} is given twice`, path);
+    if (flag === undefined) {
+      throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
+    }
+    if (checked.given.has(flag.key)) throw wrong(`${flag.long} is given twice`, path);
     checked.given.add(flag.key);
     if (flag.value === undefined) {
-      if (equals >= 0) throw usage(`${flag.long} takes no value`, path);
+      if (equals >= 0) throw wrong(`${flag.long} takes no value`, path);
       checked.canonical.push(`--${flag.long.startsWith("--no-") ? "no-" : ""}${flag.key}`);
       continue;
     }
     const value = equals < 0 ? queue[index + 1] : word.slice(equals + 1);
     if (value === undefined || (equals < 0 && value.startsWith("-") && value !== "-")) {
-      throw usage(`${flag.long} needs a value: ${flag.long} ${flag.value}`, path);
+      throw wrong(`${flag.long} needs a value: ${flag.long} ${flag.value}`, path);
     }
     if (equals < 0) index += 1;
     checked.canonical.push(`--${flag.key}=${value}`);
@@ -138,25 +140,16 @@ function unbundle(word: string, flags: readonly Flag[]): string[] {
   return switches ? letters : [word];
 }
 
-function unknownFlag(name: string, flags: readonly Flag[], path: string): BangerError {
-  const meant = nearest(name, [...flags.map((flag) => flag.long), "--help"]);
-  return usage(
-    `unknown flag ${escapeLine(name)}`,
-    path,
-    meant === undefined ? undefined : `did you mean ${meant}?`,
-  );
-}
-
 function checkRest(command: Command, path: string, rest: string[] | undefined): string[] | undefined {
   if (command.rest === undefined) {
     if (rest === undefined) return undefined;
-    throw usage("nothing may follow -- here", path);
+    throw wrong("nothing may follow -- here", path);
   }
   if (rest !== undefined && rest.length === 0 && command.rest.required) {
-    throw usage(`${command.rest.name} is missing after --`, path);
+    throw wrong(`${command.rest.name} is missing after --`, path);
   }
   if (rest === undefined && command.rest.required) {
-    throw usage(
+    throw wrong(
       `${command.rest.name} is missing`,
       path,
       `it goes after --: banger ${path} ... -- ${command.rest.name}`,
@@ -169,13 +162,28 @@ function checkValue(schema: z.ZodType, given: unknown, name: string, path: strin
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const what = typeof given === "string" ? `${name} ${JSON.stringify(given)}` : name;
-  throw usage(`${escapeLine(what)}: ${parsed.error.issues[0]?.message ?? "not valid"}`, path);
+  throw wrong(`${escapeLine(what)}: ${parsed.error.issues[0]?.message ?? "not valid"}`, path);
 }
 
-export function usage(message: string, path: string, hint?: string): BangerError {
-  return new BangerError("usage", message, {
-    hint: hint ?? `see: banger ${path}${path === "" ? "" : " "}--help`,
+/** A command line that says something impossible, of `path`'s command. */
+function wrong(message: string, path: string, hint = seeHelp(path)): BangerError {
+  return new BangerError("bad_request", message, { hint });
+}
+
+/** A command or flag that does not exist. */
+export function unknownWord(
+  kind: "command" | "flag",
+  word: string,
+  path: string,
+  meant?: string,
+): BangerError {
+  return new BangerError("usage", `unknown ${kind} ${escapeLine(word)}`, {
+    hint: meant === undefined ? seeHelp(path) : `did you mean ${meant}?`,
   });
+}
+
+function seeHelp(path: string): string {
+  return `see: banger ${path}${path === "" ? "" : " "}--help`;
 }
 
 /** Strings and switches only: types, defaults and limits are zod's, checked after. */

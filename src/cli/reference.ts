@@ -24,7 +24,7 @@ export async function commandReference(): Promise<string> {
 }
 
 const conventions = `- Results go to stdout; progress, notices and errors to stderr.
-- Exit status: 0 when all went well, 2 for a wrong command line, 1 for any other failure. With a command for the guest
+- Exit status: 0 when all went well, 2 for a command or flag that does not exist, 1 for any other failure. With a command for the guest
   (\`vm run -- cmd\`, \`vm exec\`) or ssh (\`vm ssh\`) it is that program's own status; one that died of a signal counts as
   128 + its number. Interrupted: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).
 - A VM is named by its name, its id, or the beginning of its id. Commands that take several go on with the others when

@@ -5,8 +5,7 @@ import { type Group, groups, type Load, topLevel } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { interruptOf, statusOf } from "./interrupts.ts";
 import { renderError } from "./output/errors.ts";
-import { escapeLine } from "./output/escape.ts";
-import { parseInput, usage } from "./parse.ts";
+import { parseInput, unknownWord } from "./parse.ts";
 
 /** Runs `words` (argv after the program) and says the exit status. Never throws. */
 export async function runCli(words: readonly string[], ctx: Context): Promise<number> {
@@ -77,9 +76,6 @@ function unknown(word: string, path: string, candidates: readonly string[]) {
   const kind = word.startsWith("-") ? "flag" : "command";
   const meant = nearest(word, kind === "flag" ? ["--help", "--version"] : candidates);
   const prefix = `banger ${path}${path === "" ? "" : " "}`;
-  return usage(
-    `unknown ${kind} ${escapeLine(word)}`,
-    path,
-    meant === undefined ? undefined : `did you mean ${kind === "flag" ? meant : prefix + meant}?`,
-  );
+  const shown = meant === undefined || kind === "flag" ? meant : prefix + meant;
+  return unknownWord(kind, word, path, shown);
 }

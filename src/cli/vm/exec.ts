@@ -20,9 +20,9 @@ export const command = defineCommand({
   },
   rest: { name: "command", description: "the command and its arguments", required: true },
   run: async ({ vm, guestPath, rest = [] }, ctx) => {
-    if (rest[0] === "") throw new BangerError("usage", "the command after -- is empty");
+    if (rest[0] === "") throw new BangerError("bad_request", "the command after -- is empty");
     if (guestPath !== undefined && !guestPath.startsWith("/")) {
-      throw new BangerError("usage", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
+      throw new BangerError("bad_request", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
     }
     const client = await ctx.client();
     const outcome = await execInGuest(ctx, client, { ref: vm, argv: rest, cwd: guestPath });

@@ -86,5 +86,5 @@ function finish(
 }
 
 function wrongUse(message: string, hint = "see: banger vm run --help"): BangerError {
-  return new BangerError("usage", message, { hint });
+  return new BangerError("bad_request", message, { hint });
 }
