@@ -96,6 +96,7 @@ await runDaemon({
     const none = () => Promise.reject(new Error("the null bed has no images"));
     return {
       ensure: async () => source,
+      renew: async () => source,
       bootSource: async () => source,
       ...{
         listImages: async () => [],
@@ -105,7 +106,7 @@ await runDaemon({
         kernel: none,
         pullKernel: none,
       },
-      ...{ removeKernel: none, cleanStaging: async () => {} },
+      ...{ removeKernel: none, cleanStaging: async () => {}, removeReplaced: async () => {} },
     };
   },
 });

@@ -10,8 +10,8 @@ import { freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
-import { type BootSource, Runtimes, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
-import type { VmmDriver } from "../vmm/vmm.ts";
+import { Runtimes, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
+import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
@@ -99,13 +99,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     vms,
     runtimes,
     images,
+    // A host without a usable driver is told so now, not after minutes of building.
     boot: {
-      ensure: async (name, ctx): Promise<BootSource> => {
-        // A host without a usable driver is told so now, not after minutes of building.
-        if (!probe.usable)
-          throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
-        return images.ensure(name, ctx);
-      },
+      ensure: async (name, ctx) => usable(probe, () => images.ensure(name, ctx)),
+      renew: async (name, ctx) => usable(probe, () => images.renew(name, ctx)),
     },
     driver: probe,
     defaults: () => specDefaults(config, { cpus: availableParallelism(), memoryBytes: totalmem() }),
@@ -158,4 +155,9 @@ function isSet(config: Config, key: keyof Config): boolean {
   const value = config[key];
   const initial = loadConfig("/dev/null")[key];
   return JSON.stringify(value) !== JSON.stringify(initial);
+}
+
+function usable<T>(probe: DriverProbe, then: () => Promise<T>): Promise<T> {
+  if (probe.usable) return then();
+  throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
 }

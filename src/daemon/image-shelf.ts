@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { listImages, readImage, removeImage } from "../image/image.ts";
+import { isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
 import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
@@ -19,6 +19,10 @@ import { findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
+  /** The same, but an image that was made by an older recipe is made anew. */
+  renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
+  /** Removes images that a newer one of their name has replaced, but for those in `used`, by id. */
+  removeReplaced(used: ReadonlySet<string>): Promise<void>;
   /** What an existing VM boots. Throws not_found or corrupt. */
   bootSource(imageId: string, kernelId: string): Promise<BootSource>;
   listImages(available: boolean): Promise<ImageInfo[]>;
@@ -40,6 +44,17 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
     ensure: async (name, ctx) => {
       const image = (await findImage(state, stores, name)) ?? (await builds.image(name, ctx));
       return bootSource(image.id, image.kernel.id);
+    },
+    renew: async (name, ctx) => {
+      const stored = await findImage(state, stores, name);
+      const current = stored === undefined || isOutdated(stored) ? await builds.image(name, ctx) : stored;
+      return bootSource(current.id, current.kernel.id);
+    },
+    removeReplaced: async (used) => {
+      const named = new Map(state.images.list().map((row) => [row.name, row.id]));
+      for (const { id, name } of await listImages(stores.images)) {
+        if (named.has(name) && named.get(name) !== id && !used.has(id)) await removeImage(stores.images, id);
+      }
     },
     bootSource,
     listImages: (available) => imageInfos(stores.images, available),

@@ -23,6 +23,8 @@ export interface Parts {
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
+    /** The same, but an image that was made by an older recipe is made anew. */
+    renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   };
   driver: DriverProbe;
   defaults(): SpecDefaults;

@@ -102,6 +102,7 @@ async function writeManifest(
   const manifest: ImageManifest = {
     id: `sha256:${digest}`,
     name: recipe.name,
+    revision: recipe.revision,
     distro: recipe.distro,
     arch: recipe.arch,
     kernel: { id: build.kernel.id, name: build.kernel.name },

@@ -7,4 +7,4 @@
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImageEntry, imageCatalog } from "./catalog.ts";
-export { listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";
+export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

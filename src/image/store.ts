@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
 import { removeTree } from "../sys/sys.ts";
+import { imageCatalog } from "./catalog.ts";
 
 export const manifestName = "manifest.json";
 
@@ -11,6 +12,8 @@ export const ImageManifest = z.strictObject({
   /** `sha256:` over the recipe, the kernel's id and the installed packages with their versions. */
   id: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   name: z.string(),
+  /** The recipe's. */
+  revision: z.int().nonnegative().default(0),
   distro: z.string(),
   arch: z.literal("amd64"),
   kernel: z.strictObject({ id: z.string(), name: z.string() }),
@@ -81,6 +84,12 @@ export async function listImages(imagesDir: string): Promise<StoredImage[]> {
     digests.map((digest) => readImage(imagesDir, `sha256:${digest}`).catch(() => undefined)),
   );
   return read.filter((image) => image !== undefined);
+}
+
+/** Whether the catalog has a newer recipe for an image that was built by one. */
+export function isOutdated({ name, revision }: ImageManifest): boolean {
+  const entry = imageCatalog.find((candidate) => candidate.name === name);
+  return entry?.kind === "recipe" && entry.revision > revision;
 }
 
 /** Removes an image: renamed aside first, so that nobody finds half of it. Absent is success. */

@@ -206,8 +206,8 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "vm.delete": {
-    summary: "stops a VM and removes all of it",
-    params: vmRef,
+    summary: "stops a VM and removes all of it; with `idle` only when it does not run",
+    params: vmRef.extend({ idle: z.boolean().optional() }),
     result: none,
     events: LifecycleEvent,
   },

@@ -16,7 +16,7 @@ import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
 import { getVm, updateVm } from "./rows.ts";
 import { startSteps } from "./start-steps.ts";
-import { transition } from "./states.ts";
+import { isIdle, transition } from "./states.ts";
 
 export interface CallOptions {
   signal: AbortSignal;
@@ -158,11 +158,17 @@ export class VmService {
     });
   }
 
-  /** Ends it, however it is, and removes all of it. Absent is success. */
-  async delete(id: VmId, options: CallOptions): Promise<void> {
+  /**
+   * Ends it, however it is, and removes all of it; with `onlyIdle` one that runs, or is about to, is left alone with a
+   * precondition error. Absent is success.
+   */
+  async delete(id: VmId, options: CallOptions, { onlyIdle = false } = {}): Promise<void> {
     const unlock = await this.deps.runtimes.lock(id);
     try {
-      if (this.deps.state.vms.get(id) === undefined) return;
+      const vm = this.deps.state.vms.get(id);
+      if (vm === undefined) return;
+      if (onlyIdle && !isIdle(vm))
+        throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
       await this.#run(deleteSteps, id, { id, orderly: false, reason: null }, options);
       this.deps.runtimes.forget(id);
     } finally {

@@ -25,3 +25,8 @@ function advice(vm: { name: VmName; state: VmState }, event: VmEvent): string {
   if (vm.state === "running") return `stop it first: banger vm stop ${vm.name}`;
   return `wait until it is done, then look: banger vm show ${vm.name}`;
 }
+
+/** Nothing of it runs, and nothing is on the way to. */
+export function isIdle({ state }: { state: VmState }): boolean {
+  return state === "created" || state === "stopped" || state === "error";
+}

@@ -92,6 +92,19 @@ describe("the life of a VM", () => {
     expect(deps.state.journal.open()).toEqual([]);
   });
 
+  test("what was to be deleted for being idle is left alone when it has been started meanwhile", async () => {
+    const { deps, service } = daemon();
+    const vm = await make(service, deps, "calm-otter");
+    const started = service.start(vm.id, options());
+    await expect(service.delete(vm.id, options(), { onlyIdle: true })).rejects.toThrow(
+      "is running: left alone",
+    );
+    expect((await started).state).toBe("running");
+    await service.stop(vm.id, options());
+    await service.delete(vm.id, options(), { onlyIdle: true });
+    expect(leftovers()).toBe("");
+  });
+
   test("a taken name is refused and the first VM stays as it was", async () => {
     const { deps, service } = daemon();
     const first = await make(service, deps, "a");

@@ -5,7 +5,8 @@ import { startProgress } from "../output/progress.ts";
 
 export const command = defineCommand({
   summary: "build or fetch an image and its kernel",
-  details: "The first vm run does this by itself; an image that is there already is left as it is.",
+  details:
+    "The first vm run does this by itself. An image that is there already is left as it is, unless this banger has a newer recipe for it.",
   examples: [{ command: "image pull debian-bookworm", note: "get it ready now" }],
   args: { image: oneImage() },
   flags: {},

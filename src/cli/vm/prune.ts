@@ -32,7 +32,7 @@ export const command = defineCommand({
     }
     await forEachVm(ctx, {
       refs: idle.map((vm) => vm.id),
-      call: (daemon, vm, options) => daemon.call("vm.delete", { ref: vm.id }, options),
+      call: (daemon, vm, options) => daemon.call("vm.delete", { ref: vm.id, idle: true }, options),
       done: (vm) => vm.name,
     });
     return undefined;

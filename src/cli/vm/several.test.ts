@@ -141,7 +141,7 @@ describe("vm prune", () => {
     const fake = daemon();
     const { status, out } = await banger(["vm", "prune", "--yes"], { daemon: fake });
     expect([status, out]).toEqual([0, "shy-heron\n"]);
-    expect(fake.calls.at(-1)).toEqual({ method: "vm.delete", params: { ref: heron.id } });
+    expect(fake.calls.at(-1)).toEqual({ method: "vm.delete", params: { ref: heron.id, idle: true } });
   });
 
   test("shows what would go and asks first", async () => {

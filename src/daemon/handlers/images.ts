@@ -30,7 +30,8 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
     "image.list": ({ available }) => images.listImages(available),
     "image.show": ({ ref }) => images.image(ref),
     "image.pull": async ({ ref }, ctx) => {
-      await parts.boot.ensure(ref, ctx);
+      await parts.boot.renew(ref, ctx);
+      await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
       return images.image(ref);
     },
     "image.delete": async ({ ref }) => {

@@ -63,8 +63,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     "vm.stop": async ({ ref }, ctx) => show(await vms.stop(vms.find(ref).id, options(ctx))),
     "vm.restart": async ({ ref }, ctx) => show(await vms.restart(vms.find(ref).id, options(ctx))),
     "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
-    "vm.delete": async ({ ref }, ctx) => {
-      await vms.delete(vms.find(ref).id, options(ctx));
+    "vm.delete": async ({ ref, idle }, ctx) => {
+      await vms.delete(vms.find(ref).id, options(ctx), { onlyIdle: idle === true });
       return {};
     },
     "vm.list": async () => vms.list().map(show),

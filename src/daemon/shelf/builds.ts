@@ -10,6 +10,7 @@ import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import { byAge, recipeOf } from "./names.ts";
 import { findKernel, rowOf, type Stores } from "./rows.ts";
+import { SharedWork } from "./shared-work.ts";
 
 export interface Builds {
   /** Builds the image, and its kernel first when there is none. */
@@ -19,18 +20,10 @@ export interface Builds {
 
 /** `stateDir` is what must have room for a build. */
 export function artifactBuilds(state: State, config: Config, stores: Stores, stateDir: string): Builds {
-  /** Builds under way by name: whoever asks meanwhile waits for the same one. */
-  const building = new Map<string, Promise<unknown>>();
-  const once = <T>(key: string, build: () => Promise<T>): Promise<T> => {
-    const running = building.get(key) as Promise<T> | undefined;
-    if (running !== undefined) return running;
-    const started = build().finally(() => building.delete(key));
-    building.set(key, started);
-    return started;
-  };
+  const shared = new SharedWork();
 
-  const makeKernel = (name: string, ctx: ProgressContext): Promise<StoredKernel> =>
-    once(`kernel ${name}`, async () => {
+  const makeKernel = (name: string, asked: ProgressContext): Promise<StoredKernel> =>
+    shared.run(`kernel ${name}`, asked, async (ctx) => {
       const recipe = recipeOf("kernel", name, kernelCatalog);
       await needSpace(stateDir, spaceFor.kernel, `kernel ${name}`);
       const report = stageReporter("kernel", ctx);
@@ -47,8 +40,8 @@ export function artifactBuilds(state: State, config: Config, stores: Stores, sta
       return built;
     });
 
-  const makeImage = (name: string, ctx: ProgressContext): Promise<StoredImage> =>
-    once(`image ${name}`, async () => {
+  const makeImage = (name: string, asked: ProgressContext): Promise<StoredImage> =>
+    shared.run(`image ${name}`, asked, async (ctx) => {
       const recipe = recipeOf("image", name, imageCatalog);
       const stored = await findKernel(state, stores, recipe.kernel);
       const kernel = stored ?? (await makeKernel(recipe.kernel, ctx));
