@@ -1,12 +1,12 @@
 /** `npm run bench [-- NAME ...]`: ratios side by side in one run, as a table for docs/performance.md. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
 import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
-import { banger, cleanUp, env, scratch, text, time, timeToOutput } from "./world.ts";
+import { workspaceArms } from "./workspace.ts";
+import { cleanUp, scratch, text, time, timeToOutput } from "./world.ts";
 
 const size = ["--vcpu", "2", "--memory", "1G"];
 const rows: string[] = [];
@@ -74,43 +74,14 @@ const benches: Record<string, () => Promise<void>> = {
   },
   workspace: async () => {
     await time(["vm", "create", "--name", "bench", ...size]);
-    const repo = join(scratch, "repo");
-    mkdirSync(repo);
-    for (let dir = 0; dir < 50; dir += 1) {
-      mkdirSync(join(repo, `d${dir}`));
-      for (let file = 0; file < 100; file += 1)
-        writeFileSync(join(repo, `d${dir}`, `f${file}`), Buffer.alloc(10_000, `${dir} ${file}\n`));
-    }
-    execFileSync(
-      "sh",
-      [
-        "-c",
-        "git init -q && git add -A && git -c user.name=b -c user.email=b@b commit -qm b && tar cf ../repo.tar --exclude=.git .",
-      ],
-      { cwd: repo },
+    const { imported, overSsh, rawBytes } = workspaceArms();
+    const what = "5,000 files / 50 MB into a running guest";
+    row(`${what} / \`tar c \\| ssh tar x\``, "0.60", await comparePairs(imported, overSsh, 3));
+    row(
+      `${what} / as many bytes to \`cat\` through the agent`,
+      "1.30",
+      await comparePairs(imported, rawBytes, 3),
     );
-    const through = (shell: string) => async () => {
-      const started = performance.now();
-      const { status, stderr } = spawnSync("sh", ["-c", shell], {
-        env: { ...env, BANGER: banger, TREE: repo },
-        encoding: "utf8",
-      });
-      if (status !== 0) throw new Error(stderr);
-      return performance.now() - started;
-    };
-    const b = {
-      name: "tar | ssh tar",
-      run: through(
-        'tar -C "$TREE" -cf - . | "$BANGER" vm ssh bench -- "rm -rf /root/b; mkdir /root/b; tar -C /root/b -xf -"',
-      ),
-    };
-    const a = {
-      name: "tar | exec tar",
-      run: through(
-        'tar -C "$TREE" -cf - . | "$BANGER" vm exec bench -- sh -c "rm -rf /root/a; mkdir /root/a; tar -C /root/a -xf -"',
-      ),
-    };
-    row("5,000 files / 50 MB through the agent / `tar c \\| ssh tar x`", "0.60", await comparePairs(a, b, 3));
     await time(["vm", "delete", "bench"]);
   },
 };

@@ -8,7 +8,7 @@
 set -eu
 root=$1
 
-# --- What a microVM has not. Masked, not removed: `systemctl unmask` brings each back. Reasons: docs/boot.md.
+# --- What a microVM has not. Masked, and below no longer asked for; docs/boot.md says why, and how each comes back.
 mask() {
   for unit in "$@"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 }
@@ -70,8 +70,16 @@ chroot "$root" systemd-tmpfiles --create --boot --prefix=/run --prefix=/tmp --pr
 mkdir -p "$root/usr/lib/banger"
 mv "$root/run" "$root/usr/lib/banger/run"
 mkdir -m 0755 "$root/run"
-sed -e 's/^\(After=.*\) systemd-journald.service/\1/' -e 's/^\[Unit\]$/[Unit]\nConditionPathExists=!\/run\/banger\/first-boot/' \
+sed -e 's/^\(After=.*\) systemd-journald.service/\1/' -e 's/ initrd-switch-root.target//' -e 's/^\[Unit\]$/[Unit]\nConditionPathExists=!\/run\/banger\/first-boot/' \
   "$root/lib/systemd/system/systemd-tmpfiles-setup.service" > "$root/etc/systemd/system/systemd-tmpfiles-setup.service"
+
+# A unit that is only named is a file to find and parse. This one names an initrd's way to the root, which has a dozen.
+sed -e 's/ initrd-switch-root.target//' "$root/lib/systemd/system/systemd-tmpfiles-clean.service" \
+  > "$root/etc/systemd/system/systemd-tmpfiles-clean.service"
+# So do the targets that want what is masked here.
+for link in "$root"/lib/systemd/system/*.wants/* "$root"/etc/systemd/system/*.wants/*; do
+  [ "$(readlink "$root/etc/systemd/system/$(basename "$link")")" != /dev/null ] || rm "$link"
+done
 
 # --- sshd: keys and settings come with personalise, at each start, before systemd.
 rm -f "$root"/etc/ssh/ssh_host_*

@@ -47,18 +47,17 @@ export async function setup({ tests }) {
   await whenChanged(
     root,
     "executable",
-    digestOf(root, [
-      "src",
-      "images",
-      "native",
-      "package.json",
-      "package-lock.json",
-      "scripts/build.ts",
-      ".git/HEAD",
-    ]),
+    // The executable says which commit it is of.
+    digestOf(root, ["src", "images", "native", "package.json", "package-lock.json", "scripts/build.ts"]) +
+      commit(),
     ["dist/banger", "dist/bangerd"],
     () => stage("building dist/banger", () => run(bun, ["scripts/build.ts"], { cwd: root })),
   );
+}
+
+/** Empty outside a checkout. */
+function commit() {
+  return spawnSync("git", ["rev-parse", "HEAD"], { cwd: root, encoding: "utf8" }).stdout ?? "";
 }
 
 /** The pinned Bun comes as an npm package whose install script npm may have refused to run: then we run it. */
