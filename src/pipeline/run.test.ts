@@ -106,6 +106,22 @@ describe("running a list of steps", () => {
     expect(world.effects).toEqual([]);
   });
 
+  test("a run that cannot be ended in the journal is taken back, so that no later daemon does it", async () => {
+    const journal = memoryJournal();
+    const world: World = { effects: [] };
+    const full = {
+      ...journal,
+      end: () => {
+        full.end = journal.end;
+        throw new BangerError("no_space", "the disk is full");
+      },
+    } as Journal;
+    const run = runSteps(list(step("a"), step("b")), world, { id: "x" }, { journal: full });
+    await expect(run).rejects.toThrow("the disk is full");
+    expect(world.effects).toEqual([]);
+    expect(journal.open()).toEqual([]);
+  });
+
   test("a crash at any journal write can be undone from the journal alone", async () => {
     for (let survived = 0; survived <= 4; survived += 1) {
       const journal = memoryJournal();

@@ -62,6 +62,8 @@ export async function runSteps<Ctx, Init extends object, Acc extends object>(
       current = list.list[index + 1];
       if (current !== undefined) signal.throwIfAborted();
     }
+    // In here, because a run that stays open is taken back by the next daemon: better now, and said.
+    journal.end(run);
   } catch (error) {
     if (current) tell(options.observe, { step: current.name, status: "failed" });
     // A list that is redone after a crash is not taken back after a failure either: its run stays open.
@@ -73,7 +75,6 @@ export async function runSteps<Ctx, Init extends object, Acc extends object>(
     const failures = await undoEntries({ run, list: list.name, input, entries }, list, ctx, options);
     throw failures.length === 0 ? toBangerError(error) : withUndoFailures(toBangerError(error), failures);
   }
-  journal.end(run);
   // Every step's output has passed its schema, and `step` has typed their sum as Acc.
   return state as Acc;
 }
