@@ -36,7 +36,8 @@ const mark: Step<VmContext, StartInput, object> = {
   // What went wrong is written by whoever ran the list: here is only the way back from a start nobody waits for.
   undo: async ({ id, deps }) => {
     const vm = deps.state.vms.get(id);
-    if (vm?.state !== "starting") return;
+    // Running: what failed came after mark_running had written the row.
+    if (vm?.state !== "starting" && vm?.state !== "running") return;
     updateVm(deps.state, deps.paths, id, { state: transition(vm, "start_undone"), machine: null });
   },
 };

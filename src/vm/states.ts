@@ -6,7 +6,7 @@ export type VmEvent = "start" | "started" | "start_failed" | "start_undone" | "s
 const transitions = {
   created: { start: "starting" },
   starting: { started: "running", start_failed: "error", start_undone: "stopped", stopped: "stopped" },
-  running: { stop: "stopping", stopped: "stopped", vmm_died: "stopped" },
+  running: { stop: "stopping", start_undone: "stopped", stopped: "stopped", vmm_died: "stopped" },
   stopping: { stop: "stopping", stopped: "stopped", vmm_died: "stopped" },
   stopped: { start: "starting", stopped: "stopped" },
   error: { start: "starting", stopped: "stopped" },

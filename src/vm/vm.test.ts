@@ -71,6 +71,16 @@ async function make(service: VmService, deps: VmDeps, name: string, ephemeral = 
   );
 }
 
+/** A failpoint after whose step the journal cannot be written, the first time. */
+function diskFullOnce(at: string): VmDeps["failpoint"] {
+  let full = true;
+  return (step, when) => {
+    if (!full || step !== at || when !== "after") return;
+    full = false;
+    throw new BangerError("no_space", "the disk is full");
+  };
+}
+
 /** Everything of VMs that exists outside the database, as text. */
 function leftovers(): string {
   const list = (path: string) =>
@@ -128,6 +138,16 @@ describe("the life of a VM", () => {
     expect(world.dump()).toBe("");
     broken = false;
     expect((await service.start(vm.id, options())).state).toBe("running");
+  });
+
+  test("a start that fails when its row says running already is no running VM, and can be tried again", async () => {
+    const { deps, service } = daemon({ failpoint: diskFullOnce("vm.start.mark_running") });
+    const vm = await make(service, deps, "a");
+    await expect(service.start(vm.id, options())).rejects.toThrow("the disk is full");
+    expect(service.find("a")).toMatchObject({ state: "error", machine: null });
+    expect(world.dump()).toBe("");
+    expect((await service.start(vm.id, options())).state).toBe("running");
+    expect(deps.state.journal.open()).toEqual([]);
   });
 
   test("a machine that dies by itself leaves a stopped VM with the reason", async () => {
