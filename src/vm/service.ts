@@ -12,9 +12,11 @@ import type { VmRecord } from "../state/state.ts";
 import { createSteps } from "./create-steps.ts";
 import { type BootSource, limits, type VmContext, type VmDeps } from "./deps.ts";
 import { deleteSteps, stopSteps } from "./end-steps.ts";
+import { vmOf } from "./journalled.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
 import { getVm, updateVm } from "./rows.ts";
+import type { Unlock } from "./runtime.ts";
 import { startSteps } from "./start-steps.ts";
 import { isIdle, transition } from "./states.ts";
 
@@ -101,7 +103,7 @@ export class VmService {
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
   async start(id: VmId, options: CallOptions): Promise<VmRecord> {
     const { deps } = this;
-    const unlock = await deps.runtimes.lock(id);
+    const { unlock } = await this.#lock(id);
     try {
       const vm = getVm(deps.state, id);
       transition(vm, "start");
@@ -130,7 +132,8 @@ export class VmService {
 
   /** Stops it in order; a VM that is not running is refused. */
   async stop(id: VmId, options: CallOptions): Promise<VmRecord> {
-    return this.#locked(id, async (vm) => {
+    return this.#locked(id, async (vm, finished) => {
+      if (finished.includes(stopSteps.name)) return vm;
       transition(vm, "stop");
       await this.#run(stopSteps, id, { id, orderly: true, reason: null }, options);
       return getVm(this.deps.state, id);
@@ -144,7 +147,8 @@ export class VmService {
 
   /** Sends the VMM a signal and, when that was meant to end it, clears up after it. */
   async kill(id: VmId, signal: number, options: CallOptions): Promise<VmRecord> {
-    return this.#locked(id, async (vm) => {
+    return this.#locked(id, async (vm, finished) => {
+      if (finished.includes(stopSteps.name)) return vm;
       if (vm.machine === null) {
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, there is nothing to kill`);
       }
@@ -170,6 +174,8 @@ export class VmService {
       if (onlyIdle && !isIdle(vm))
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
       await this.#run(deleteSteps, id, { id, orderly: false, reason: null }, options);
+      // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
+      for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
       this.deps.runtimes.forget(id);
     } finally {
       unlock();
@@ -210,7 +216,7 @@ export class VmService {
     });
   }
 
-  /** Takes back, or goes through again, what a crashed daemon left half done. */
+  /** Takes back, or goes through again, what a crash or a failing disk left half done. */
   async recover(open: JournalRun): Promise<void> {
     const context = (id: VmId): VmContext => ({ id, deps: this.deps });
     const options = { journal: this.deps.state.journal, failpoint: this.deps.failpoint };
@@ -226,12 +232,7 @@ export class VmService {
         const list = open.list === stopSteps.name ? stopSteps : deleteSteps;
         const input = list.input.parse(open.input);
         this.deps.state.journal.end(open.run);
-        await this.#run(
-          list,
-          input.id,
-          { ...input, orderly: false },
-          { signal: new AbortController().signal },
-        );
+        await this.#run(list, input.id, input, { signal: new AbortController().signal });
         return;
       }
       default:
@@ -259,10 +260,31 @@ export class VmService {
     });
   }
 
-  async #locked<T>(id: VmId, body: (vm: VmRecord) => Promise<T>): Promise<T> {
+  /**
+   * The VM's lock, with the lists that were finished first: what earlier calls had to leave open, because a disk was full
+   * or failing. The next daemon would finish them too, but then they would strike what the VM has become by then.
+   */
+  async #lock(id: VmId): Promise<{ unlock: Unlock; finished: string[] }> {
     const unlock = await this.deps.runtimes.lock(id);
     try {
-      return await body(getVm(this.deps.state, id));
+      const left = this.#left(id);
+      for (const run of left) await this.recover(run);
+      return { unlock, finished: left.map((run) => run.list) };
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  /** The runs on a VM that were left open. With the VM's lock held, none of them is under way. */
+  #left(id: VmId): JournalRun[] {
+    return this.deps.state.journal.open().filter((run) => vmOf(run) === id);
+  }
+
+  async #locked<T>(id: VmId, body: (vm: VmRecord, finished: string[]) => Promise<T>): Promise<T> {
+    const { unlock, finished } = await this.#lock(id);
+    try {
+      return await body(getVm(this.deps.state, id), finished);
     } finally {
       unlock();
     }

@@ -150,6 +150,53 @@ describe("the life of a VM", () => {
     expect(deps.state.journal.open()).toEqual([]);
   });
 
+  for (const step of ["mark_stopping", "vmm_end", "mark_stopped"]) {
+    test(`a stop that failed after ${step} and was repeated does not stop what was started since`, async () => {
+      const { deps, service } = daemon({ failpoint: diskFullOnce(`vm.stop.${step}`) });
+      const vm = await make(service, deps, "a");
+      await service.start(vm.id, options());
+      await expect(service.stop(vm.id, options())).rejects.toThrow("the disk is full");
+      expect((await service.stop(vm.id, options())).state).toBe("stopped");
+      await service.start(vm.id, options());
+      const next = daemon();
+      await reconcile(next.deps, next.service);
+      expect(next.service.find("a").state).toBe("running");
+    });
+  }
+
+  test("a VM whose start could not be taken back can be deleted, and nothing is left of either", async () => {
+    let full = false;
+    const { deps, service } = daemon({
+      failpoint: (step, when) => {
+        full ||= step === "vm.start.guest_ready" && when === "before";
+        if (full && step.startsWith("vm.start.")) throw new BangerError("no_space", "the disk is full");
+      },
+    });
+    const vm = await make(service, deps, "a");
+    await expect(service.start(vm.id, options())).rejects.toThrow("the disk is full");
+    await service.delete(vm.id, options());
+    expect(leftovers()).toBe("");
+    expect(deps.state.journal.open()).toEqual([]);
+  });
+
+  test("a start whose taking back failed too is taken back by the next start, not by the next daemon", async () => {
+    let full = false;
+    const { deps, service } = daemon({
+      failpoint: (step, when) => {
+        full ||= step === "vm.start.guest_ready" && when === "before";
+        if (full) throw new BangerError("no_space", "the disk is full");
+      },
+    });
+    const vm = await make(service, deps, "a");
+    await expect(service.start(vm.id, options())).rejects.toThrow("the disk is full");
+    expect(deps.state.journal.open().length).toBe(1);
+    full = false;
+    deps.failpoint = undefined;
+    expect((await service.start(vm.id, options())).state).toBe("running");
+    expect(world.dump()).toBe(`machine ${vm.id}`);
+    expect(deps.state.journal.open()).toEqual([]);
+  });
+
   test("a machine that dies by itself leaves a stopped VM with the reason", async () => {
     const { deps, service } = daemon();
     const vm = await make(service, deps, "a");
