@@ -83,7 +83,12 @@ export function wrap(error: unknown, attempted: string): BangerError {
   });
 }
 
-/** Whatever was thrown, as a BangerError; errno codes of full disks and denied access keep their meaning. */
+const failingDiskHint = "the disk is full or failing: df -h; journalctl -k";
+
+/**
+ * Whatever was thrown, as a BangerError; errno codes of full and failing disks and of denied access keep their meaning,
+ * and so do SQLite's words for the first two.
+ */
 export function toBangerError(error: unknown): BangerError {
   if (error instanceof BangerError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -95,6 +100,13 @@ export function toBangerError(error: unknown): BangerError {
         cause: error,
         hint: "free some disk space and try again",
       });
+    case "SQLITE_FULL":
+      return new BangerError("no_space", `the database cannot be written: ${message}`, {
+        cause: error,
+        hint: "free some disk space and try again",
+      });
+    case "EIO":
+      return new BangerError("operation_failed", message, { cause: error, hint: failingDiskHint });
     case "ENOMEM":
       return new BangerError("no_space", message, { cause: error, hint: "free some memory and try again" });
     case "EMFILE":
@@ -109,6 +121,13 @@ export function toBangerError(error: unknown): BangerError {
     case "ABORT_ERR":
       return new BangerError("cancelled", "cancelled", { cause: error });
     default:
+      // SQLITE_IOERR_WRITE, _FSYNC, _READ ...: which of them says nothing to anybody.
+      if (typeof errno === "string" && errno.startsWith("SQLITE_IOERR")) {
+        return new BangerError("operation_failed", `the database cannot be used: ${message}`, {
+          cause: error,
+          hint: failingDiskHint,
+        });
+      }
       if (error instanceof Error && error.name === "AbortError") {
         return new BangerError("cancelled", "cancelled", { cause: error });
       }

@@ -26,9 +26,11 @@ function shim() {
 const names: Record<number, string> = {
   1: "EPERM",
   3: "ESRCH",
+  5: "EIO",
   11: "EAGAIN",
   18: "EXDEV",
   22: "EINVAL",
+  24: "EMFILE",
   28: "ENOSPC",
   95: "EOPNOTSUPP",
 };
