@@ -18,8 +18,8 @@ import {
 } from "../src/guest/protocol.ts";
 import type { MachineHandle, VmmDriver } from "../src/vmm/vmm.ts";
 
-/** The guest's end: personalise and exec succeed, everything else is not asked for. */
-function stubGuest(): Duplex {
+/** The guest's end: personalise, exec and power-off succeed, everything else is not asked for. */
+function stubGuest(powerOff: () => void): Duplex {
   let bytes = Buffer.alloc(0);
   let synchronised = false;
   const stream: Duplex = new Duplex({
@@ -50,6 +50,7 @@ function stubGuest(): Duplex {
             Buffer.concat([encodeHeader(0, id, Frame.outEof, 0), encodeHeader(0, id, Frame.outEof, 1)]),
           );
         stream.push(Buffer.concat([encodeHeader(result.length, id, Frame.result), result]));
+        if (operation === Operation.powerOff) powerOff();
       }
       done();
     },
@@ -77,7 +78,7 @@ function nullDriver(): VmmDriver {
     findIn: async () => [],
     alive: async ({ process }) => machines.has(process.pid),
     exited: async ({ process }) => machines.get(process.pid)?.promise,
-    agentStream: async () => stubGuest(),
+    agentStream: async (machine) => stubGuest(() => void end(machine)),
     signal: async () => {},
     kill: end,
   };
