@@ -54,7 +54,10 @@ export function workspaceArms(): { imported: Arm; overSsh: Arm; rawBytes: Arm } 
       ),
     ),
     rawBytes: timed("raw bytes", async () =>
-      shell(`head -c ${bytes} /dev/zero | "$BANGER" vm exec --guest-path / "$VM" -- sh -c "cat > /dev/null"`, repo),
+      shell(
+        `head -c ${bytes} /dev/zero | "$BANGER" vm exec --guest-path / "$VM" -- sh -c "cat > /dev/null"`,
+        repo,
+      ),
     ),
   };
 }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
 import type { DebianMirror } from "../apt/apt.ts";
 import { copySparse } from "../disk/disk.ts";
-import { cleanEnvironment, removeTree, runStreaming, stageDirectory } from "../sys/sys.ts";
+import { cleanEnvironment, removeTree, runChecked, runStreaming, stageDirectory } from "../sys/sys.ts";
 import type { ImageRecipe } from "./catalog.ts";
-import { explainFailure, mmdebstrapMode } from "./mmdebstrap.ts";
+import { explainFailure, mmdebstrapMode, ownNamespace } from "./mmdebstrap.ts";
 import { type ImageManifest, manifestName } from "./store.ts";
 
 /** The root file system's size: writes beyond the packages go here, sparsely. */
@@ -33,7 +33,7 @@ export function buildImage(recipe: ImageRecipe, imagesDir: string, build: ImageB
       if (out !== staging) await bringHome(out, staging);
       return await writeManifest(recipe, build, staging, await readFile(join(out, "packages"), "utf8"));
     } finally {
-      if (out !== staging) await removeTree(out);
+      if (out !== staging) await removeShared(out);
     }
   });
 }
@@ -120,6 +120,11 @@ async function sharedDirectory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "banger-image-"));
   await chmod(path, 0o777);
   return path;
+}
+
+/** What the namespace's users made there is theirs: it is removed from inside one. */
+async function removeShared(path: string): Promise<void> {
+  await runChecked("unshare", [...ownNamespace, "rm", "-rf", "--", path]);
 }
 
 /** The store is 0700: what the hook must read is copied to where it can. */

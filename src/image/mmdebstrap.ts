@@ -4,6 +4,9 @@ import { userInfo } from "node:os";
 import { BangerError } from "../base/base.ts";
 import { run } from "../sys/sys.ts";
 
+/** unshare(1)'s options for a user namespace with this user as root and its subordinate ids as everyone else. */
+export const ownNamespace = ["--user", "--map-auto", "--map-root-user"] as const;
+
 /** `root` as root; else `unshare`, where user namespaces with subordinate ids work. Throws host_missing with the remedy. */
 export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
   await run("mmdebstrap", ["--version"], { signal }).catch((error: unknown) => {
@@ -25,9 +28,7 @@ export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "uns
       },
     );
   }
-  const probe = await run("unshare", ["--user", "--map-auto", "--map-root-user", "true"], { signal }).catch(
-    () => undefined,
-  );
+  const probe = await run("unshare", [...ownNamespace, "true"], { signal }).catch(() => undefined);
   if (probe?.status === 0) return "unshare";
   throw new BangerError("host_missing", "this host does not let an ordinary user make user namespaces", {
     hint: "sudo sysctl -w kernel.unprivileged_userns_clone=1 && sudo apt-get install uidmap",
