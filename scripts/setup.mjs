@@ -75,6 +75,7 @@ async function ensureBun() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     await setup({ tests: process.argv.includes("--tests") });
+    note("dist/banger is ready; try: dist/banger vm run --rm -- uname -a");
   } catch (error) {
     note(`setup: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

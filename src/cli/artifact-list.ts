@@ -16,6 +16,7 @@ interface Artifact {
   id: string;
   name: string;
   present: boolean;
+  outdated?: boolean;
   sizeBytes: number | null;
   createdAt: string | null;
   description: string;
@@ -34,7 +35,7 @@ export function printArtifacts<T extends Artifact>(
     const rows = artifacts.map((artifact) => [
       artifact.name,
       artifact.present ? shortId(artifact.id) : "-",
-      artifact.present ? "present" : "available",
+      artifact.present ? (artifact.outdated ? "outdated" : "present") : "available",
       own.cell(artifact),
       artifact.sizeBytes === null ? "-" : formatBytes(artifact.sizeBytes),
       artifact.createdAt === null ? "-" : ago(artifact.createdAt, ctx.today()),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
+import { cleanShared, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
 import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
@@ -43,6 +43,10 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
   return {
     ensure: async (name, ctx) => {
       const image = (await findImage(state, stores, name)) ?? (await builds.image(name, ctx));
+      if (isOutdated(image)) {
+        const message = `image ${name} was built by an older recipe; renew it: banger image pull ${name}`;
+        ctx.emit({ kind: "warning", message });
+      }
       return bootSource(image.id, image.kernel.id);
     },
     renew: async (name, ctx) => {
@@ -92,6 +96,7 @@ export function imageShelf(state: State, config: Config, paths: Paths): ImageShe
     cleanStaging: async () => {
       await cleanStaging(stores.images);
       await cleanStaging(stores.kernels);
+      await cleanShared();
       await reconcileRows(state, stores);
     },
   };

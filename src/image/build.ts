@@ -1,14 +1,13 @@
 /** Building an image by its recipe: mmdebstrap, with a last hook that provisions the root and makes an ext4 of it. */
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, open, readFile, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
 import type { DebianMirror } from "../apt/apt.ts";
-import { copySparse } from "../disk/disk.ts";
-import { cleanEnvironment, removeTree, runChecked, runStreaming, stageDirectory } from "../sys/sys.ts";
+import { cleanEnvironment, removeTree, runStreaming, stageDirectory } from "../sys/sys.ts";
 import type { ImageRecipe } from "./catalog.ts";
-import { explainFailure, mmdebstrapMode, ownNamespace } from "./mmdebstrap.ts";
+import { explainFailure, mmdebstrapMode } from "./mmdebstrap.ts";
+import { bringHome, lend, makeShared, removeShared } from "./namespace.ts";
 import { type ImageManifest, manifestName } from "./store.ts";
 
 /** The root file system's size: writes beyond the packages go here, sparsely. */
@@ -22,34 +21,67 @@ export interface ImageBuild {
   progress(message: string, done?: number, total?: number): void;
 }
 
+/** Where a build's parts are. */
+interface Places {
+  /** For reading: the hook, and lib/modules/RELEASE of the kernel. */
+  hook: string;
+  modules: string;
+  /** Where the hook writes. */
+  out: string;
+  /** Where mmdebstrap unpacks. */
+  temporary: string;
+}
+
 /** Builds into `imagesDir` and returns the finished directory. A killed build leaves only a staging directory. */
 export function buildImage(recipe: ImageRecipe, imagesDir: string, build: ImageBuild): Promise<string> {
   return stageDirectory(imagesDir, async (staging) => {
-    const mode = await mmdebstrapMode(build.signal);
-    // In a user namespace the hook is not this user: it writes to a place that both can reach.
-    const out = mode === "root" ? staging : await sharedDirectory();
-    try {
-      await bootstrap(recipe, build, mode, staging, out);
-      if (out !== staging) await bringHome(out, staging);
-      return await writeManifest(recipe, build, staging, await readFile(join(out, "packages"), "utf8"));
-    } finally {
-      if (out !== staging) await removeShared(out);
+    if ((await mmdebstrapMode(build.signal)) === "root") {
+      const { modules } = build.kernel;
+      const hook = await writeHook(staging);
+      await bootstrap(recipe, build, "root", { hook, modules, out: staging, temporary: staging });
+      await removeTree(hook);
+    } else {
+      await bootstrapUnshared(recipe, build, staging);
     }
+    return await writeManifest(recipe, build, staging);
   });
 }
 
+async function bootstrapUnshared(recipe: ImageRecipe, build: ImageBuild, staging: string): Promise<void> {
+  const place = await makeShared();
+  try {
+    const hook = await writeHook(place.lent);
+    const modules = await lend(build.kernel.modules, place);
+    await bootstrap(recipe, build, "unshare", { hook, modules, out: place.made, temporary: place.path });
+    await bringHome(place, staging);
+  } finally {
+    await removeShared(place.path);
+  }
+}
+
+async function writeHook(dir: string): Promise<string> {
+  const hook = join(dir, "provision.sh");
+  await writeFile(hook, provisionScript);
+  await chmod(hook, 0o755);
+  return hook;
+}
+
+/** mmdebstrap's own words for what it does, and ours, in the order in which it comes to them. */
+const stages = [
+  { said: /^I: running apt-get update/, shown: "reading package lists" },
+  { said: /^I: downloading packages/, shown: "downloading the base system" },
+  { said: /^I: extracting archives/, shown: "unpacking the base system" },
+  { said: /^I: installing essential packages/, shown: "installing the base system" },
+  { said: /^I: installing remaining packages/, shown: "installing packages" },
+  { said: /^I: running --customize-hook/, shown: "making it lean, and a file system of it" },
+] as const;
+
 async function bootstrap(
   recipe: ImageRecipe,
-  build: ImageBuild,
+  { mirror, signal, progress }: ImageBuild,
   mode: "root" | "unshare",
-  staging: string,
-  out: string,
+  { hook, modules, out, temporary }: Places,
 ): Promise<void> {
-  const { mirror, kernel, signal, progress } = build;
-  const hook = join(out, "provision.sh");
-  await writeFile(hook, provisionScript, { mode: 0o755 });
-  await chmod(hook, 0o755);
-  const modules = mode === "root" ? kernel.modules : await lend(kernel.modules, out);
   const line = (uri: string, suite: string) => `deb [signed-by=${mirror.keyring}] ${uri} ${suite} main`;
   const args = [
     ...["--variant=minbase", `--mode=${mode}`, "--architectures=amd64", "--format=null"],
@@ -57,7 +89,7 @@ async function bootstrap(
     ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright"],
     ...["--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"],
     // A hook is a shell's words: the paths in it come by the environment.
-    '--customize-hook="$BANGER_OUT/provision.sh" "$1"',
+    '--customize-hook="$BANGER_HOOK" "$1"',
     recipe.suite,
     "/dev/null",
     line(mirror.archive, recipe.suite),
@@ -65,32 +97,29 @@ async function bootstrap(
   ];
   const said: string[] = [];
   const status = await runStreaming("mmdebstrap", args, {
-    cwd: staging,
+    cwd: temporary,
     signal,
     env: {
       ...cleanEnvironment(),
+      BANGER_HOOK: hook,
       BANGER_OUT: out,
       BANGER_MODULES: modules,
       BANGER_SIZE: String(rootfsBytes),
-      TMPDIR: tmpdir(),
+      TMPDIR: temporary,
     },
     onLine: (text) => {
       said.push(text);
       if (said.length > 200) said.shift();
-      const stage = /^I: (.+?)\.*$/.exec(text)?.[1];
-      if (stage !== undefined) progress(stage);
+      const at = stages.findIndex(({ said }) => said.test(text));
+      if (at >= 0) progress(`${at + 1}/${stages.length} ${stages[at]?.shown}`);
     },
   });
   if (status !== 0) throw explainFailure(status, said);
 }
 
 /** The digest names the content by its inputs: hashing 8 GiB of mostly holes would cost seconds and say no more. */
-async function writeManifest(
-  recipe: ImageRecipe,
-  build: ImageBuild,
-  staging: string,
-  packages: string,
-): Promise<string> {
+async function writeManifest(recipe: ImageRecipe, build: ImageBuild, staging: string): Promise<string> {
+  const packages = await readFile(join(staging, "packages"), "utf8");
   const inputs = [JSON.stringify(recipe), build.kernel.id, packages, provisionScript].join("\0");
   const digest = createHash("sha256").update(inputs).digest("hex");
   const rootfs = join(staging, "rootfs.ext4");
@@ -111,42 +140,5 @@ async function writeManifest(
     createdAt: new Date().toISOString(),
   };
   await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
-  await removeTree(join(staging, "provision.sh"));
   return digest;
-}
-
-/** A directory in /tmp that the namespace's users may write too; its name is unguessable and it lives for one build. */
-async function sharedDirectory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "banger-image-"));
-  await chmod(path, 0o777);
-  return path;
-}
-
-/** What the namespace's users made there is theirs: it is removed from inside one. */
-async function removeShared(path: string): Promise<void> {
-  await runChecked("unshare", [...ownNamespace, "rm", "-rf", "--", path]);
-}
-
-/** The store is 0700: what the hook must read is copied to where it can. */
-async function lend(modules: string, out: string): Promise<string> {
-  const { cp } = await import("node:fs/promises");
-  const { basename } = await import("node:path");
-  const target = join(out, basename(modules));
-  await cp(modules, target, { recursive: true, verbatimSymlinks: true });
-  return target;
-}
-
-/** Copies what the hook made, which belongs to a user of the namespace, into files of this user's. */
-async function bringHome(out: string, staging: string): Promise<void> {
-  const source = await open(join(out, "rootfs.ext4"), "r");
-  const target = await open(join(staging, "rootfs.ext4"), "wx", 0o600);
-  try {
-    await copySparse(source, target, (await source.stat()).size);
-  } finally {
-    await source.close();
-    await target.close();
-  }
-  const { cp } = await import("node:fs/promises");
-  await mkdir(join(staging, "seed"));
-  await cp(join(out, "seed"), join(staging, "seed"), { recursive: true });
 }

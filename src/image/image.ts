@@ -7,4 +7,5 @@
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImageEntry, imageCatalog } from "./catalog.ts";
+export { cleanShared } from "./namespace.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

@@ -3,9 +3,7 @@ import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { BangerError } from "../base/base.ts";
 import { run } from "../sys/sys.ts";
-
-/** unshare(1)'s options for a user namespace with this user as root and its subordinate ids as everyone else. */
-export const ownNamespace = ["--user", "--map-auto", "--map-root-user"] as const;
+import { ownNamespace } from "./namespace.ts";
 
 /** `root` as root; else `unshare`, where user namespaces with subordinate ids work. Throws host_missing with the remedy. */
 export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
@@ -38,7 +36,15 @@ export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "uns
 /** The lines of mmdebstrap's output that say what went wrong, as an error that says what to do. */
 export function explainFailure(status: number, lines: readonly string[]): BangerError {
   const errors = lines.filter((line) => /^(E:|W: .*Failed|mke2fs:|.*No space left)/.test(line)).slice(-3);
-  const said = errors.length > 0 ? errors.join("; ") : (lines.at(-1) ?? "no message");
+  // What a hook or a package's script said before mmdebstrap's own "E: command failed".
+  const before = lines
+    .slice(
+      0,
+      lines.findIndex((line) => line.startsWith("E:")),
+    )
+    .findLast((line) => !/^[EIWN]: /.test(line));
+  const said =
+    [...(before === undefined ? [] : [before]), ...errors].join("; ") || (lines.at(-1) ?? "no message");
   if (/No space left/.test(said)) {
     return new BangerError("no_space", `the image could not be built: ${said}`, {
       hint: "free about 4 GB and try again",

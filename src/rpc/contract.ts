@@ -103,6 +103,8 @@ export const ImageInfo = z.strictObject({
   kind: z.enum(["recipe", "bundle"]),
   /** In the store (true) or only in the catalog. */
   present: z.boolean(),
+  /** Built by an older recipe than this banger's. */
+  outdated: z.boolean(),
   description: z.string(),
   kernel: z.string(),
   /** Allocated bytes on the host; null when not present. */

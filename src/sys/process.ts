@@ -25,11 +25,15 @@ export function spawnCount(): number {
   return spawned;
 }
 
+/** Where host tools are: Debian gives ordinary users no sbin, but mke2fs and its kind need no root. */
+const toolDirectories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /** The smallest environment that host tools need: nothing of the caller's can steer them. */
 export function cleanEnvironment(): Record<string, string> {
+  const given = (process.env.PATH ?? "").split(":").filter((dir) => dir !== "");
   const env: Record<string, string> = {
     LC_ALL: "C.UTF-8",
-    PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: [...given, ...toolDirectories.filter((dir) => !given.includes(dir))].join(":"),
   };
   if (process.env.HOME !== undefined) env.HOME = process.env.HOME;
   return env;
@@ -128,7 +132,10 @@ export function spawnDetached(
 
 function notStarted(program: string, error: NodeJS.ErrnoException): BangerError {
   if (error.code === "ENOENT") {
-    return new BangerError("host_missing", `the program ${program} is not installed`, { cause: error });
+    return new BangerError("host_missing", `the program ${program} was not found`, {
+      hint: `looked in ${cleanEnvironment().PATH}`,
+      cause: error,
+    });
   }
   return new BangerError("operation_failed", `${program} could not be started: ${error.message}`, {
     cause: error,

@@ -24,7 +24,7 @@ export async function stageDirectory(
   const staging = join(parent, prefix + randomBytes(6).toString("hex"));
   await mkdir(staging, { mode: 0o700 });
   try {
-    await writeFile(join(staging, ownerFile), JSON.stringify(identify(process.pid)));
+    await writeOwner(staging);
     const final = join(parent, await build(staging));
     await removeTree(join(staging, ownerFile));
     await syncDirectory(staging);
@@ -47,8 +47,27 @@ export async function stageDirectory(
 export async function cleanStaging(parent: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     if (!name.startsWith(prefix)) continue;
-    const text = await readFile(join(parent, name, ownerFile), "utf8").catch(() => "");
-    const owner = ProcessIdentitySchema.safeParse(text === "" ? undefined : JSON.parse(text));
-    if (!owner.success || !isAlive(owner.data)) await removeTree(join(parent, name));
+    if (!(await ownedByLiving(join(parent, name)))) await removeTree(join(parent, name));
+  }
+}
+
+/** Says in a directory that this process is at work in it. */
+export async function writeOwner(directory: string): Promise<void> {
+  await writeFile(join(directory, ownerFile), JSON.stringify(identify(process.pid)));
+}
+
+/** Whether the process that is at work in a directory still lives. */
+export async function ownedByLiving(directory: string): Promise<boolean> {
+  const text = await readFile(join(directory, ownerFile), "utf8").catch(() => "");
+  const owner = ProcessIdentitySchema.safeParse(parseJson(text));
+  return owner.success && isAlive(owner.data);
+}
+
+/** Undefined for what is no JSON, as the file of a builder that was killed while it wrote it. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

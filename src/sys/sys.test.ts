@@ -124,7 +124,7 @@ describe("a host program", () => {
   test("that is missing is a host_missing error with its name", async () => {
     await expect(run("banger-no-such-program", [])).rejects.toMatchObject({
       code: "host_missing",
-      message: "the program banger-no-such-program is not installed",
+      message: "the program banger-no-such-program was not found",
     });
   });
 

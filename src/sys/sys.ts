@@ -29,4 +29,4 @@ export {
   spawnDetached,
 } from "./process.ts";
 export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
-export { cleanStaging, stageDirectory } from "./staging.ts";
+export { cleanStaging, ownedByLiving, stageDirectory, writeOwner } from "./staging.ts";

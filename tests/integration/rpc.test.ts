@@ -86,6 +86,7 @@ describe("calls", () => {
           name: "n",
           kind: "recipe",
           present: true,
+          outdated: false,
           description: "",
           kernel: "",
           sizeBytes: null,

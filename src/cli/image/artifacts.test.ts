@@ -8,6 +8,7 @@ const image: ImageInfo = {
   name: "debian-bookworm",
   kind: "recipe",
   present: true,
+  outdated: false,
   description: "Debian 12",
   kernel: "debian-cloud-6.1",
   sizeBytes: 612 * 1024 * 1024,

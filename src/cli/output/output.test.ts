@@ -135,9 +135,9 @@ test("a long stage without a terminal says what it did within itself, and that i
   progress.end("image ready");
   expect(run.err()).toBe(
     [
-      "building the image: downloading: 12.5s so far 30M 2.4M/s",
-      "building the image: downloading: 12.0s",
-      "building the image: 15.5s",
+      "building the image (once): downloading: 12.0s so far 30M",
+      "building the image (once): downloading: 12.0s",
+      "building the image (once): 15.5s",
       "image ready in 15.5s (image 15.5s)\n",
     ].join("\n"),
   );

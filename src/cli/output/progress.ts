@@ -26,6 +26,8 @@ interface Active {
   detail: string | undefined;
   detailMs: number;
   last: StageEvent;
+  /** When its amount grew last. */
+  grewMs: number;
 }
 
 const frames = ["-", "\\", "|", "/"];
@@ -36,6 +38,7 @@ const shownAtOnce = 4;
 /** Without a terminal: what is worth a line within a stage, and how often a long one shows that it lives. */
 const detailWorthMs = 1000;
 const heartbeatMs = 10_000;
+const stalledMs = 2500;
 
 type ProgressContext = Pick<Context, "err" | "stderr" | "style" | "tty" | "now" | "every" | "env">;
 
@@ -58,7 +61,10 @@ export function startProgress(ctx: ProgressContext): Progress {
     const { columns } = ctx.tty.size();
     const lines = [...active.values()].slice(-shownAtOnce).map((stage, index) => {
       const spinner = index === 0 ? frames[frame % frames.length] : " ";
-      const text = `${spinner} ${stage.detail ?? stage.title} ${formatDuration(ctx.now() - stage.startedMs)}${amount(stage, ctx.now())}`;
+      const line = (name: string) =>
+        `${spinner} ${name} ${formatDuration(ctx.now() - stage.startedMs)}${amount(stage, ctx.now())}`;
+      const whole = line(fullName(stage));
+      const text = whole.length < columns ? whole : line(stage.detail ?? stage.title);
       return text.slice(0, Math.max(10, columns - 1));
     });
     if (lines.length > 0) ctx.stderr.write(`${lines.map((line) => ctx.style.dim(line)).join("\n")}\n`);
@@ -66,7 +72,8 @@ export function startProgress(ctx: ProgressContext): Progress {
   };
   const heartbeat = () => {
     for (const stage of active.values()) {
-      const ms = ctx.now() - stage.startedMs;
+      // Of what the line names: its end will be told by the same clock.
+      const ms = ctx.now() - stage.detailMs;
       if (ms >= heartbeatMs)
         ctx.err(`${fullName(stage)}: ${formatDuration(ms)} so far${amount(stage, ctx.now())}`);
     }
@@ -103,7 +110,14 @@ export function startProgress(ctx: ProgressContext): Progress {
     const title = stageTitle(event.stage);
     const startedMs = ctx.now();
     const named = subject === undefined ? title : `${escapeLine(subject)}: ${title}`;
-    return { title: named, startedMs, detail: undefined, detailMs: startedMs, last: event };
+    return {
+      title: named,
+      startedMs,
+      detail: undefined,
+      detailMs: startedMs,
+      last: event,
+      grewMs: startedMs,
+    };
   };
 
   return {
@@ -117,6 +131,7 @@ export function startProgress(ctx: ProgressContext): Progress {
       const stage = known ?? begin(event, subject);
       const detail = event.message === undefined ? undefined : brief(escapeLine(event.message));
       if (detail !== undefined && detail !== stage.detail) changeDetail(stage, detail);
+      if (event.done !== stage.last.done) stage.grewMs = ctx.now();
       stage.last = event;
       if (event.status === "done") finish(event, key, stage);
       else active.set(key, stage);
@@ -128,8 +143,11 @@ export function startProgress(ctx: ProgressContext): Progress {
       erase();
       ended = true;
       stopTicking();
-      if (title !== undefined)
-        ctx.err(ctx.style.dim(`${title} in ${formatDuration(ctx.now() - startedMs)}${summary(parts)}`));
+      if (title === undefined) return;
+      const line = `${title} in ${formatDuration(ctx.now() - startedMs)}`;
+      const whole = line + summary(parts);
+      // Where it would be broken in the middle of a word, the parts are left out.
+      ctx.err(ctx.style.dim(live && whole.length >= ctx.tty.size().columns ? line : whole));
     },
   };
 }
@@ -150,12 +168,14 @@ function summary(parts: ReadonlyMap<string, number>): string {
 }
 
 /** " [####----] 12M / 80M 4.1M/s", as far as it is known. */
-function amount({ last, startedMs }: Active, nowMs: number): string {
+function amount({ last, startedMs, grewMs }: Active, nowMs: number): string {
   const { done, total, unit } = last;
   if (done === undefined) return "";
   const show = (value: number) => (unit === "items" ? String(value) : formatBytes(value));
   const seconds = (nowMs - startedMs) / 1000;
-  const rate = unit !== "items" && seconds >= 0.5 ? ` ${formatBytes(Math.round(done / seconds))}/s` : "";
+  // A transfer that waits for the other side has no rate.
+  const moving = unit !== "items" && seconds >= 0.5 && nowMs - grewMs < stalledMs;
+  const rate = moving ? ` ${formatBytes(Math.round(done / seconds))}/s` : "";
   if (total === undefined || total <= 0) return ` ${show(done)}${rate}`;
   return ` ${bar(done / total)} ${show(done)} / ${show(total)}${rate}`;
 }

@@ -9,7 +9,7 @@ interface Words {
 }
 
 const known: Readonly<Record<string, Words>> = {
-  image: { label: "building the image", part: "image" },
+  image: { label: "building the image (once)", part: "image" },
   kernel: { label: "preparing the kernel", part: "kernel image" },
   reserve: { label: "taking the name", part: "disks" },
   vm_directory: { label: "preparing the VM", part: "disks" },

@@ -1,7 +1,7 @@
 /** What people are told of images and kernels: those in the store, and those that the catalog offers. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
+import { imageCatalog, isOutdated, listImages, type StoredImage } from "../../image/image.ts";
 import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../../rpc/rpc.ts";
 
@@ -11,6 +11,7 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
     name: image.name,
     kind: "recipe",
     present: true,
+    outdated: isOutdated(image),
     description: imageCatalog.find((entry) => entry.name === image.name)?.description ?? "",
     kernel: image.kernel.name,
     ...(await onDisk(image)),
@@ -36,7 +37,7 @@ export async function imageInfos(imagesDir: string, available: boolean): Promise
     ...present,
     ...offers.map(
       ({ name, kind, description, kernel }): ImageInfo => ({
-        ...{ id: "", name, kind, present: false, description, kernel },
+        ...{ id: "", name, kind, present: false, outdated: false, description, kernel },
         ...notOnDisk,
       }),
     ),
