@@ -6,7 +6,7 @@ import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
 import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
 import { workspaceArms } from "./workspace.ts";
-import { cleanUp, scratch, text, time, timeToOutput } from "./world.ts";
+import { cleanUp, scratch, text, time, timeToOutput, timeToSsh } from "./world.ts";
 
 const size = ["--vcpu", "2", "--memory", "1G"];
 const rows: string[] = [];
@@ -40,6 +40,8 @@ const benches: Record<string, () => Promise<void>> = {
       "0.30",
       await comparePairs(a, b, 4),
     );
+    const banner = { name: "vm create to ssh", run: () => timeToSsh("bench", size) };
+    row("`vm create`, enter to ssh banner / stock guest's", "0.35", await comparePairs(banner, b, 3));
   },
   exec: async () => {
     await time(["vm", "create", "--name", "bench", ...size]);

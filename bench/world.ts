@@ -43,6 +43,34 @@ export function timeToOutput(args: readonly string[]): Promise<number> {
   });
 }
 
+/** From the start of `vm create` to the banner of the guest's sshd, in ms; then the VM is deleted. */
+export async function timeToSsh(name: string, size: readonly string[]): Promise<number> {
+  const started = performance.now();
+  const options = { env, cwd: scratch, stdio: "ignore" } as const;
+  const create = spawn(banger, ["vm", "create", "--name", name, ...size], options);
+  const created = new Promise((resolve) => create.once("close", resolve));
+  // The connection waits for a guest that boots; only the VM's name must be known.
+  while (!(await banner(name))) await Bun.sleep(20);
+  const ms = performance.now() - started;
+  await created;
+  await time(["vm", "delete", name]);
+  return ms;
+}
+
+function banner(name: string): Promise<boolean> {
+  const child = spawn(banger, ["internal", "connect", name, "22"], {
+    env,
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  return new Promise((resolve) => {
+    child.stdout.once("data", (bytes: Buffer) => {
+      resolve(bytes.toString().startsWith("SSH-"));
+      child.kill();
+    });
+    child.once("close", () => resolve(false));
+  });
+}
+
 export function text(args: readonly string[]): string {
   return spawnSync(banger, args, { env, cwd: scratch, encoding: "utf8" }).stdout;
 }

@@ -101,11 +101,16 @@ mkdir -p "$BANGER_OUT/seed"
 cp -a "$root/root/." "$BANGER_OUT/seed/"
 
 chroot "$root" dpkg-query -W > "$BANGER_OUT/packages"
-rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log "$root"/tmp/*
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log
+# mmdebstrap keeps apt's configuration in the root's /tmp, and goes on with apt after this hook. Without it apt would work
+# on the lists of the host.
+mv "$root/tmp" "$BANGER_OUT/tmp"
+mkdir -m 1777 "$root/tmp"
 truncate -s "$BANGER_SIZE" "$BANGER_OUT/rootfs.ext4"
 # A bind mount that leaves out what is mounted inside the root (proc, sys, dev), in a mount namespace that ends with it.
 mkdir "$BANGER_OUT/root"
 # shellcheck disable=SC2016 # the inner shell expands them
 unshare --mount sh -c 'mount --bind "$1" "$2/root" && exec mke2fs -q -F -t ext4 -L banger-rootfs -m 0 \
   -E lazy_itable_init=1,lazy_journal_init=1,nodiscard -d "$2/root" "$2/rootfs.ext4"' sh "$root" "$BANGER_OUT"
-rmdir "$BANGER_OUT/root"
+rmdir "$BANGER_OUT/root" "$root/tmp"
+mv "$BANGER_OUT/tmp" "$root/tmp"

@@ -217,19 +217,36 @@ static void copy_tree(int from, int to) {
   if (d) closedir(d);
 }
 
+/* Gives a tree to root, links as such; what cannot be opened stays as it is. */
+static void own_tree(int dir) {
+  DIR *d = fdopendir(dir);
+  struct dirent *entry;
+  while (d && (entry = readdir(d))) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (fchownat(dir, entry->d_name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0) say("%s: %s", entry->d_name, strerror(errno));
+    int below = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (below >= 0) own_tree(below);
+  }
+  if (d) closedir(d);
+}
+
 /*
  * The first boot of a fresh image: what systemd-tmpfiles would make in /run is in the image, made when it was built.
  * The image's unit of that name stays away when it sees the mark; from the second boot on it does its work.
  */
 static void first_boot(void) {
   int from = open(FIRST_RUN, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (from >= 0 && to >= 0 && rename(FIRST_RUN, FIRST_RUN ".done") == 0) {
-    copy_tree(from, to);
-    from = -1;
-    write_file("/run/banger/first-boot", "");
+  if (from < 0 || to < 0 || rename(FIRST_RUN, FIRST_RUN ".done") < 0) {
+    if (from >= 0) close(from);
+    if (to >= 0) close(to);
+    return;
   }
-  if (from >= 0) close(from);
-  if (to >= 0) close(to);
+  copy_tree(from, to);
+  close(to);
+  write_file("/run/banger/first-boot", "");
+  /* Made by an ordinary user of the host, the work disk's first files are theirs: mke2fs -d keeps owners. */
+  int home = open("/root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (home >= 0) own_tree(home);
 }
 
 static int is_systemd(const char *init) {

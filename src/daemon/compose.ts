@@ -10,7 +10,7 @@ import { freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
-import { Runtimes, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
+import { Runtimes, reattach, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
@@ -84,6 +84,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     log,
     failpoint: failpointFromEnvironment(process.env.BANGER_FAILPOINT),
   };
+  runtimes.revive = (id) => reattach(deps, id);
   const vms = new VmService(deps);
   await images.cleanStaging();
   await reconcile(deps, vms);

@@ -57,5 +57,6 @@ export const limits = {
   agentHello: 120_000,
   guestReady: 180_000,
   orderlyStop: 30_000,
+  reattach: 15_000,
   vmmTerm: 5_000,
 } as const;

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeTree } from "../sys/sys.ts";
-import type { VmDeps } from "./deps.ts";
+import { limits, type VmDeps } from "./deps.ts";
 import { vmFiles } from "./layout.ts";
 import { mirror, updateVm, vmDirectories } from "./rows.ts";
 import type { VmService } from "./service.ts";
@@ -69,12 +69,12 @@ async function adoptDirectories(deps: VmDeps): Promise<void> {
   }
 }
 
-/** Opens the session of a machine that outlived the daemon. Calls that come meanwhile wait for it. */
-function reattach(deps: VmDeps, id: Parameters<VmDeps["runtimes"]["attach"]>[0]): void {
+/** Opens the session of a machine that outlived the daemon, or lost it. Calls that come meanwhile wait for it. */
+export function reattach(deps: VmDeps, id: Parameters<VmDeps["runtimes"]["attach"]>[0]): void {
   const machine = deps.state.vms.get(id)?.machine;
   if (!machine) return;
   deps.runtimes.expectSession(id);
-  const limit = AbortSignal.timeout(30_000);
+  const limit = AbortSignal.timeout(limits.reattach);
   void deps.driver
     .agentStream(machine, limit)
     .then((stream) => deps.openSession(stream, limit))

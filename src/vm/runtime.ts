@@ -16,6 +16,8 @@ interface Runtime {
 
 export class Runtimes {
   readonly #all = new Map<VmId, Runtime>();
+  /** Opens the session of a running VM again, when it has been lost: its guest's agent may have been started anew. */
+  revive: ((id: VmId) => void) | undefined;
 
   #get(id: VmId): Runtime {
     let runtime = this.#all.get(id);
@@ -81,6 +83,13 @@ export class Runtimes {
     runtime.booting = undefined;
   }
 
+  /** No start comes after all: whoever waits for one hears why. A session that is there stays. */
+  notComing(id: VmId, why: BangerError): void {
+    const runtime = this.#get(id);
+    runtime.coming?.reject(why);
+    runtime.coming = undefined;
+  }
+
   /** Nobody needs to wait any more: there will be no session. */
   giveUp(id: VmId): void {
     this.detach(
@@ -99,6 +108,7 @@ export class Runtimes {
   async session(vm: { id: VmId; name: VmName; state: string }, signal: AbortSignal): Promise<GuestSession> {
     const runtime = this.#get(vm.id);
     if (runtime.session !== undefined) return runtime.session;
+    if (runtime.coming === undefined && vm.state === "running") this.revive?.(vm.id);
     if (runtime.coming === undefined) {
       if (vm.state === "running") {
         throw new BangerError("unavailable", `the guest agent of VM ${vm.name} does not answer`, {

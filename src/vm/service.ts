@@ -102,11 +102,22 @@ export class VmService {
 
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
   async start(id: VmId, options: CallOptions): Promise<VmRecord> {
-    const { deps } = this;
     const { unlock } = await this.#lock(id);
     try {
-      const vm = getVm(deps.state, id);
-      transition(vm, "start");
+      transition(getVm(this.deps.state, id), "start");
+      return await this.#boot(id, options);
+    } catch (error) {
+      // Refused before anything was done: a VM that runs keeps its session.
+      this.deps.runtimes.notComing(id, toBangerError(error));
+      throw error;
+    } finally {
+      unlock();
+    }
+  }
+
+  async #boot(id: VmId, options: CallOptions): Promise<VmRecord> {
+    const { deps } = this;
+    try {
       deps.runtimes.expectSession(id);
       await this.#run(startSteps, id, { id }, options);
       const started = getVm(deps.state, id);
@@ -116,17 +127,11 @@ export class VmService {
       const failure = toBangerError(error);
       deps.runtimes.detach(id, failure);
       const vm = deps.state.vms.get(id);
-      if (
-        vm !== undefined &&
-        vm.state !== "running" &&
-        failure.code !== "cancelled" &&
-        failure.code !== "precondition"
-      ) {
+      const quiet = failure.code === "cancelled" || failure.code === "precondition";
+      if (vm !== undefined && vm.state !== "running" && !quiet) {
         updateVm(deps.state, deps.paths, id, { state: "error", lastError: failure.message, machine: null });
       }
       throw failure;
-    } finally {
-      unlock();
     }
   }
 

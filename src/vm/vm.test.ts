@@ -9,7 +9,7 @@ import type { VmDeps } from "./deps.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
 import { transition } from "./states.ts";
-import { Runtimes, reconcile, stepLists, VmService, vmFiles } from "./vm.ts";
+import { Runtimes, reattach, reconcile, stepLists, VmService, vmFiles } from "./vm.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
@@ -100,6 +100,27 @@ describe("the life of a VM", () => {
     expect(service.list()).toEqual([]);
     expect(leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
+  });
+
+  test("a start that is refused because it runs leaves its session alone", async () => {
+    const { deps, service } = daemon();
+    const vm = await make(service, deps, "calm-otter");
+    const running = await service.start(vm.id, options());
+    const session = await deps.runtimes.session(running, options().signal);
+    await expect(service.start(vm.id, options())).rejects.toThrow("is running");
+    expect(await deps.runtimes.session(running, options().signal)).toBe(session);
+  });
+
+  test("a session that was lost is opened again for the next call", async () => {
+    const { deps, service } = daemon();
+    deps.runtimes.revive = (id) => reattach(deps, id);
+    const vm = await make(service, deps, "calm-otter");
+    const running = await service.start(vm.id, options());
+    const lost = await deps.runtimes.session(running, options().signal);
+    lost.close();
+    await lost.closed;
+    const again = await deps.runtimes.session(running, options().signal);
+    expect(again).not.toBe(lost);
   });
 
   test("what was to be deleted for being idle is left alone when it has been started meanwhile", async () => {

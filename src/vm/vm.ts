@@ -9,7 +9,7 @@
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
 export { generateKey, hostAlias, userModeNetwork } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
-export { reconcile } from "./reconcile.ts";
+export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
 export { type CallOptions, type NewVm, stepLists, VmService } from "./service.ts";
