@@ -18,15 +18,22 @@ export function text(value: string, description: string, short?: string) {
     .meta({ value, description, ...(short === undefined ? {} : { short }) });
 }
 
+interface SizeLimit {
+  bytes: number;
+  text: string;
+}
+
 /** A size such as 16G, in bytes; a bare number is MiB. */
-export function size(description: string, minBytes: number, minText: string) {
+export function size(description: string, least: SizeLimit, most: SizeLimit) {
   return z
     .string()
     .transform((given, ctx): number => {
       try {
         const bytes = parseSizeBytes(given);
-        if (bytes >= minBytes) return bytes;
-        ctx.addIssue({ code: "custom", message: `must be at least ${minText}` });
+        if (bytes < least.bytes) ctx.addIssue({ code: "custom", message: `must be at least ${least.text}` });
+        else if (bytes > most.bytes)
+          ctx.addIssue({ code: "custom", message: `must be at most ${most.text}` });
+        else return bytes;
       } catch {
         // Says only what it cannot read: the flag's own words are more use here.
         ctx.addIssue({
@@ -76,8 +83,17 @@ export const specFlags = {
   name: vmName(),
   image: text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
   vcpu: whole("COUNT", "virtual CPUs (default: config.toml, else what suits the host)", 1, 64),
-  memory: size("memory (default: config.toml, else what suits the host)", 128 * MiB, "128M"),
-  diskSize: size("size of the disk at /root (default: config.toml, else 8G)", 16 * MiB, "16M"),
+  memory: size(
+    "memory (default: config.toml, else what suits the host)",
+    { bytes: 128 * MiB, text: "128M" },
+    { bytes: 1024 * 1024 * MiB, text: "1T" },
+  ),
+  // No file of a host's ext4 is larger than 16 TiB less a block.
+  diskSize: size(
+    "size of the disk at /root (default: config.toml, else 8G)",
+    { bytes: 16 * MiB, text: "16M" },
+    { bytes: 15 * 1024 * 1024 * MiB, text: "15T" },
+  ),
   nat: toggle("let the VM reach the network outside"),
 };
 

@@ -48,7 +48,7 @@ export async function lend(directory: string, { lent }: SharedPlace): Promise<st
 
 /** What the hook made, as files of this user's, in `target`. */
 export async function bringHome({ made }: SharedPlace, target: string): Promise<void> {
-  await inside("cp", "-r", "--sparse=always", "--", `${made}/.`, target);
+  await inside("cp", "-r", "--preserve=mode,timestamps", "--sparse=always", "--", `${made}/.`, target);
 }
 
 export async function removeShared(path: string): Promise<void> {

@@ -11,6 +11,7 @@ export interface EnsureOptions {
 
 /** A start is given up after this: recovery after a crash is part of it. In ms. */
 const startTimeoutMs = 30_000;
+const respawnMs = 1000;
 
 /** The daemon if it runs; undefined when none does. */
 export async function connectIfRunning(_options: EnsureOptions = {}): Promise<Client | undefined> {
@@ -27,33 +28,43 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
   const paths = userPaths(process.env);
   const running = await connectIfRunning();
   if (running !== undefined) {
-    const theirs = await running.call("ping", {});
-    if (theirs.version === version && theirs.commit === commit) return running;
-    await running.call("daemon.stop", {});
+    const theirs = await running.call("ping", {}).catch(whenLost);
+    if (theirs?.version === version && theirs.commit === commit) return running;
+    if (theirs !== undefined) await running.call("daemon.stop", {}).catch(whenLost);
     await running.closed;
   }
   return startDaemon(paths, options.signal);
+}
+
+/** A daemon that was ending when we came: the next one will do. */
+function whenLost(error: unknown): undefined {
+  if (error instanceof BangerError && error.code === "unavailable") return undefined;
+  throw error;
 }
 
 async function startDaemon(paths: Paths, signal?: AbortSignal): Promise<Client> {
   // Loaded only here: most commands find a daemon that runs.
   const { spawnDaemon } = await import("./spawn-daemon.ts");
   rmSync(paths.startError, { force: true });
-  const child = spawnDaemon(paths);
   const outcome = Promise.withResolvers<Client>();
+  let again: ReturnType<typeof setTimeout> | undefined;
   const attempt = () => {
     if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});
   };
   const fail = () => {
     if (existsSync(paths.startError)) outcome.reject(startError(paths));
   };
-  child.once("exit", (status) => {
-    // 0: another one was starting already; its socket is what we wait for.
-    if (status !== 0) outcome.reject(startError(paths));
-  });
-  child.once("error", (error) =>
-    outcome.reject(new BangerError("unavailable", `bangerd could not be started: ${error.message}`)),
-  );
+  const spawn = () => {
+    const child = spawnDaemon(paths);
+    child.once("exit", (status) => {
+      if (status !== 0) outcome.reject(startError(paths));
+      // 0: another one holds the lock. It is starting, and its socket is what we wait for; or it was just ending.
+      else again = setTimeout(spawn, respawnMs);
+    });
+    child.once("error", (error) =>
+      outcome.reject(new BangerError("unavailable", `bangerd could not be started: ${error.message}`)),
+    );
+  };
   const onAbort = () => outcome.reject(new BangerError("cancelled", "cancelled"));
   signal?.addEventListener("abort", onAbort, { once: true });
   const timer = setTimeout(() => {
@@ -68,8 +79,10 @@ async function startDaemon(paths: Paths, signal?: AbortSignal): Promise<Client> 
       fail();
     });
     attempt();
+    spawn();
     return await outcome.promise;
   } finally {
+    clearTimeout(again);
     watcher?.close();
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);

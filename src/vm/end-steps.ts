@@ -15,7 +15,7 @@ const EndInput = z.strictObject({
   /** Why it ended, for `vm show`; null when a person asked for it. */
   reason: z.string().nullable(),
 });
-type EndInput = z.infer<typeof EndInput>;
+export type EndInput = z.infer<typeof EndInput>;
 const nothing = z.strictObject({});
 
 const mark: Step<VmContext, EndInput, object> = {

@@ -1,18 +1,12 @@
 /** The life of VMs as calls: each takes a VM's lock, runs its step lists, and keeps the row true. */
 import { randomBytes } from "node:crypto";
 import { BangerError, newVmId, toBangerError, type VmId, type VmName, type VmSpec } from "../base/base.ts";
-import {
-  type JournalRun,
-  runSteps,
-  type StepEvent,
-  type StepList,
-  undoJournalled,
-} from "../pipeline/pipeline.ts";
+import { type JournalRun, runSteps, type StepEvent, type StepList } from "../pipeline/pipeline.ts";
 import type { VmRecord } from "../state/state.ts";
 import { createSteps } from "./create-steps.ts";
 import { type BootSource, limits, type VmContext, type VmDeps } from "./deps.ts";
 import { deleteSteps, stopSteps } from "./end-steps.ts";
-import { vmOf } from "./journalled.ts";
+import { recoverRun, vmOf } from "./journalled.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
 import { getVm, updateVm } from "./rows.ts";
@@ -222,27 +216,10 @@ export class VmService {
   }
 
   /** Takes back, or goes through again, what a crash or a failing disk left half done. */
-  async recover(open: JournalRun): Promise<void> {
-    const context = (id: VmId): VmContext => ({ id, deps: this.deps });
-    const options = { journal: this.deps.state.journal, failpoint: this.deps.failpoint };
-    switch (open.list) {
-      case createSteps.name: {
-        const { record } = createSteps.input.parse(open.input);
-        return undoJournalled(open, createSteps, context(record.id), options);
-      }
-      case startSteps.name:
-        return undoJournalled(open, startSteps, context(startSteps.input.parse(open.input).id), options);
-      case stopSteps.name:
-      case deleteSteps.name: {
-        const list = open.list === stopSteps.name ? stopSteps : deleteSteps;
-        const input = list.input.parse(open.input);
-        this.deps.state.journal.end(open.run);
-        await this.#run(list, input.id, input, { signal: new AbortController().signal });
-        return;
-      }
-      default:
-        throw new BangerError("corrupt", `the journal speaks of an unknown list ${open.list}`);
-    }
+  recover(open: JournalRun): Promise<void> {
+    return recoverRun(open, this.deps, async (list, input) => {
+      await this.#run(list, input.id, input, { signal: new AbortController().signal });
+    });
   }
 
   #run<Init extends object, Acc extends object>(

@@ -6,8 +6,12 @@ import type { Context } from "../context.ts";
 import { copyOut, isReaderGone } from "../guest/streams.ts";
 import { escapeLine } from "./escape.ts";
 
-/** Prints until the log or its reader ends, or an interrupt does: then throws cancelled, like any other command. */
-export async function showLog(ctx: Context, log: Readable): Promise<void> {
+/**
+ * Prints until the log or its reader ends, or an interrupt does: then throws cancelled, like any other command. Returns
+ * whether there was anything to print.
+ */
+export async function showLog(ctx: Context, log: Readable): Promise<boolean> {
+  let bytes = 0;
   const leave = () => log.destroy();
   ctx.signal.addEventListener("abort", leave, { once: true });
   const shown = ctx.tty.stdout ? log.pipe(harmless()) : log;
@@ -16,7 +20,9 @@ export async function showLog(ctx: Context, log: Readable): Promise<void> {
     if (!log.readableEnded && shown !== log) shown.destroy();
   });
   try {
-    await copyOut(shown, ctx.stdout);
+    await copyOut(shown, ctx.stdout, (more) => {
+      bytes += more;
+    });
   } catch (error) {
     if (!ctx.signal.aborted && !isReaderGone(error)) throw error;
   } finally {
@@ -24,6 +30,7 @@ export async function showLog(ctx: Context, log: Readable): Promise<void> {
     log.destroy();
   }
   if (ctx.signal.aborted) throw new BangerError("cancelled", "cancelled");
+  return bytes > 0;
 }
 
 /** Colours (SGR) and line ends stay, everything else that a terminal obeys is shown as an escape. */

@@ -11,7 +11,7 @@ export const command = defineCommand({
   examples: [
     { command: "vm list", note: "all VMs, running or not" },
     { command: "vm list --json", note: "everything about them, for programs" },
-    { command: "vm stop $(banger vm list -q)", note: "stop them all" },
+    { command: "vm delete $(banger vm list -q)", note: "delete them all" },
   ],
   args: {},
   flags: { quiet: toggle("print only ids", "q"), json: json() },

@@ -24,7 +24,8 @@ export const command = defineCommand({
     const { ticket } = await client.call("vm.logs", { ref: vm, source, follow }, { signal: ctx.signal });
     const stream = await client.stream(ticket);
     stream.end();
-    await showLog(ctx, stream);
+    if (!(await showLog(ctx, stream)))
+      ctx.err(`the ${source}'s log is empty: where all goes well, nothing is said`);
     return undefined;
   },
 });
