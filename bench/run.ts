@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
 import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
+import { compareStreams } from "./stream.ts";
 import { workspaceArms } from "./workspace.ts";
 import { cleanUp, scratch, text, time, timeToOutput, timeToSsh } from "./world.ts";
 
@@ -63,6 +64,9 @@ const benches: Record<string, () => Promise<void>> = {
     process.stderr.write(
       `daemon at rest: ${JSON.parse(text(["daemon", "status", "--json"])).rssBytes / 2 ** 20} MiB\n`,
     );
+  },
+  stream: async () => {
+    row("256 MiB to an echo and back by ticket / by a plain unix socket", "2", await compareStreams());
   },
   null: async () => {
     const figures = await nullBed();

@@ -74,12 +74,13 @@ async function startDaemon(paths: Paths, signal?: AbortSignal): Promise<Client> 
   }, startTimeoutMs);
   let watcher: FSWatcher | undefined;
   try {
+    // Makes the directory, too.
+    spawn();
     watcher = watch(paths.runtime, () => {
       attempt();
       fail();
     });
     attempt();
-    spawn();
     return await outcome.promise;
   } finally {
     clearTimeout(again);
