@@ -32,6 +32,7 @@ export const testPackages = [
     why: "watches what hostile repositories run, and injects failures",
     programs: ["strace"],
   },
+  { name: "libfaketime", why: "lets the tests' clock jump", programs: [] },
   { name: "qemu-utils", why: "a second opinion on qcow2 files", programs: ["qemu-img"] },
   { name: "cpio", why: "a second opinion on the initramfs", programs: ["cpio"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },

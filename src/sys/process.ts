@@ -25,15 +25,15 @@ export function spawnCount(): number {
   return spawned;
 }
 
-/** Where host tools are: Debian gives ordinary users no sbin, but mke2fs and its kind need no root. */
-const toolDirectories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** Debian gives ordinary users no sbin in their PATH; but mke2fs and its kind, which are there, need no root. */
+const systemTools = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /** The smallest environment that host tools need: nothing of the caller's can steer them. */
 export function cleanEnvironment(): Record<string, string> {
-  const given = (process.env.PATH ?? "").split(":").filter((dir) => dir !== "");
+  const given = (process.env.PATH ?? "/usr/bin:/bin").split(":").filter((dir) => dir !== "");
   const env: Record<string, string> = {
     LC_ALL: "C.UTF-8",
-    PATH: [...given, ...toolDirectories.filter((dir) => !given.includes(dir))].join(":"),
+    PATH: [...given, ...systemTools.filter((dir) => !given.includes(dir))].join(":"),
   };
   if (process.env.HOME !== undefined) env.HOME = process.env.HOME;
   return env;
