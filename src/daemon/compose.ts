@@ -6,7 +6,7 @@ import { BangerError, formatBytes } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import { type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
+import { diskReserve, freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
@@ -66,6 +66,8 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       setAside: state.setAside,
     });
   }
+  const reserve = diskReserve(join(paths.state, "reserve"));
+  reserve.hold();
   const driver = substitutes.driver(config, paths);
   const runtimes = new Runtimes();
   const images = substitutes.shelf(state, config, paths);
@@ -79,6 +81,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     rootDiskStrategy,
     authorizedKeys: async () => [await sshKey.publicKey()],
     dns: config.default_dns ?? userModeNetwork.dns,
+    reserve,
     runtimes,
     openSession: (stream, signal) => openAgentSession(stream, { signal, log }),
     log,

@@ -13,6 +13,7 @@ export interface RootDisk {
   strategy: RootDiskStrategy;
 }
 
+export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";
 export { copySparse } from "./sparse.ts";

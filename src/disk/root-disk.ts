@@ -24,6 +24,9 @@ export async function probeRootDiskStrategy(
       await source.close();
       await target.close();
     }
+  } catch (error) {
+    // A full disk does not say what it can; VMs that are there must be reached all the same, to be deleted.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
   } finally {
     for (const path of [one, two]) await unlink(path).catch(() => {});
   }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { BangerError } from "../base/base.ts";
 import { encodeHeader } from "./frames.ts";
 import { type GuestSession, openAgentSession } from "./guest.ts";
+import type { LivenessLimits } from "./liveness.ts";
 import {
   ackMagic,
   Frame,
@@ -49,8 +50,9 @@ class FakeGuest {
     this.stream.push(Buffer.concat([encodeHeader(payload.length, stream, type, flags), payload]));
   }
 
-  session(): Promise<GuestSession> {
-    return openAgentSession(this.stream, { handshakeTimeoutMs: 1000 });
+  session(liveness?: LivenessLimits): Promise<GuestSession> {
+    const options = { handshakeTimeoutMs: 1000, ...(liveness === undefined ? {} : { liveness }) };
+    return openAgentSession(this.stream, options);
   }
 
   /** Waits until the session has taken in what was said. */
@@ -144,5 +146,32 @@ describe("a session with a guest that cannot be trusted", () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("a guest that has gone silent", () => {
+  const limits = { askMs: 10, lostMs: 100 };
+
+  test("is asked, and given up when it does not answer while a command runs", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session(limits);
+    const child = await session.exec(request);
+    await expect(child.exit).rejects.toThrow("does not answer any more");
+    expect(guest.sent.some((frame) => frame[5] === Frame.ping || frame.includes(Frame.ping))).toBe(true);
+    await session.closed;
+  });
+
+  test("is left alone while nothing is expected of it, and while it answers", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session(limits);
+    await Bun.sleep(150);
+    const child = await session.exec(request);
+    child.exit.catch(() => {});
+    for (let rounds = 0; rounds < 15; rounds += 1) {
+      await Bun.sleep(10);
+      guest.say(Frame.pong, 0, 0);
+    }
+    expect(await Promise.race([session.closed.then(() => "closed"), Promise.resolve("open")])).toBe("open");
+    session.close();
   });
 });

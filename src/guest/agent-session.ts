@@ -6,6 +6,7 @@ import { Channel, errnoText } from "./channel.ts";
 import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
 import { keepGreeting } from "./greeting.ts";
 import type { GuestHello, GuestSession } from "./guest.ts";
+import { Liveness, type LivenessLimits, usualLimits } from "./liveness.ts";
 import { readHello, readPorts, readStats, writePersonality } from "./messages.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
 import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
@@ -14,6 +15,7 @@ export interface SessionOptions {
   signal?: AbortSignal;
   /** How long the handshake may take; default: until the signal aborts. In ms. */
   handshakeTimeoutMs?: number;
+  liveness?: LivenessLimits;
   log?: { debug(message: string, facts?: Record<string, unknown>): void };
 }
 
@@ -40,15 +42,22 @@ class AgentSession implements GuestSession {
   #over: BangerError | undefined;
   /** Settles when the transport takes more; all who wait share it. */
   #drained: PromiseWithResolvers<void> | undefined;
+  readonly #liveness: Liveness;
 
   constructor(
     private readonly stream: Duplex,
     private readonly options: SessionOptions,
   ) {
     this.closed = this.#closed.promise;
+    this.#liveness = new Liveness(options.liveness ?? usualLimits, {
+      ask: () => void this.ping().catch(() => {}),
+      lost: () => this.#end(new BangerError("unavailable", "the guest agent does not answer any more")),
+      expected: () => this.#channels.size > 0,
+    });
     this.#hello.promise.catch(() => {});
     this.#ready.promise.catch(() => {});
     stream.on("data", (chunk: Buffer) => {
+      this.#liveness.heard();
       try {
         if (this.#over === undefined) this.#parser.push(chunk);
       } catch (error) {
@@ -156,6 +165,7 @@ class AgentSession implements GuestSession {
     const channel = new Channel(this.#nextId, this);
     this.#nextId = (this.#nextId % 0xffff_fffe) + 1;
     this.#channels.set(channel.id, channel);
+    this.#liveness.start();
     const payload = request.done();
     void this.send(encodeHeader(payload.length, channel.id, Frame.open), payload);
     return channel;
@@ -265,6 +275,7 @@ class AgentSession implements GuestSession {
   #end(error: BangerError): void {
     if (this.#over !== undefined) return;
     this.#over = error;
+    this.#liveness.stop();
     this.options.log?.debug("agent session ended", { reason: error.message });
     this.stream.destroy();
     this.#hello.reject(error);

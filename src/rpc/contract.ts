@@ -176,9 +176,14 @@ function contract<const T extends Record<string, MethodShape>>(table: T): T {
 
 export const owner = contract({
   ping: {
-    summary: "answers with the daemon's version",
+    summary: "answers with the daemon's version, and with how many commands others have under way",
     params: none,
-    result: z.strictObject({ version: z.string(), commit: z.string(), pid: z.int() }),
+    result: z.strictObject({
+      version: z.string(),
+      commit: z.string(),
+      pid: z.int(),
+      others: z.int().optional(),
+    }),
   },
   "daemon.status": {
     summary: "what the daemon is and what it runs with",

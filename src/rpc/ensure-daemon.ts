@@ -30,10 +30,21 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
   if (running !== undefined) {
     const theirs = await running.call("ping", {}).catch(whenLost);
     if (theirs?.version === version && theirs.commit === commit) return running;
+    if (theirs?.others) throw inUse(theirs, theirs.others);
     if (theirs !== undefined) await running.call("daemon.stop", {}).catch(whenLost);
     await running.closed;
   }
   return startDaemon(paths, options.signal);
+}
+
+/** To replace the daemon now would cut off what others wait for: a shell, a build. */
+function inUse(theirs: { version: string; commit: string }, others: number): BangerError {
+  const commands = others === 1 ? "a command is" : `${others} commands are`;
+  return new BangerError(
+    "bad_version",
+    `${commands} under way with another build of banger (${theirs.version}, ${theirs.commit}); this is ${version}, ${commit}`,
+    { hint: "try again when it has ended, or cut it off: banger daemon stop" },
+  );
 }
 
 /** A daemon that was ending when we came: the next one will do. */

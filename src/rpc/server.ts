@@ -26,6 +26,8 @@ export interface CallContext<E> {
   ticket(onStream: OnStream): string;
   /** Resolves when the client's connection has ended, however it did. */
   connectionClosed: Promise<void>;
+  /** How many other clients are connected: each is a command that somebody waits for. */
+  otherClients(): number;
 }
 
 export type Handlers = {
@@ -56,6 +58,7 @@ export function serve(options: ServerOptions): Promise<Server> {
   rmSync(socketPath, { force: true });
   const tickets = new Tickets();
   let busy = 0;
+  let clients = 0;
   const activity = (change: 1 | -1) => {
     busy += change;
     options.onActivity?.(busy > 0);
@@ -67,8 +70,13 @@ export function serve(options: ServerOptions): Promise<Server> {
     socket.on("close", () => activity(-1));
     firstLine(socket, firstLineTimeoutMs).then(
       (line) => {
-        if (line === "rpc") serveCalls(socket, options, tickets);
-        else serveTicket(socket, line, tickets);
+        if (line === "rpc") {
+          clients += 1;
+          socket.on("close", () => {
+            clients -= 1;
+          });
+          serveCalls(socket, options, tickets, () => clients - 1);
+        } else serveTicket(socket, line, tickets);
       },
       () => socket.destroy(),
     );
@@ -110,7 +118,12 @@ function serveTicket(socket: Socket, line: string, tickets: Tickets): void {
   onStream(socket);
 }
 
-function serveCalls(socket: Socket, { handlers, log }: ServerOptions, tickets: Tickets): void {
+function serveCalls(
+  socket: Socket,
+  { handlers, log }: ServerOptions,
+  tickets: Tickets,
+  otherClients: () => number,
+): void {
   const connection = messageConnection(socket);
   const closed = Promise.withResolvers<void>();
   const gone = new AbortController();
@@ -135,6 +148,7 @@ function serveCalls(socket: Socket, { handlers, log }: ServerOptions, tickets: T
         emit: (event) => void connection.sendNotification(eventMethod, { op, event }).catch(() => {}),
         ticket: (onStream) => tickets.issue(onStream, gone.signal),
         connectionClosed: closed.promise,
+        otherClients,
       });
       log.info("call", { op, method, ms: Math.round(performance.now() - started) });
       return result;

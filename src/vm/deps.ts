@@ -1,7 +1,7 @@
 /** What the vm room needs from the rooms below it; composed once, by the daemon. */
 import type { Duplex } from "node:stream";
 import type { VmId } from "../base/base.ts";
-import type { RootDiskStrategy } from "../disk/disk.ts";
+import type { DiskReserve, RootDiskStrategy } from "../disk/disk.ts";
 import type { GuestSession } from "../guest/guest.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
 import type { State } from "../state/state.ts";
@@ -39,6 +39,8 @@ export interface VmDeps {
   /** Public keys that may log in to every guest. */
   authorizedKeys(): Promise<readonly string[]>;
   dns: string;
+  /** Space for writing down that VMs end, when the disk is full. */
+  reserve: DiskReserve;
   runtimes: Runtimes;
   openSession(stream: Duplex, signal: AbortSignal): Promise<GuestSession>;
   log: VmLog;

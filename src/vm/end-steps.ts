@@ -119,3 +119,5 @@ export const deleteSteps = steps<VmContext, EndInput>("vm.delete", "redo", EndIn
   .step(runDirectory)
   .step(files)
   .step(row);
+
+export type EndSteps = typeof stopSteps | typeof deleteSteps;

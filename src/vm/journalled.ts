@@ -3,7 +3,7 @@ import { BangerError, type VmId } from "../base/base.ts";
 import { type JournalRun, undoJournalled } from "../pipeline/pipeline.ts";
 import { createSteps } from "./create-steps.ts";
 import type { VmDeps } from "./deps.ts";
-import { deleteSteps, type EndInput, stopSteps } from "./end-steps.ts";
+import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
 import { startSteps } from "./start-steps.ts";
 
 /** Undefined for a list that this version does not know. */
@@ -25,7 +25,7 @@ export function vmOf({ list, input }: JournalRun): VmId | undefined {
 export async function recoverRun(
   open: JournalRun,
   deps: VmDeps,
-  again: (list: typeof stopSteps | typeof deleteSteps, input: EndInput) => Promise<void>,
+  again: (list: EndSteps, input: EndInput) => Promise<void>,
 ): Promise<void> {
   const options = { journal: deps.state.journal, failpoint: deps.failpoint };
   switch (open.list) {

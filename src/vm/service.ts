@@ -5,7 +5,7 @@ import { type JournalRun, runSteps, type StepEvent, type StepList } from "../pip
 import type { VmRecord } from "../state/state.ts";
 import { createSteps } from "./create-steps.ts";
 import { type BootSource, limits, type VmContext, type VmDeps } from "./deps.ts";
-import { deleteSteps, stopSteps } from "./end-steps.ts";
+import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
 import { recoverRun, vmOf } from "./journalled.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
@@ -134,7 +134,7 @@ export class VmService {
     return this.#locked(id, async (vm, finished) => {
       if (finished.includes(stopSteps.name)) return vm;
       transition(vm, "stop");
-      await this.#run(stopSteps, id, { id, orderly: true, reason: null }, options);
+      await this.#end(stopSteps, { id, orderly: true, reason: null }, options);
       return getVm(this.deps.state, id);
     });
   }
@@ -156,7 +156,7 @@ export class VmService {
       await this.deps.driver.exited(vm.machine, AbortSignal.timeout(limits.vmmTerm)).catch(() => {
         // It ignores the signal; the list below does not ask.
       });
-      await this.#run(stopSteps, id, { id, orderly: false, reason: null }, options);
+      await this.#end(stopSteps, { id, orderly: false, reason: null }, options);
       return getVm(this.deps.state, id);
     });
   }
@@ -172,7 +172,7 @@ export class VmService {
       if (vm === undefined) return;
       if (onlyIdle && !isIdle(vm))
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
-      await this.#run(deleteSteps, id, { id, orderly: false, reason: null }, options);
+      await this.#end(deleteSteps, { id, orderly: false, reason: null }, options);
       // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
       for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
       this.deps.runtimes.forget(id);
@@ -220,6 +220,19 @@ export class VmService {
     return recoverRun(open, this.deps, async (list, input) => {
       await this.#run(list, input.id, input, { signal: new AbortController().signal });
     });
+  }
+
+  /** Goes through a list that ends a VM, also on a full disk: these lists can be gone through again at any point. */
+  async #end(list: EndSteps, input: EndInput, options: CallOptions): Promise<void> {
+    try {
+      await this.#run(list, input.id, input, options);
+    } catch (error) {
+      if (toBangerError(error).code !== "no_space" || !this.deps.reserve.release()) throw error;
+      for (const left of this.#left(input.id)) this.deps.state.journal.end(left.run);
+      await this.#run(list, input.id, input, options);
+    } finally {
+      this.deps.reserve.hold();
+    }
   }
 
   #run<Init extends object, Acc extends object>(

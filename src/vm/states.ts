@@ -21,8 +21,9 @@ export function transition(vm: { name: VmName; state: VmState }, event: VmEvent)
 }
 
 function advice(vm: { name: VmName; state: VmState }, event: VmEvent): string {
-  if (event === "stop") return `start it first: banger vm start ${vm.name}`;
-  if (vm.state === "running") return `stop it first: banger vm stop ${vm.name}`;
+  if (event === "stop") return `nothing of it runs; to remove it: banger vm delete ${vm.name}`;
+  if (vm.state === "running")
+    return `a shell in it: banger vm ssh ${vm.name}; or boot it anew: banger vm restart ${vm.name}`;
   return `wait until it is done, then look: banger vm show ${vm.name}`;
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MachineWorld } from "../../tests/fakes/machines.ts";
 import { BangerError, newVmId, VmName } from "../base/base.ts";
+import { diskReserve } from "../disk/disk.ts";
 import { openState, type State } from "../state/state.ts";
 import type { VmDeps } from "./deps.ts";
 import { generateName } from "./names.ts";
@@ -54,6 +55,7 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
     rootDiskStrategy: "overlay",
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
     dns: "10.0.2.3",
+    reserve: diskReserve(join(dir, "reserve")),
     runtimes: new Runtimes(),
     openSession: async (stream) => world.session(stream),
     log: silent,
@@ -218,6 +220,30 @@ describe("the life of a VM", () => {
     expect(deps.state.journal.open()).toEqual([]);
   });
 
+  for (const end of ["stop", "delete"] as const) {
+    test(`on a full disk there is room enough to ${end} a VM, once more and again`, async () => {
+      let full = false;
+      const { deps, service } = daemon({
+        failpoint: (step) => {
+          // The reserve is what makes room: while it is there, a full disk takes nothing more.
+          if (full && step.startsWith(`vm.${end}.`) && existsSync(join(dir, "reserve")))
+            throw new BangerError("no_space", "the disk is full");
+        },
+      });
+      deps.reserve.hold();
+      for (const name of ["a", "b"]) {
+        full = false;
+        const vm = await make(service, deps, name);
+        await service.start(vm.id, options());
+        full = true;
+        await service[end](vm.id, options());
+        expect(world.dump()).toBe("");
+        expect(deps.state.journal.open()).toEqual([]);
+        expect(existsSync(join(dir, "reserve"))).toBe(true);
+      }
+    });
+  }
+
   test("a machine that dies by itself leaves a stopped VM with the reason", async () => {
     const { deps, service } = daemon();
     const vm = await make(service, deps, "a");
@@ -372,7 +398,7 @@ test("a state that cannot be left by an event says so, with what to do", () => {
     }
   })();
   expect(failure?.message).toBe("VM a is running");
-  expect(failure?.hint).toBe("stop it first: banger vm stop a");
+  expect(failure?.hint).toContain("banger vm ssh a");
 });
 
 test("generated names are DNS labels and avoid those that are taken", () => {

@@ -1,7 +1,8 @@
 /** Hosts on a bad day: no QEMU, no memory, two daemons, a damaged database, a clock that jumps. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Banger, eventually, executable } from "./fixture.ts";
 
@@ -22,6 +23,9 @@ test("more memory than the host gives is said to be too much, and the VM can be 
   expect(stderr).toMatch(/memory/);
   expect((await banger.vms()).map((vm) => [vm.name, vm.state, vm.pid])).toEqual([["greedy", "error", null]]);
   await banger.ok(["vm", "delete", "greedy"]);
+  const run = await banger.run(["vm", "run", "--rm", "--memory", "900G", "--", "true"]);
+  expect(run.stderr).toContain("memory");
+  expect(await names()).toEqual([]);
   expect(banger.leftovers().filter((left) => left.includes("/vms/"))).toEqual([]);
 });
 
@@ -57,6 +61,41 @@ test("a damaged database is set aside, and VMs are found again by their director
   expect(readdirSync(state).some((name) => name.startsWith("banger.db.corrupt-"))).toBe(true);
   expect(await banger.ok(["vm", "delete", "survivor"])).toBe("survivor\n");
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "on a full disk the guest hears of it, and its VM can be stopped, started and deleted",
+  async () => {
+    const small = new Banger();
+    // Not below a directory that is removed with all in it: the image is mounted there.
+    const disk = mkdtempSync(join(tmpdir(), "banger-small-"));
+    const mounts = ["images", "kernels"].map((name) => join(disk, "banger", name));
+    const sh = (script: string, ...args: string[]) =>
+      expect(spawnSync("sh", ["-ec", script, "sh", ...args], { encoding: "utf8" }).stderr).toBe("");
+    sh('mount -t tmpfs -o size=60m,mode=700 tmpfs "$1"', disk);
+    for (const mount of mounts)
+      sh(
+        'mkdir -p "$2"; mount --bind "$1" "$2"',
+        join(state, mount.slice(join(disk, "banger").length)),
+        mount,
+      );
+    small.env.XDG_STATE_HOME = disk;
+    try {
+      await small.ok(["vm", "create", "--name", "full", "--memory", "1G"]);
+      const fill = "dd if=/dev/urandom of=/root/big bs=1M count=100 conv=fsync";
+      expect((await small.run(["vm", "exec", "full", "--", "sh", "-c", fill])).stderr).toMatch(
+        /Input\/output error|Read-only file system/,
+      );
+      expect(await small.ok(["vm", "exec", "full", "--", "echo", "alive"])).toBe("alive\n");
+      for (const word of ["stop", "start", "delete"])
+        expect(await small.ok(["vm", word, "full"])).toBe("full\n");
+      expect(await small.vms()).toEqual([]);
+    } finally {
+      await small.close();
+      for (const mount of [...mounts, disk]) sh('umount -l "$1"', mount);
+      rmdirSync(disk);
+    }
+  },
+);
 
 const faketime = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
   .map((triplet) => `/usr/lib/${triplet}/faketime/libfaketime.so.1`)

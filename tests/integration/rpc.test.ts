@@ -53,6 +53,19 @@ describe("calls", () => {
     expect(statSync(join(dir, "run")).mode & 0o777).toBe(0o700);
   });
 
+  test("know how many other clients there are", async () => {
+    const first = await start({
+      ping: async (_params, ctx) => ({ version: "1", commit: "c", pid: 7, others: ctx.otherClients() }),
+    });
+    expect((await first.call("ping", {})).others).toBe(0);
+    const second = await open();
+    expect((await second.call("ping", {})).others).toBe(1);
+    first.close();
+    await first.closed;
+    for (let tries = 0; (await second.call("ping", {})).others !== 0; tries += 1)
+      expect(tries).toBeLessThan(100);
+  });
+
   test("with an unknown key are refused, naming it", async () => {
     const client = await start({ "vm.show": async () => Promise.reject(new Error("not reached")) });
     const error = await failure(client.call("vm.show", { ref: "x", colour: "red" } as never));

@@ -57,9 +57,14 @@ describe("banger daemon", () => {
   });
 
   test("stop ends it; one that does not run is fine", async () => {
-    const daemon = new FakeDaemon({ "daemon.stop": () => ({}) });
-    expect((await banger(["daemon", "stop"], { daemon })).status).toBe(0);
-    expect(daemon.methods).toEqual(["daemon.stop"]);
+    const ping = (others: number) => () => ({ version: "1", commit: "c", pid: 1, others });
+    const daemon = new FakeDaemon({ ping: ping(0), "daemon.stop": () => ({}) });
+    expect(await banger(["daemon", "stop"], { daemon })).toEqual({ status: 0, out: "", err: "" });
+    expect(daemon.methods).toEqual(["ping", "daemon.stop"]);
+    const busy = new FakeDaemon({ ping: ping(2), "daemon.stop": () => ({}) });
+    expect((await banger(["daemon", "stop"], { daemon: busy })).err).toBe(
+      "cut off what was under way: 2 commands\n",
+    );
     expect(await banger(["daemon", "stop"])).toEqual({
       status: 0,
       out: "",

@@ -9,7 +9,11 @@ export const command = defineCommand({
   run: async (_input, ctx) => {
     const client = await ctx.runningClient();
     if (client === undefined) ctx.err("the daemon is not running");
-    else await client.call("daemon.stop", {}, { signal: ctx.signal });
+    else {
+      const { others } = await client.call("ping", {}, { signal: ctx.signal });
+      await client.call("daemon.stop", {}, { signal: ctx.signal });
+      if (others) ctx.err(`cut off what was under way: ${others} ${others === 1 ? "command" : "commands"}`);
+    }
     return undefined;
   },
 });

@@ -7,7 +7,7 @@ export function daemonHandlers(
   parts: Parts,
 ): Pick<Handlers, "ping" | "daemon.status" | "daemon.stop" | "config.defaults"> {
   return {
-    ping: async () => ({ version, commit, pid: process.pid }),
+    ping: async (_params, ctx) => ({ version, commit, pid: process.pid, others: ctx.otherClients() }),
     "daemon.status": () => parts.status(),
     "daemon.stop": async () => {
       parts.stop();

@@ -53,8 +53,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       try {
         return show(await vms.start(made.id, options(ctx)));
       } catch (error) {
-        // Cancelled: nobody wants it any more. Failed: it stays, so that its logs can be read.
-        if (ctx.signal.aborted) await vms.delete(made.id, { signal: new AbortController().signal });
+        // Cancelled: nobody wants it any more. Failed in the guest: it stays, so that its logs can be read.
+        const unwanted =
+          ctx.signal.aborted || (params.ephemeral && toBangerError(error).code !== "guest_failed");
+        if (unwanted) await vms.delete(made.id, { signal: new AbortController().signal });
         else tie?.cut();
         throw error;
       }

@@ -34,6 +34,8 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     "-drive",
     [
       `if=none,id=disk${index},file=${value(disk.path)},format=${disk.format}`,
+      // When the host's disk is full the guest hears of it. QEMU's default is to stop the whole machine, without a word.
+      "werror=report,rerror=report",
       // writeback: the guest's flushes reach the host's disk, nothing else waits for it.
       `cache=writeback,discard=unmap,detect-zeroes=unmap${disk.readOnly ? ",readonly=on" : ""}`,
     ].join(","),

@@ -96,6 +96,16 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
         if (error instanceof BangerError && error.code !== "guest_failed") throw error;
         const what = error instanceof Error ? error.message : String(error);
         const words = await lastWords(spec.vmmLog, said);
+        if (/Cannot allocate memory/.test(words)) {
+          throw new BangerError(
+            "no_space",
+            `the host has no ${spec.memoryMiB} MiB of memory for it: ${words}`,
+            {
+              hint: "give it less: --memory 1G",
+              cause: error,
+            },
+          );
+        }
         throw new BangerError("guest_failed", `${what}: ${words}`, {
           hint: `its log: ${spec.vmmLog}`,
           cause: error,
