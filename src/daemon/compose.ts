@@ -2,11 +2,11 @@
 import { mkdirSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { BangerError, formatBytes } from "../base/base.ts";
+import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import { type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { diskReserve, freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
+import { type DiskReserve, diskReserve, freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
@@ -60,13 +60,13 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   mkdirSync(vmPaths.vms, { recursive: true, mode: 0o700 });
   mkdirSync(vmPaths.run, { recursive: true, mode: 0o700 });
 
-  const state = openState(join(paths.state, "banger.db"));
+  const reserve = diskReserve(join(paths.state, "reserve"));
+  const state = openOnFullDisk(reserve, () => openState(join(paths.state, "banger.db")));
   if (state.setAside !== undefined) {
     log.error("the database was damaged: it was set aside, and VMs are found again by their directories", {
       setAside: state.setAside,
     });
   }
-  const reserve = diskReserve(join(paths.state, "reserve"));
   reserve.hold();
   const driver = substitutes.driver(config, paths);
   const runtimes = new Runtimes();
@@ -164,4 +164,14 @@ function isSet(config: Config, key: keyof Config): boolean {
 function usable<T>(probe: DriverProbe, then: () => Promise<T>): Promise<T> {
   if (probe.usable) return then();
   throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
+}
+
+/** Without a database nothing could be deleted, and a full disk would stay full. */
+function openOnFullDisk(reserve: DiskReserve, open: () => State): State {
+  try {
+    return open();
+  } catch (error) {
+    if (toBangerError(error).code !== "no_space" || !reserve.release()) throw error;
+    return open();
+  }
 }

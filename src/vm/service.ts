@@ -1,13 +1,12 @@
 /** The life of VMs as calls: each takes a VM's lock, runs its step lists, and keeps the row true. */
-import { randomBytes } from "node:crypto";
-import { BangerError, newVmId, toBangerError, type VmId, type VmName, type VmSpec } from "../base/base.ts";
+import { BangerError, toBangerError, type VmId } from "../base/base.ts";
 import { type JournalRun, runSteps, type StepEvent, type StepList } from "../pipeline/pipeline.ts";
 import type { VmRecord } from "../state/state.ts";
 import { createSteps } from "./create-steps.ts";
-import { type BootSource, limits, type VmContext, type VmDeps } from "./deps.ts";
+import { limits, type VmContext, type VmDeps } from "./deps.ts";
 import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
 import { recoverRun, vmOf } from "./journalled.ts";
-import { generateName } from "./names.ts";
+import { type NewVm, newRecord } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
 import { getVm, updateVm } from "./rows.ts";
 import type { Unlock } from "./runtime.ts";
@@ -19,17 +18,10 @@ export interface CallOptions {
   observe?: ((event: StepEvent) => void) | undefined;
 }
 
-export interface NewVm {
-  name: VmName | undefined;
-  source: BootSource;
-  spec: VmSpec;
-  ephemeral: boolean;
-  /** Said at once, so that callers may wait for the session of a VM that is not even made yet. */
-  willStart: boolean;
-}
-
 export class VmService {
   readonly #listeners: (() => void)[] = [];
+  /** Starts under way: what ends a VM does not wait for its boot. */
+  readonly #starting = new Map<VmId, AbortController>();
 
   constructor(private readonly deps: VmDeps) {}
 
@@ -49,26 +41,8 @@ export class VmService {
 
   /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
   async create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
-    const id = newVmId();
-    const now = new Date().toISOString();
-    const record: VmRecord = {
-      id,
-      name: input.name ?? generateName(new Set(this.list().map((vm) => vm.name))),
-      state: "created",
-      image: input.source.image,
-      kernel: input.source.kernel,
-      spec: input.spec,
-      driver: this.deps.driver.name,
-      ephemeral: input.ephemeral,
-      rootDisk: null,
-      machine: null,
-      machineId: randomBytes(16).toString("hex"),
-      workspace: null,
-      lastError: null,
-      createdAt: now,
-      updatedAt: now,
-      startedAt: null,
-    };
+    const record = newRecord(input, this.deps.driver.name, this.list());
+    const { id } = record;
     if (input.willStart) this.deps.runtimes.expectSession(id);
     const unlock = await this.deps.runtimes.lock(id);
     try {
@@ -97,16 +71,26 @@ export class VmService {
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
   async start(id: VmId, options: CallOptions): Promise<VmRecord> {
     const { unlock } = await this.#lock(id);
+    const ended = new AbortController();
     try {
       transition(getVm(this.deps.state, id), "start");
-      return await this.#boot(id, options);
+      this.#starting.set(id, ended);
+      return await this.#boot(id, { ...options, signal: AbortSignal.any([options.signal, ended.signal]) });
     } catch (error) {
       // Refused before anything was done: a VM that runs keeps its session.
       this.deps.runtimes.notComing(id, toBangerError(error));
       throw error;
     } finally {
+      this.#starting.delete(id);
       unlock();
     }
+  }
+
+  /** Takes a start under way back. Whoever waits for it is told that it was cancelled. */
+  #interruptStart(id: VmId): boolean {
+    const ended = this.#starting.get(id);
+    ended?.abort();
+    return ended !== undefined;
   }
 
   async #boot(id: VmId, options: CallOptions): Promise<VmRecord> {
@@ -131,8 +115,9 @@ export class VmService {
 
   /** Stops it in order; a VM that is not running is refused. */
   async stop(id: VmId, options: CallOptions): Promise<VmRecord> {
+    const interrupted = this.#interruptStart(id);
     return this.#locked(id, async (vm, finished) => {
-      if (finished.includes(stopSteps.name)) return vm;
+      if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
       transition(vm, "stop");
       await this.#end(stopSteps, { id, orderly: true, reason: null }, options);
       return getVm(this.deps.state, id);
@@ -146,8 +131,9 @@ export class VmService {
 
   /** Sends the VMM a signal and, when that was meant to end it, clears up after it. */
   async kill(id: VmId, signal: number, options: CallOptions): Promise<VmRecord> {
+    const interrupted = this.#interruptStart(id);
     return this.#locked(id, async (vm, finished) => {
-      if (finished.includes(stopSteps.name)) return vm;
+      if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
       if (vm.machine === null) {
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, there is nothing to kill`);
       }
@@ -166,6 +152,7 @@ export class VmService {
    * precondition error. Absent is success.
    */
   async delete(id: VmId, options: CallOptions, { onlyIdle = false } = {}): Promise<void> {
+    if (!onlyIdle) this.#interruptStart(id);
     const unlock = await this.deps.runtimes.lock(id);
     try {
       const vm = this.deps.state.vms.get(id);

@@ -96,11 +96,10 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
       .then((stream) => deps.openSession(stream, limited))
       .catch((error: unknown) => {
         if (signal.aborted) throw error;
-        throw new BangerError(
-          "guest_failed",
-          `the guest did not answer: ${wrap(error, "agent").message}`,
-          logsHint(id, deps),
-        );
+        const why = limited.aborted
+          ? ` within ${limits.agentHello / 1000} s`
+          : `: ${wrap(error, "agent").message}`;
+        throw new BangerError("guest_failed", `the guest did not answer${why}`, logsHint(id, deps));
       });
     // Whichever loses the race must not end as an unhandled rejection.
     ended.catch(() => {});
@@ -142,11 +141,10 @@ const ready: Step<VmContext, StartInput, object> = {
       await deps.runtimes.current(id)?.ready(limited);
     } catch (error) {
       if (signal.aborted) throw error;
-      throw new BangerError(
-        "guest_failed",
-        `the guest did not become ready: ${wrap(error, "boot").message}`,
-        logsHint(id, deps),
-      );
+      const why = limited.aborted
+        ? ` within ${limits.guestReady / 1000} s`
+        : `: ${wrap(error, "boot").message}`;
+      throw new BangerError("guest_failed", `the guest did not become ready${why}`, logsHint(id, deps));
     }
     return {};
   },

@@ -220,6 +220,22 @@ describe("the life of a VM", () => {
     expect(deps.state.journal.open()).toEqual([]);
   });
 
+  for (const end of ["stop", "kill", "delete"] as const) {
+    test(`${end} does not wait for a guest that hangs while it boots`, async () => {
+      const { deps, service } = daemon();
+      const vm = await make(service, deps, "a");
+      world.hangs = true;
+      const starting = service.start(vm.id, options());
+      starting.catch(() => {});
+      while (world.dump() === "") await Bun.sleep(1);
+      if (end === "kill") await service.kill(vm.id, 9, options());
+      else await service[end](vm.id, options());
+      await expect(starting).rejects.toThrow("cancelled");
+      expect(world.dump()).toBe("");
+      if (end !== "delete") expect(service.find("a")).toMatchObject({ state: "stopped", lastError: null });
+    });
+  }
+
   for (const end of ["stop", "delete"] as const) {
     test(`on a full disk there is room enough to ${end} a VM, once more and again`, async () => {
       let full = false;

@@ -9,7 +9,8 @@
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
 export { generateKey, hostAlias, userModeNetwork } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
+export type { NewVm } from "./new-vm.ts";
 export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
-export { type CallOptions, type NewVm, stepLists, VmService } from "./service.ts";
+export { type CallOptions, stepLists, VmService } from "./service.ts";

@@ -3,6 +3,7 @@
  * as real machines do, and can be dumped as sorted text to see what is left.
  */
 import { Duplex } from "node:stream";
+import { BangerError } from "../../src/base/base.ts";
 import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";
 
@@ -17,6 +18,8 @@ export class MachineWorld {
   readonly #streams = new WeakMap<Duplex, number>();
   #nextPid = 1000;
   /** Specs of all starts, in order. */
+  /** Guests never reach basic.target. */
+  hangs = false;
   readonly started: MachineSpec[] = [];
 
   dump(): string {
@@ -92,7 +95,12 @@ export class MachineWorld {
         ...hello,
       },
       closed: closed.promise,
-      ready: async () => {},
+      ready: async (signal) => {
+        if (!this.hangs) return;
+        const { promise, reject } = Promise.withResolvers<void>();
+        signal?.addEventListener("abort", () => reject(new BangerError("cancelled", "cancelled")));
+        await promise;
+      },
       exec: unused,
       personalise: async () => {},
       unpack: unused,

@@ -83,10 +83,10 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
       if (signal?.aborted) throw cancelled(signal.reason);
-      refuseSecond(spec);
-      const said = await logEnd(spec.vmmLog);
       const accelerated =
         acceleration === "kvm" ? ({ name: "kvm" } as const) : ({ name: "tcg", tscKhz: await tsc() } as const);
+      refuseSecond(spec);
+      const said = await logEnd(spec.vmmLog);
       const child = await spawnQemu(spec, qemuArguments(spec, accelerated));
       const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
       try {

@@ -1,0 +1,38 @@
+/** What a new VM's row begins with. */
+import { randomBytes } from "node:crypto";
+import { newVmId, type VmName, type VmSpec } from "../base/base.ts";
+import type { VmRecord } from "../state/state.ts";
+import type { BootSource } from "./deps.ts";
+import { generateName } from "./names.ts";
+
+export interface NewVm {
+  name: VmName | undefined;
+  source: BootSource;
+  spec: VmSpec;
+  ephemeral: boolean;
+  /** Said at once, so that callers may wait for the session of a VM that is not even made yet. */
+  willStart: boolean;
+}
+
+/** The row of a VM that is not there yet; its name is generated, unlike those of `others`, when none is asked for. */
+export function newRecord(input: NewVm, driver: string, others: readonly VmRecord[]): VmRecord {
+  const now = new Date().toISOString();
+  return {
+    id: newVmId(),
+    name: input.name ?? generateName(new Set(others.map((vm) => vm.name))),
+    state: "created",
+    image: input.source.image,
+    kernel: input.source.kernel,
+    spec: input.spec,
+    driver,
+    ephemeral: input.ephemeral,
+    rootDisk: null,
+    machine: null,
+    machineId: randomBytes(16).toString("hex"),
+    workspace: null,
+    lastError: null,
+    createdAt: now,
+    updatedAt: now,
+    startedAt: null,
+  };
+}
