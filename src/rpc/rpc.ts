@@ -11,11 +11,11 @@
  */
 export { type CallOptions, type Client, connect } from "./client.ts";
 export * from "./contract.ts";
+export { privateDirectory } from "./listen.ts";
 export {
   type CallContext,
   type CallLog,
   type Handlers,
-  privateDirectory,
   type Server,
   serve,
 } from "./server.ts";

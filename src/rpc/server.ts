@@ -1,12 +1,11 @@
 /** The server's end: accepts the owner's connections, parses everything, and hands calls to their handlers. */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
-import { dirname } from "node:path";
+import type { Socket } from "node:net";
 import { ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { peerCredentials } from "../sys/sys.ts";
 import { type Events, type Method, owner, type Params, type Result } from "./contract.ts";
+import { type Listening, listen } from "./listen.ts";
 import { type OnStream, Tickets } from "./tickets.ts";
 import { applicationError, eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
 
@@ -42,20 +41,15 @@ export interface ServerOptions {
   onActivity?: (busy: boolean) => void;
 }
 
-export interface Server {
-  close(): void;
-}
+export type Server = Listening;
 
 /** Nobody needs longer to say what a connection is. */
 const firstLineTimeoutMs = 10_000;
-const maxConnections = 512;
 const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f-]{8,36}$/), params: z.unknown() });
 
-/** Listens. The socket's directory is made 0700, or refused when it is anybody else's; a stale socket is replaced. */
+/** Listens, see listen.ts. */
 export function serve(options: ServerOptions): Promise<Server> {
   const { socketPath, log } = options;
-  privateDirectory(dirname(socketPath));
-  rmSync(socketPath, { force: true });
   const tickets = new Tickets();
   let busy = 0;
   let clients = 0;
@@ -63,7 +57,7 @@ export function serve(options: ServerOptions): Promise<Server> {
     busy += change;
     options.onActivity?.(busy > 0);
   };
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const onConnection = (socket: Socket) => {
     socket.on("error", () => socket.destroy());
     if (!isOwner(socket, log)) return void socket.destroy();
     activity(1);
@@ -80,22 +74,8 @@ export function serve(options: ServerOptions): Promise<Server> {
       },
       () => socket.destroy(),
     );
-  });
-  server.maxConnections = maxConnections;
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(socketPath, () => {
-      chmodSync(socketPath, 0o600);
-      server.off("error", reject);
-      server.on("error", (error) => log.error("the socket failed", { error: error.message }));
-      resolve({
-        close: () => {
-          server.close();
-          rmSync(socketPath, { force: true });
-        },
-      });
-    });
-  });
+  };
+  return listen(socketPath, onConnection, (what) => log.error("the socket", { error: what }));
 }
 
 /** Owner and root may; mode 0600 says the same, and this holds even where the mode was changed. */
@@ -206,16 +186,4 @@ function explain(method: string, error: z.ZodError): string {
         : `${at}: ${issue.message}`;
     })
     .join("; ");
-}
-
-/** Makes the directory, or checks that it is this user's alone. Throws denied. */
-export function privateDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  const found = lstatSync(path);
-  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
-    throw new BangerError("denied", `${path} is not a directory of yours`, {
-      hint: "set XDG_RUNTIME_DIR to one that is",
-    });
-  }
-  chmodSync(path, 0o700);
 }

@@ -4,7 +4,7 @@ import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Paths } from "../config/paths.ts";
 import { spawnDetached } from "../sys/sys.ts";
-import { privateDirectory } from "./server.ts";
+import { privateDirectory } from "./listen.ts";
 
 /** What of the caller's environment means anything to a daemon. BUN_OPTIONS and its kind would run code in it. */
 const passed = /^(PATH|HOME|USER|LOGNAME|LANG|TMPDIR|XDG_[A-Z_]+|BANGER_[A-Z_]+|[a-z]+_proxy|[A-Z]+_PROXY)$/;

@@ -6,9 +6,9 @@ interface Named {
   name: string;
 }
 
-/** The one VM that `ref` means. A name wins over an id prefix. Throws not_found or ambiguous. */
+/** The one VM that `ref` means. An id wins over a name, a name over the beginning of an id. Throws not_found or ambiguous. */
 export function resolveRef<T extends Named>(ref: string, vms: readonly T[]): T {
-  const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
+  const exact = vms.find((vm) => vm.id === ref) ?? vms.find((vm) => vm.name === ref);
   if (exact) return exact;
   const prefixed = /^[0-9a-f-]{2,}$/.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];
   const [first, ...others] = prefixed;

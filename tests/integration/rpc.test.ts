@@ -1,10 +1,10 @@
 /** Server and client over a real unix socket, with handlers of the tests' own. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { connect as dial } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BangerError } from "../../src/base/base.ts";
 import { type Client, connect, type Handlers, type Server, serve } from "../../src/rpc/rpc.ts";
@@ -192,6 +192,24 @@ describe("streams by ticket", () => {
     await Bun.sleep(20);
     expect((await failure(second.stream(ticket))).code).toBe("unavailable");
   });
+});
+
+describe("a socket that is removed", () => {
+  test.each(["the socket", "its directory"])(
+    "%s: the server listens anew, and old connections go on",
+    async (what) => {
+      const old = await start({ ping: async () => ({ version: "1", commit: "c", pid: 7 }) });
+      rmSync(what === "the socket" ? socketPath : dirname(socketPath), { recursive: true });
+      for (let tries = 0; !existsSync(socketPath); tries += 1) {
+        expect(tries).toBeLessThan(500);
+        await Bun.sleep(5);
+      }
+      await Bun.sleep(20);
+      expect((await (await open()).call("ping", {})).pid).toBe(7);
+      expect((await old.call("ping", {})).pid).toBe(7);
+      expect(statSync(dirname(socketPath)).mode & 0o777).toBe(0o700);
+    },
+  );
 });
 
 describe("a bad peer", () => {

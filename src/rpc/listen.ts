@@ -1,0 +1,84 @@
+/** Listening on a unix socket for as long as the process wants to, also when somebody removes the socket. */
+import { chmodSync, existsSync, type FSWatcher, lstatSync, mkdirSync, rmSync, watch } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { BangerError } from "../base/base.ts";
+
+const maxConnections = 512;
+
+export interface Listening {
+  close(): void;
+}
+
+/**
+ * Listens. The socket's directory is made 0700, or refused when it is anybody else's; a stale socket is replaced. When
+ * the directory is removed (logind does it at a user's last logout), it is made again, and connections go on.
+ */
+export async function listen(
+  path: string,
+  onConnection: (socket: Socket) => void,
+  onTrouble: (what: string) => void,
+): Promise<Listening> {
+  let closed = false;
+  let watcher: FSWatcher | undefined;
+  const servers: Server[] = [];
+  const open = async () => {
+    privateDirectory(dirname(path));
+    rmSync(path, { force: true });
+    servers.push(await listening(path, onConnection, onTrouble));
+    watcher?.close();
+    watcher = watch(dirname(path), look);
+    watcher.on("error", look);
+    look();
+  };
+  let opening = false;
+  const look = () => {
+    if (closed || opening || existsSync(path)) return;
+    opening = true;
+    onTrouble("the socket was removed: listening anew");
+    open()
+      .catch((error: unknown) => onTrouble(String(error)))
+      .finally(() => {
+        opening = false;
+      });
+  };
+  await open();
+  return {
+    close: () => {
+      closed = true;
+      watcher?.close();
+      for (const server of servers) server.close();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+function listening(
+  path: string,
+  onConnection: (socket: Socket) => void,
+  onTrouble: (what: string) => void,
+): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, onConnection);
+  server.maxConnections = maxConnections;
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      chmodSync(path, 0o600);
+      server.off("error", reject);
+      server.on("error", (error) => onTrouble(error.message));
+      resolve(server);
+    });
+  });
+}
+
+/** Makes the directory, or checks that it is this user's alone. Throws denied. */
+export function privateDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
+    throw new BangerError("denied", `${path} is not a directory of yours`, {
+      hint: "set XDG_RUNTIME_DIR to one that is",
+    });
+  }
+  chmodSync(path, 0o700);
+}
