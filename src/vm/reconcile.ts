@@ -1,15 +1,18 @@
 /** At the daemon's start: rows and the world are made to agree. Kills and removes nothing that is not banger's. */
 import { readdirSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import { limits, type VmDeps } from "./deps.ts";
 import { vmFiles } from "./layout.ts";
+import { generateName } from "./names.ts";
 import { mirror, updateVm, vmDirectories } from "./rows.ts";
 import type { VmService } from "./service.ts";
 
 /**
  * 1. finishes what the journal says was under way; 2. adopts VMs that only their directory knows (the database was
- * lost) and removes directories that nobody knows; 3. removes VMs whose connection died with the daemon; 4. marks
+ * lost) and sets directories aside that nobody knows; 3. removes VMs whose connection died with the daemon; 4. marks
  * machines that ended meanwhile, and finds those that run on their sessions again; 5. ends machines without a row.
  */
 export async function reconcile(deps: VmDeps, service: VmService): Promise<void> {
@@ -59,14 +62,30 @@ async function adoptDirectories(deps: VmDeps): Promise<void> {
   for (const { id, record } of vmDirectories(deps.paths)) {
     if (known.has(id)) continue;
     if (record === undefined) {
-      deps.log.warn("removing a VM directory that no VM owns", { vm: id });
-      await removeTree(vmFiles(deps.paths, id).dir);
+      const { dir } = vmFiles(deps.paths, id);
+      // There are disks in it that may be somebody's work. What a killed create left is known by the journal.
+      deps.log.error("a VM's directory is in no database, and its vm.json cannot be read: set aside", {
+        from: dir,
+        to: `${dir}.lost`,
+      });
+      await rename(dir, `${dir}.lost`);
       continue;
     }
-    deps.log.warn("adopting a VM that the database had lost", { vm: id, name: record.name });
-    deps.state.vms.insert(record);
-    mirror(deps.paths, record);
+    adopt(deps, record);
   }
+}
+
+/** A VM that only its directory knows gets its row back; a name that is taken by now is not. */
+function adopt(deps: VmDeps, lost: VmRecord): void {
+  const names = new Set(deps.state.vms.list().map((vm) => vm.name));
+  const record = names.has(lost.name) ? { ...lost, name: generateName(names) } : lost;
+  deps.log.warn("adopting a VM that the database had lost", {
+    vm: lost.id,
+    name: record.name,
+    was: lost.name,
+  });
+  deps.state.vms.insert(record);
+  mirror(deps.paths, record);
 }
 
 /** Opens the session of a machine that outlived the daemon, or lost it. Calls that come meanwhile wait for it. */

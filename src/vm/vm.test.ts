@@ -260,6 +260,22 @@ describe("the life of a VM", () => {
     });
   }
 
+  test("when the database is lost, no directory is: it is adopted, renamed if need be, or set aside", async () => {
+    const { deps, service } = daemon();
+    const [known, unreadable] = [await make(service, deps, "a"), await make(service, deps, "b")];
+    writeFileSync(join(dir, "vms", unreadable.id, "vm.json"), "");
+    for (const { id } of [known, unreadable]) deps.state.vms.remove(id);
+    const taken = await make(service, deps, "a");
+    const next = daemon();
+    await reconcile(next.deps, next.service);
+    const names = new Map(next.service.list().map((vm) => [vm.id, vm.name]));
+    expect(names.get(taken.id)).toBe(VmName.parse("a"));
+    expect(names.has(known.id) && names.get(known.id) !== "a").toBe(true);
+    expect(readdirSync(join(dir, "vms")).sort()).toEqual(
+      [known.id, taken.id, `${unreadable.id}.lost`].sort(),
+    );
+  });
+
   test("a machine that dies by itself leaves a stopped VM with the reason", async () => {
     const { deps, service } = daemon();
     const vm = await make(service, deps, "a");
