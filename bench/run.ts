@@ -7,7 +7,7 @@ import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
 import { compareStreams } from "./stream.ts";
 import { workspaceArms } from "./workspace.ts";
-import { cleanUp, scratch, text, time, timeToOutput, timeToSsh } from "./world.ts";
+import { cleanUp, deleteAll, scratch, text, time, timeToOutput, timeToSsh } from "./world.ts";
 
 const size = ["--vcpu", "2", "--memory", "1G"];
 const rows: string[] = [];
@@ -95,6 +95,8 @@ const benches: Record<string, () => Promise<void>> = {
 const asked = process.argv.slice(2);
 try {
   await time(["image", "pull", "debian-bookworm"]);
+  // A run that was cut off leaves its VMs.
+  deleteAll();
   for (const [name, bench] of Object.entries(benches))
     if (asked.length === 0 || asked.includes(name)) await bench();
 } finally {

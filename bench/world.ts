@@ -48,9 +48,13 @@ export async function timeToSsh(name: string, size: readonly string[]): Promise<
   const started = performance.now();
   const options = { env, cwd: scratch, stdio: "ignore" } as const;
   const create = spawn(banger, ["vm", "create", "--name", name, ...size], options);
-  const created = new Promise((resolve) => create.once("close", resolve));
+  const created = new Promise<number | null>((resolve) => create.once("close", resolve));
   // The connection waits for a guest that boots; only the VM's name must be known.
-  while (!(await banner(name))) await Bun.sleep(20);
+  while (!(await banner(name))) {
+    if (create.exitCode !== null && create.exitCode !== 0)
+      throw new Error(`vm create ended with ${create.exitCode}`);
+    await Bun.sleep(20);
+  }
   const ms = performance.now() - started;
   await created;
   await time(["vm", "delete", name]);
@@ -76,10 +80,15 @@ export function text(args: readonly string[]): string {
 }
 
 export function cleanUp(): void {
+  deleteAll();
+  spawnSync(banger, ["daemon", "stop"], { env });
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** The store is the tests' too, but no VM in it is anybody's between two runs. */
+export function deleteAll(): void {
   const names = (JSON.parse(text(["vm", "list", "--json"]) || "[]") as { name: string }[]).map(
     (vm) => vm.name,
   );
   if (names.length > 0) spawnSync(banger, ["vm", "delete", ...names], { env });
-  spawnSync(banger, ["daemon", "stop"], { env });
-  rmSync(scratch, { recursive: true, force: true });
 }

@@ -6,4 +6,4 @@ export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap
 export { ImageId, KernelId, newVmId, VmId, VmName, vmNameProblem } from "./ids.ts";
 export { nearest } from "./nearest.ts";
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from "./units.ts";
-export { VmSpec, VmState, Workspace } from "./vm.ts";
+export { commandBytes, maxCommandBytes, VmSpec, VmState, Workspace } from "./vm.ts";

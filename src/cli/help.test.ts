@@ -84,8 +84,8 @@ describe("help", () => {
 
       With a path, the git-tracked files of its repository go to /root/repo as they
       are in the working tree, with a usable .git. With a command its exit status is
-      banger's; without one a shell opens. The VM stays afterwards, unless --rm is
-      given.
+      banger's; without one a shell opens, and how that ends is nobody's status. The
+      VM stays afterwards, unless --rm is given.
 
       Arguments:
         path     a directory inside a git repository

@@ -6,10 +6,12 @@ import type { Context } from "./context.ts";
 import { interruptOf, statusOf } from "./interrupts.ts";
 import { renderError } from "./output/errors.ts";
 import { parseInput, unknownWord } from "./parse.ts";
+import { checkWords } from "./words.ts";
 
 /** Runs `words` (argv after the program) and says the exit status. Never throws. */
 export async function runCli(words: readonly string[], ctx: Context): Promise<number> {
   try {
+    checkWords(words);
     const outcome = await dispatch(words, ctx);
     // Only this may be the guest's status: see GuestExit.
     return outcome instanceof GuestExit ? outcome.status : 0;

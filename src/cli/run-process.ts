@@ -14,6 +14,7 @@ export async function runProcess(words: readonly string[], daemon: DaemonAccess)
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     if (stream.destroyed) resolve();
-    else stream.write("", () => resolve());
+    // A failed write is reported only after its own callback, and this one's: process-context.ts ends the process then.
+    else stream.write("", () => setImmediate(resolve));
   });
 }

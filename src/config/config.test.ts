@@ -33,7 +33,7 @@ describe("config.toml", () => {
     ["\n[vm_defaults]\nvcpus = 2", "config.toml:3: unknown key vm_defaults.vcpus; did you mean vcpu?"],
     [
       "\n\nlog_level = 3",
-      'config.toml:3: log_level: Invalid option: expected one of "debug"|"info"|"warn"|"error"',
+      'config.toml:3: log_level: must be "debug", "info", "warn" or "error"',
     ],
     ['ssh_key_path = "id"', "config.toml:1: ssh_key_path: must be an absolute path, or begin with ~/"],
     ['ssh_key_path = "/a/../b"', "config.toml:1: ssh_key_path: must not contain '..'"],

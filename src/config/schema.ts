@@ -53,11 +53,11 @@ export const FileSync = z.strictObject({
 
 export const ConfigSchema = z.strictObject({
   log_level: z
-    .enum(["debug", "info", "warn", "error"])
+    .enum(["debug", "info", "warn", "error"], 'must be "debug", "info", "warn" or "error"')
     .default("info")
     .describe("how much the daemon logs; BANGER_LOG_LEVEL overrides it"),
   vmm: z
-    .enum(["auto", "qemu"])
+    .enum(["auto", "qemu"], 'must be "auto" or "qemu"')
     .default("auto")
     .describe("which virtual machine monitor runs VMs; auto takes the best one that works on this host"),
   default_image_name: z

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { connect as dial, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { CancellationTokenSource, ResponseError } from "vscode-jsonrpc/node";
+import { CancellationTokenSource, ConnectionError, ResponseError } from "vscode-jsonrpc/node";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
 import type { Events, Method, Params, Result } from "./contract.ts";
 import { eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
@@ -56,10 +56,7 @@ export async function connect(socketPath: string): Promise<Client> {
       // The server has parsed events and results against the contract, and is of this client's own version.
       if (options.onEvent) listeners.set(op, options.onEvent as (event: unknown) => void);
       const lost = closed.promise.then(() => {
-        throw new BangerError("unavailable", "the connection to bangerd was lost", {
-          hint: "see why: banger daemon logs",
-          opId: op,
-        });
+        throw connectionLost(op);
       });
       lost.catch(() => {});
       try {
@@ -78,8 +75,16 @@ export async function connect(socketPath: string): Promise<Client> {
   };
 }
 
-/** The error that the server threw, as the class that it was. */
+function connectionLost(op: string): BangerError {
+  return new BangerError("unavailable", "the connection to bangerd was lost", {
+    hint: "see why: banger daemon logs",
+    opId: op,
+  });
+}
+
+/** The error that the server threw, as the class that it was; the library's own when there is nobody to answer. */
 function fromWire(error: unknown, op: string): unknown {
+  if (error instanceof ConnectionError) return connectionLost(op);
   if (!(error instanceof ResponseError)) return error;
   const data = (error.data ?? {}) as Partial<WireError>;
   const code = data.code !== undefined && data.code in errorCodes ? (data.code as ErrorCode) : "internal";
@@ -112,11 +117,22 @@ function dialSocket(path: string): Promise<Socket> {
       resolve(socket);
     });
     socket.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EACCES" || error.code === "EPERM") {
-        reject(new BangerError("denied", `${path} belongs to another user's bangerd`, { cause: error }));
-      } else {
-        reject(new BangerError("unavailable", `no bangerd listens on ${path}`, { cause: error }));
-      }
+      reject(notReached(path, error));
     });
   });
+}
+
+/** Only "nobody listens" may lead to a new daemon: whoever cannot reach the one that runs must hear why. */
+function notReached(path: string, cause: NodeJS.ErrnoException): BangerError {
+  if (cause.code === "EACCES" || cause.code === "EPERM") {
+    return new BangerError("denied", `this user may not use ${path}`, {
+      cause,
+      hint: "it is another user's: see what XDG_RUNTIME_DIR says",
+    });
+  }
+  // EAGAIN: it listens, and more knock than it can let in; waiting for a daemon to come up is waiting for this one.
+  if (cause.code === "ENOENT" || cause.code === "ECONNREFUSED" || cause.code === "EAGAIN") {
+    return new BangerError("unavailable", `no bangerd listens on ${path}`, { cause });
+  }
+  return new BangerError("operation_failed", `${path} cannot be reached: ${cause.message}`, { cause });
 }

@@ -6,7 +6,7 @@
  * the same socket, names the ticket, and has a raw duplex stream with backpressure and half-close from there on.
  */
 import { z } from "zod";
-import { VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+import { commandBytes, maxCommandBytes, VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
 
 export { VmSpec, VmState, Workspace };
 
@@ -244,9 +244,9 @@ export const owner = contract({
     params: z.strictObject({
       ref: Ref,
       argv: z
-        .array(z.string().max(128 * 1024))
+        .array(z.string())
         .min(1)
-        .max(65536),
+        .refine((argv) => commandBytes(argv) <= maxCommandBytes, `has more than ${maxCommandBytes} bytes`),
       env: z.record(z.string().min(1).max(256), z.string().max(128 * 1024)).optional(),
       /** Default: the VM's workspace, else /root. */
       cwd: Path.optional(),

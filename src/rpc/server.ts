@@ -45,6 +45,8 @@ export type Server = Listening;
 
 /** Nobody needs longer to say what a connection is. */
 const firstLineTimeoutMs = 10_000;
+/** What is shown and logged of a method's name that may be none: longer than any that is one. */
+const maxMethodLength = 64;
 const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f-]{8,36}$/), params: z.unknown() });
 
 /** Listens, see listen.ts. */
@@ -136,7 +138,7 @@ function serveCalls(
       const failure = toBangerError(error);
       log.warn("call failed", {
         op,
-        method,
+        method: method.slice(0, maxMethodLength),
         code: failure.code,
         error: failure.message,
         ...stackOf(failure),
@@ -161,7 +163,8 @@ async function dispatch(
   ctx: CallContext<unknown>,
 ): Promise<unknown> {
   if (!isMethod(method)) {
-    throw new BangerError("unknown_method", `bangerd has no method ${JSON.stringify(method)}`, {
+    const named = JSON.stringify(method.slice(0, maxMethodLength));
+    throw new BangerError("unknown_method", `bangerd has no method ${named}`, {
       hint: "the daemon is of another version: banger daemon stop",
     });
   }

@@ -55,12 +55,23 @@ export function frameGuard(): Transform {
   });
 }
 
+/** Holds back what comes from the socket for as long as what was written to it waits for its reader. */
+function whileAnswersAreRead(socket: Socket): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (socket.writableNeedDrain) socket.once("drain", () => done(null, chunk));
+      else done(null, chunk);
+    },
+  });
+}
+
 /** A JSON-RPC connection over a socket whose first line has been dealt with. Errors destroy the socket. */
 export function messageConnection(socket: Socket): MessageConnection {
   const guard = frameGuard();
-  guard.on("error", () => socket.destroy());
+  const listening = whileAnswersAreRead(socket);
+  for (const stage of [listening, guard]) stage.on("error", () => socket.destroy());
   socket.on("error", () => guard.destroy());
-  socket.pipe(guard);
+  socket.pipe(listening).pipe(guard);
   const connection = createMessageConnection(
     new StreamMessageReader(guard),
     new StreamMessageWriter(socket),

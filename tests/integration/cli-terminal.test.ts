@@ -177,6 +177,27 @@ describe("a command on pipes", () => {
     expect(await new Response(child.stderr).text()).toBe("");
   });
 
+  test("a listing that cannot be written is an error", async () => {
+    const script = `${program.map((word) => `'${word}'`).join(" ")} vm list >/dev/full`;
+    const child = Bun.spawn(["bash", "-c", script], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+    children.push(child);
+    expect(await new Response(child.stderr).text()).toMatch(/^banger: output failed: ENOSPC.*\n$/);
+    expect(await child.exited).toBe(1);
+  });
+
+  test("an argument that is not UTF-8 is refused, not changed; U+FFFD itself is text", async () => {
+    const run = async (word: string) => {
+      const script = `${program.map((part) => `'${part}'`).join(" ")} vm exec x -- copy ${word}`;
+      const child = Bun.spawn(["bash", "-c", script], { stdout: "ignore", stderr: "pipe", stdin: "ignore" });
+      children.push(child);
+      return { said: await new Response(child.stderr).text(), status: await child.exited };
+    };
+    const refused = await run("$'caf\\xe9'");
+    expect(refused.status).toBe(1);
+    expect(refused.said).toContain('"caf\ufffd" is not UTF-8');
+    expect(await run("$'\\xef\\xbf\\xbd'")).toEqual({ said: "copied\n", status: 0 });
+  });
+
   test("a listing is written whole before the process ends", async () => {
     const child = piped(["vm", "list"]);
     await Bun.sleep(0);

@@ -224,6 +224,32 @@ describe("a bad peer", () => {
       socket.on("close", () => resolve(said));
     });
 
+  test("that does not read its answers is not listened to meanwhile, and gets all of them in the end", async () => {
+    let calls = 0;
+    await start({
+      "guest.exec": () => {
+        calls += 1;
+        return Promise.reject(new BangerError("operation_failed", "y".repeat(100_000)));
+      },
+    });
+    const socket = dial(socketPath).pause();
+    const count = 400;
+    const request = (id: number) => {
+      const params = { op: "0123abcd", params: { ref: "v", argv: ["x".repeat(50_000)] } };
+      const body = JSON.stringify({ jsonrpc: "2.0", id, method: "guest.exec", params });
+      return `Content-Length: ${body.length}\r\n\r\n${body}`;
+    };
+    socket.write("rpc\n");
+    for (let id = 0; id < count; id += 1) socket.write(request(id));
+    for (let before = -1; before !== calls; await Bun.sleep(300)) before = calls;
+    expect(calls).toBeLessThan(count / 2);
+    let answers = 0;
+    socket.on("data", (chunk) => (answers += chunk.toString("latin1").split('"jsonrpc"').length - 1));
+    socket.resume();
+    while (calls < count || answers < count - 5) await Bun.sleep(5);
+    socket.destroy();
+  }, 20_000);
+
   test("that sends garbage, or too much, loses its connection and nobody else's", async () => {
     const client = await start({ ping: async () => ({ version: "1", commit: "c", pid: 7 }) });
     const frames = [

@@ -91,6 +91,8 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
   } catch (error) {
     if (interrupted !== undefined) return { interrupted };
     leaving.abort();
+    // What is said next begins on a line of its own, not behind the guest's prompt.
+    if (tty && sockets.length > 0) restore.unshift(() => ctx.stderr.write("\r\n"));
     throw error;
   } finally {
     for (const undo of restore.reverse()) undo();

@@ -32,7 +32,7 @@ describe("vm run that is interrupted or fails before its command", () => {
     expect(await status).toBe(expected);
     expect(signal.aborted).toBe(true);
     expect(daemon.methods).toEqual(["config.defaults", "vm.create", "vm.delete"]);
-    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\n");
+    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\ninterrupted: VM calm-otter is taken back\n");
   });
 
   test("nothing is deleted when there was nothing yet", async () => {
@@ -53,7 +53,7 @@ describe("vm run that is interrupted or fails before its command", () => {
     await under;
     run.interrupt("SIGINT");
     expect(await status).toBe(130);
-    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\n");
+    expect(run.err()).toBe("spec: 4 vcpu | 8192 MiB | 8G disk\ninterrupted: VM calm-otter is taken back\n");
   });
 
   test("an interrupt during the copy stops it and removes the VM", async () => {
@@ -87,6 +87,15 @@ describe("vm run that is interrupted or fails before its command", () => {
     expect(status).toBe(1);
     expect(err).toEndWith("banger: a.txt changed while it was read\n");
     expect(daemon.methods.at(-1)).toBe("vm.delete");
+  });
+
+  test("a daemon that ends before the VM of --rm is deleted is not said to have failed at it", async () => {
+    const daemon = daemonThat({
+      "vm.delete": () => Promise.reject(new BangerError("unavailable", "the connection to bangerd was lost")),
+    });
+    const { status, err } = await banger(["vm", "run", "--rm", "--", "x"], { daemon });
+    expect(status).toBe(0);
+    expect(err).toContain("bangerd ended before VM calm-otter was deleted");
   });
 
   test("a guest that refuses the copy keeps its VM for its logs", async () => {

@@ -1,4 +1,5 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
+import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
@@ -27,10 +28,16 @@ export async function openWorkspace(
     const nested = packed.listing.nestedRepositories.map(
       (inner) => `skipped a repository inside: ${printable(inner)}`,
     );
+    const whole =
+      realpathSync(resolve(ctx.cwd, path)) === repo.root
+        ? []
+        : [
+            `copying the whole repository ${printable(Buffer.from(repo.root))}; the command starts in ${guestPath}`,
+          ];
     const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
     return {
       workspace: { guestPath, hostPath: repo.root, head: packed.head },
-      notices: [...skipped, ...nested],
+      notices: [...whole, ...skipped, ...nested],
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

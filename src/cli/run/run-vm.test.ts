@@ -152,7 +152,7 @@ describe("vm run --rm", () => {
     expect(status).toBe(1);
     expect(daemon.methods).not.toContain("vm.delete");
     expect(err).toEndWith(
-      "banger: the guest of VM calm-otter did not come up in 60 s\n  hint: see what it says: banger vm logs calm-otter\n",
+      "banger: the guest of VM calm-otter did not come up in 60 s\n  hint: see what it says: banger vm logs calm-otter\n        it is kept for that; when you have seen it: banger vm delete calm-otter\n",
     );
   });
 

@@ -99,9 +99,10 @@ async function bringUp(
     if (reserved === undefined) throw packFailure ?? error;
     if (ctx.signal.aborted || packFailure !== undefined) {
       await removeVm(ctx, client, reserved);
+      if (ctx.signal.aborted) ctx.err(`interrupted: VM ${reserved.name} is taken back`);
       throw packFailure ?? new BangerError("cancelled", "cancelled");
     }
-    throw await withLogHint(client, reserved, error);
+    throw await withWaysOn(client, reserved, error, params.ephemeral);
   }
 }
 
@@ -110,13 +111,19 @@ function stateOf(client: Daemon, vm: Vm): Promise<Vm | undefined> {
   return client.call("vm.show", { ref: vm.id }).catch(() => undefined);
 }
 
-/** Points at the logs, if there still is a VM that has some. */
-async function withLogHint(client: Daemon, vm: Vm, error: unknown): Promise<BangerError> {
+/** Points at the logs, if there still is a VM that has some, and says that it stays where it was to go. */
+async function withWaysOn(client: Daemon, vm: Vm, error: unknown, unexpected: boolean): Promise<BangerError> {
   const failure = toBangerError(error);
-  if ((await stateOf(client, vm)) === undefined || failure.hint?.includes("vm logs") === true) return failure;
+  if ((await stateOf(client, vm)) === undefined) return failure;
   const logs = `see what it says: banger vm logs ${vm.name}`;
+  const kept = `it is kept for that; when you have seen it: banger vm delete ${vm.name}`;
+  const hints = [
+    ...(failure.hint === undefined ? [] : [failure.hint]),
+    ...(failure.hint?.includes("vm logs") === true ? [] : [logs]),
+    ...(unexpected ? [kept] : []),
+  ];
   return new BangerError(failure.code, failure.message, {
-    hint: failure.hint === undefined ? logs : `${failure.hint}\n        ${logs}`,
+    hint: hints.join("\n        "),
     details: failure.details,
     opId: failure.opId,
     cause: error,
@@ -133,10 +140,15 @@ async function removeVm(ctx: Context, client: Daemon, vm: Vm): Promise<void> {
     const failure = toBangerError(error);
     // The daemon was quicker: it deletes what was cancelled.
     if (failure.code === "not_found") return;
-    const told = new BangerError(failure.code, `VM ${vm.name} is not deleted: ${failure.message}`, {
-      hint: `try again: banger vm delete ${vm.name}`,
-      opId: failure.opId,
-    });
+    const told =
+      failure.code === "unavailable"
+        ? new BangerError(failure.code, `bangerd ended before VM ${vm.name} was deleted`, {
+            hint: "see whether the next one has done so: banger vm list",
+          })
+        : new BangerError(failure.code, `VM ${vm.name} is not deleted: ${failure.message}`, {
+            hint: `try again: banger vm delete ${vm.name}`,
+            opId: failure.opId,
+          });
     for (const line of errorLines(told, ctx)) ctx.err(line);
   } finally {
     release();

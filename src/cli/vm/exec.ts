@@ -2,6 +2,7 @@
 import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import { oneVm, text } from "../flags.ts";
+import { checkCommandLine } from "../guest/command-line.ts";
 import { execInGuest } from "../guest/exec.ts";
 import { statusOf } from "../interrupts.ts";
 
@@ -20,7 +21,7 @@ export const command = defineCommand({
   },
   rest: { name: "command", description: "the command and its arguments", required: true },
   run: async ({ vm, guestPath, rest = [] }, ctx) => {
-    if (rest[0] === "") throw new BangerError("bad_request", "the command after -- is empty");
+    checkCommandLine(rest);
     if (guestPath !== undefined && !guestPath.startsWith("/")) {
       throw new BangerError("bad_request", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
     }

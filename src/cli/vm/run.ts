@@ -4,6 +4,7 @@ import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
 import { specFlags, text, toggle } from "../flags.ts";
+import { checkCommandLine } from "../guest/command-line.ts";
 import { statusOf } from "../interrupts.ts";
 import { type RunPlan, runVm } from "../run/run-vm.ts";
 
@@ -12,7 +13,7 @@ const workspaceOnly = ["branch", "from", "includeUntracked", "dryRun"] as const;
 export const command = defineCommand({
   summary: "make a VM, put a repository in it, and run a command or a shell",
   details:
-    "With a path, the git-tracked files of its repository go to /root/repo as they are in the working tree, with a usable .git. With a command its exit status is banger's; without one a shell opens. The VM stays afterwards, unless --rm is given.",
+    "With a path, the git-tracked files of its repository go to /root/repo as they are in the working tree, with a usable .git. With a command its exit status is banger's; without one a shell opens, and how that ends is nobody's status. The VM stays afterwards, unless --rm is given.",
   examples: [
     { command: "vm run ./repo -- make test", note: "run a command on a repository" },
     { command: "vm run --rm ./repo -- sh -c 'make && make check'", note: "and leave no VM behind" },
@@ -52,7 +53,7 @@ export const command = defineCommand({
     }
     if (rest !== undefined && rest[0] === undefined)
       throw wrongUse("no command after --", "leave -- out for a shell");
-    if (rest?.[0] === "") throw wrongUse("the command after -- is empty");
+    checkCommandLine(rest ?? []);
     const { branch, from, includeUntracked } = input;
     const options = { includeUntracked, branch, from };
     if (path !== undefined && input.dryRun) {

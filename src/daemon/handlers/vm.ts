@@ -30,6 +30,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const show = (vm: VmRecord): Vm => toVm(parts, vm);
   return {
     "vm.create": async (params, ctx) => {
+      // A key of the user's own that cannot be used is better known before a VM is made than after.
+      await parts.ssh.identityFile();
       const imageName = params.image ?? parts.config.default_image_name;
       const source = await parts.boot.ensure(imageName, {
         signal: ctx.signal,
