@@ -31,10 +31,7 @@ describe("config.toml", () => {
   test.each([
     ["vmn = 1", "config.toml:1: unknown key vmn; did you mean vmm?"],
     ["\n[vm_defaults]\nvcpus = 2", "config.toml:3: unknown key vm_defaults.vcpus; did you mean vcpu?"],
-    [
-      "\n\nlog_level = 3",
-      'config.toml:3: log_level: must be "debug", "info", "warn" or "error"',
-    ],
+    ["\n\nlog_level = 3", 'config.toml:3: log_level: must be "debug", "info", "warn" or "error"'],
     ['ssh_key_path = "id"', "config.toml:1: ssh_key_path: must be an absolute path, or begin with ~/"],
     ['ssh_key_path = "/a/../b"', "config.toml:1: ssh_key_path: must not contain '..'"],
     [
