@@ -50,14 +50,19 @@ done
 mask kmod-static-nodes.service systemd-tmpfiles-setup-dev.service
 
 # --- What need not be done before basic.target, but should be done: the same units, without their place in the queue.
+# sshd, for which somebody may be waiting, goes before them.
 later() {
   for unit in "$@"; do
-    sed -e '/^Before=/d' -e 's/^\[Unit\]$/[Unit]\nAfter=basic.target/' "$root/lib/systemd/system/$unit" > "$root/etc/systemd/system/$unit"
+    sed -e '/^Before=/d' -e 's/^\[Unit\]$/[Unit]\nAfter=basic.target ssh.service/' "$root/lib/systemd/system/$unit" > "$root/etc/systemd/system/$unit"
   done
 }
 later systemd-sysctl.service systemd-udevd-kernel.socket
 # The journal's sockets are there from the start, and keep what is said until the daemon behind them follows.
 later systemd-journald.service
+for unit in systemd-logind systemd-user-sessions; do
+  mkdir -p "$root/etc/systemd/system/$unit.service.d"
+  printf '[Unit]\nAfter=ssh.service\n' > "$root/etc/systemd/system/$unit.service.d/banger.conf"
+done
 
 # udevd by its sockets alone: at boot there is nothing for it to do.
 rm -f "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service" \
@@ -81,7 +86,12 @@ for link in "$root"/lib/systemd/system/*.wants/* "$root"/etc/systemd/system/*.wa
   [ "$(readlink "$root/etc/systemd/system/$(basename "$link")")" != /dev/null ] || rm "$link"
 done
 
-# --- sshd: keys and settings come with personalise, at each start, before systemd.
+# --- sshd: keys, settings and addresses come with personalise, at each start, before systemd. So it waits for nothing:
+# it starts beside what systemd does one after another, and its banner is there when basic.target is. Debian's unit has it
+# check its configuration in a run of its own first, which costs as much as the start.
+sed -e '/^ExecStartPre=/d' -e 's/^After=.*/DefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target/' \
+  -e 's/^WantedBy=.*/WantedBy=basic.target/' "$root/lib/systemd/system/ssh.service" > "$root/etc/systemd/system/ssh.service"
+chroot "$root" systemctl reenable ssh.service
 rm -f "$root"/etc/ssh/ssh_host_*
 chmod 0755 "$root/root"
 : > "$root/etc/machine-id"
