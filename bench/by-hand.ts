@@ -44,6 +44,7 @@ export async function bareAgent(): Promise<number> {
         initramfs,
         cmdline: bootCmdline,
         egress: "none",
+        link: null,
       },
       disks: [
         { path: join(dir, "root.qcow2"), format: "qcow2", readOnly: false },

@@ -10,7 +10,7 @@ import { type DiskReserve, diskReserve, freeSpace, probeRootDiskStrategy } from 
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
-import { Runtimes, reattach, reconcile, userModeNetwork, type VmDeps, VmService } from "../vm/vm.ts";
+import { noDevices, Runtimes, reattach, reconcile, type VmDeps, VmService } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
@@ -80,7 +80,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     bootSource: (imageId, kernelId) => images.bootSource(imageId, kernelId),
     rootDiskStrategy,
     authorizedKeys: async () => [await sshKey.publicKey()],
-    dns: config.default_dns ?? userModeNetwork.dns,
+    devices: noDevices(config.default_dns),
     reserve,
     runtimes,
     openSession: (stream, signal) => openAgentSession(stream, { signal, log }),

@@ -5,7 +5,8 @@
  * a base image is never written; a half-made disk never appears under its final name (written aside, fsynced, renamed).
  * Never mounts anything and never needs root. Only growWorkDisk has a guest's file system parsed, by e2fsck as the caller.
  */
-export type RootDiskStrategy = "reflink" | "overlay" | "copy";
+/** `snapshot`: a layer for the device-mapper, which whoever starts the machine puts over the base. */
+export type RootDiskStrategy = "reflink" | "overlay" | "copy" | "snapshot";
 
 export interface RootDisk {
   path: string;

@@ -38,7 +38,7 @@ export interface RootDiskRequest extends AsideOptions {
   base: string;
   /** The VM's directory. */
   dir: string;
-  /** What the guest sees; at least the base's size. */
+  /** What the guest sees; at least the base's size. For `snapshot`, what it may write: it sees the base's size. */
   sizeBytes: number;
   strategy: RootDiskStrategy;
 }
@@ -47,6 +47,13 @@ export interface RootDiskRequest extends AsideOptions {
 export async function createRootDisk(request: RootDiskRequest): Promise<RootDisk> {
   const { base, dir, sizeBytes, strategy } = request;
   const { size } = await stat(base);
+  if (strategy === "snapshot") {
+    const path = join(dir, "root.cow");
+    const room = snapshotRoom(Math.min(sizeBytes, size));
+    // Zeros are a layer in which nothing has been written (Documentation/admin-guide/device-mapper/snapshot.rst).
+    await makeDisk(path, request, (file) => file.truncate(room));
+    return { path, format: "raw", strategy };
+  }
   if (sizeBytes < size) {
     throw new BangerError(
       "bad_request",
@@ -70,4 +77,9 @@ export async function createRootDisk(request: RootDiskRequest): Promise<RootDisk
     await source.close();
   }
   return { path, format: "raw", strategy };
+}
+
+/** What a layer needs to hold `bytes` of the guest's writes: 16 bytes of index per chunk of at least 4 KiB, and a header. */
+function snapshotRoom(bytes: number): number {
+  return bytes + Math.ceil(bytes / 256 / 4096) * 4096 + 1024 * 1024;
 }

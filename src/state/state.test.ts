@@ -27,6 +27,7 @@ function record(name: string): VmRecord {
     ephemeral: false,
     rootDisk: null,
     machine: null,
+    address: null,
     machineId: "0".repeat(32),
     workspace: null,
     lastError: null,

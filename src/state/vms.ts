@@ -25,6 +25,8 @@ export const VmRecord = z.strictObject({
     })
     .nullable(),
   /** /etc/machine-id of the guest, for life. */
+  /** In the host's network, for life; null where the guest has a network of its own. */
+  address: z.ipv4().nullable().default(null),
   machineId: z.string().regex(/^[0-9a-f]{32}$/),
   workspace: Workspace.nullable(),
   lastError: z.string().nullable(),

@@ -20,12 +20,13 @@ type CreateInput = z.infer<typeof CreateInput>;
 const nothing = z.strictObject({});
 const RootDiskOutput = VmRecord.pick({ rootDisk: true });
 
-/** The name is taken from here on. */
+/** The name is taken from here on, and so is the address: chosen and written without a pause in between. */
 const reserve: Step<VmContext, CreateInput, object> = {
   name: "reserve",
   output: nothing,
   do: async ({ deps }, { record }) => {
-    deps.state.vms.insert(record);
+    const taken = deps.state.vms.list().flatMap(({ address }) => address ?? []);
+    deps.state.vms.insert({ ...record, address: deps.devices.address(taken) });
     return {};
   },
   undo: async ({ id, deps }) => {

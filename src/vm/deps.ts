@@ -6,6 +6,7 @@ import type { GuestSession } from "../guest/guest.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
 import type { State } from "../state/state.ts";
 import type { VmmDriver } from "../vmm/vmm.ts";
+import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
 
@@ -38,7 +39,7 @@ export interface VmDeps {
   rootDiskStrategy: RootDiskStrategy;
   /** Public keys that may log in to every guest. */
   authorizedKeys(): Promise<readonly string[]>;
-  dns: string;
+  devices: HostDevices;
   /** Space for writing down that VMs end, when the disk is full. */
   reserve: DiskReserve;
   runtimes: Runtimes;

@@ -61,6 +61,24 @@ const vmmEnd: Step<VmContext, EndInput, object> = {
   },
 };
 
+const network: Step<VmContext, EndInput, object> = {
+  name: "network",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    await deps.devices.disconnect(id);
+    return {};
+  },
+};
+
+const rootDevice: Step<VmContext, EndInput, object> = {
+  name: "root_device",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    await deps.devices.detachRoot(id);
+    return {};
+  },
+};
+
 const runDirectory: Step<VmContext, EndInput, object> = {
   name: "run_directory",
   output: nothing,
@@ -111,11 +129,15 @@ export const stopSteps = steps<VmContext, EndInput>("vm.stop", "redo", EndInput)
   .step(mark)
   .step(guestPowerOff)
   .step(vmmEnd)
+  .step(network)
+  .step(rootDevice)
   .step(runDirectory)
   .step(markStopped);
 
 export const deleteSteps = steps<VmContext, EndInput>("vm.delete", "redo", EndInput)
   .step(vmmEnd)
+  .step(network)
+  .step(rootDevice)
   .step(runDirectory)
   .step(files)
   .step(row);

@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { VmName } from "../base/base.ts";
 import type { GuestFile, Personality } from "../guest/guest.ts";
 import type { VmRecord } from "../state/state.ts";
+import type { Network } from "./devices.ts";
 import type { VmFiles } from "./layout.ts";
 
 export interface KeyPair {
@@ -31,26 +32,17 @@ export async function writeHostKey(files: VmFiles, name: VmName, key: KeyPair): 
   await writeFile(files.knownHosts, `${hostAlias(name)} ${key.public}\n`, { mode: 0o600 });
 }
 
-/** The guest's side of the user-mode network: the same in every VM, because each has a network of its own. */
-export const userModeNetwork = {
-  address: "10.0.2.15",
-  prefix: 24,
-  gateway: "10.0.2.2",
-  dns: "10.0.2.3",
-} as const;
-
 export interface PersonalityInput {
   vm: VmRecord;
   files: VmFiles;
   /** Public keys that may log in as root. */
   authorizedKeys: readonly string[];
-  /** Name server with NAT; without, the guest has no way to one and resolv.conf says so. */
-  dns: string;
+  network: Network;
   nowMs: number;
 }
 
 export async function personality(input: PersonalityInput): Promise<Personality> {
-  const { vm, files } = input;
+  const { vm, files, network } = input;
   const text = (path: string, content: string, mode = 0o644): GuestFile => ({
     path,
     mode,
@@ -60,11 +52,7 @@ export async function personality(input: PersonalityInput): Promise<Personality>
   return {
     hostname,
     machineId: vm.machineId,
-    network: {
-      address: userModeNetwork.address,
-      prefix: userModeNetwork.prefix,
-      gateway: userModeNetwork.gateway,
-    },
+    network: { address: network.address, prefix: network.prefix, gateway: network.gateway },
     files: [
       text("/etc/hostname", `${hostname}\n`),
       text(
@@ -73,7 +61,8 @@ export async function personality(input: PersonalityInput): Promise<Personality>
       ),
       text(
         "/etc/resolv.conf",
-        vm.spec.nat ? `nameserver ${input.dns}\n` : "# no network: this VM was made without --nat\n",
+        // Without NAT the guest has no way to a name server, and resolv.conf says so.
+        vm.spec.nat ? `nameserver ${network.dns}\n` : "# no network: this VM was made without --nat\n",
       ),
       text("/etc/ssh/sshd_config.d/99-banger.conf", sshdConfig),
       text("/etc/ssh/ssh_host_ed25519_key", await readFile(files.hostKey, "utf8"), 0o600),

@@ -28,6 +28,7 @@ export function newRecord(input: NewVm, driver: string, others: readonly VmRecor
     ephemeral: input.ephemeral,
     rootDisk: null,
     machine: null,
+    address: null,
     machineId: randomBytes(16).toString("hex"),
     workspace: null,
     lastError: null,

@@ -13,7 +13,8 @@ import type { VmService } from "./service.ts";
 /**
  * 1. finishes what the journal says was under way; 2. adopts VMs that only their directory knows (the database was
  * lost) and sets directories aside that nobody knows; 3. removes VMs whose connection died with the daemon; 4. marks
- * machines that ended meanwhile, and finds those that run on their sessions again; 5. ends machines without a row.
+ * machines that ended meanwhile, and finds those that run on their sessions again; 5. ends machines without a row, and
+ * takes back what the host has lent to machines that do not run.
  */
 export async function reconcile(deps: VmDeps, service: VmService): Promise<void> {
   await finishJournal(deps, service);
@@ -41,6 +42,7 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
     }
   }
   await removeStrayRunDirectories(deps);
+  await takeBackDevices(deps);
 }
 
 async function finishJournal(deps: VmDeps, service: VmService): Promise<void> {
@@ -113,5 +115,15 @@ async function removeStrayRunDirectories(deps: VmDeps): Promise<void> {
     if (wanted.has(runDir) || !/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}$/.test(name)) continue;
     for (const machine of await deps.driver.findIn(runDir)) await deps.driver.kill(machine);
     await removeTree(runDir);
+  }
+}
+
+async function takeBackDevices(deps: VmDeps): Promise<void> {
+  const running = new Set(deps.state.vms.list().flatMap((vm) => (vm.machine === null ? [] : vm.id)));
+  for (const id of await deps.devices.present()) {
+    if (running.has(id)) continue;
+    deps.log.warn("taking back devices of a VM that does not run", { vm: id });
+    await deps.devices.disconnect(id);
+    await deps.devices.detachRoot(id);
   }
 }

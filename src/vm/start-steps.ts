@@ -7,6 +7,7 @@ import { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import type { MachineSpec } from "../vmm/vmm.ts";
 import { type BootSource, limits, type VmContext } from "./deps.ts";
+import { Network, RootAttachment } from "./devices.ts";
 import { personality } from "./identity.ts";
 import { vmFiles } from "./layout.ts";
 import { getVm, updateVm } from "./rows.ts";
@@ -22,6 +23,10 @@ const Boot = z.strictObject({
   cmdline: z.array(z.string()),
 });
 type Boot = z.infer<typeof Boot>;
+const Root = z.strictObject({ root: RootAttachment });
+type Root = z.infer<typeof Root>;
+const Connected = z.strictObject({ network: Network });
+type Connected = z.infer<typeof Connected>;
 const Machine = z.strictObject({ machine: VmRecord.shape.machine.unwrap() });
 type Machine = z.infer<typeof Machine>;
 
@@ -48,10 +53,23 @@ const preflight: Step<VmContext, StartInput, Boot> = {
   output: Boot,
   do: async ({ id, deps }) => {
     const vm = getVm(deps.state, id);
-    if (vm.rootDisk === null) throw new BangerError("corrupt", `VM ${vm.name} has no root disk on record`);
     const source: BootSource = await deps.bootSource(vm.image.id, vm.kernel.id);
     return { kernel: source.vmlinux, initramfs: source.initramfs, cmdline: [...source.cmdline] };
   },
+};
+
+const rootDevice: Step<VmContext, StartInput, Root> = {
+  name: "root_device",
+  output: Root,
+  do: async ({ id, deps }) => ({ root: await deps.devices.attachRoot(getVm(deps.state, id)) }),
+  undo: ({ id, deps }) => deps.devices.detachRoot(id),
+};
+
+const network: Step<VmContext, StartInput, Connected> = {
+  name: "network",
+  output: Connected,
+  do: async ({ id, deps }) => ({ network: await deps.devices.connect(getVm(deps.state, id)) }),
+  undo: ({ id, deps }) => deps.devices.disconnect(id),
 };
 
 const runDirectory: Step<VmContext, StartInput, object> = {
@@ -66,11 +84,11 @@ const runDirectory: Step<VmContext, StartInput, object> = {
   undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).runDir),
 };
 
-const launch: Step<VmContext, StartInput & Boot, Machine> = {
+const launch: Step<VmContext, StartInput & Boot & Root & Connected, Machine> = {
   name: "vmm_launch",
   output: Machine,
-  do: async ({ id, deps }, boot, signal) => {
-    const machine = await deps.driver.start(machineSpec({ id, deps }, boot), signal);
+  do: async ({ id, deps }, made, signal) => {
+    const machine = await deps.driver.start(machineSpec({ id, deps }, made), signal);
     updateVm(deps.state, deps.paths, id, { machine });
     return { machine };
   },
@@ -113,16 +131,16 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
 };
 
 /** Hostname, keys, addresses, clock, entropy: init waits for this before it starts systemd. */
-const personalise: Step<VmContext, StartInput, object> = {
+const personalise: Step<VmContext, StartInput & Connected, object> = {
   name: "personalise",
   output: nothing,
-  do: async ({ id, deps }, _input, signal) => {
+  do: async ({ id, deps }, { network }, signal) => {
     const session = deps.runtimes.bootingSession(id);
     const person = await personality({
       vm: getVm(deps.state, id),
       files: vmFiles(deps.paths, id),
       authorizedKeys: await deps.authorizedKeys(),
-      dns: deps.dns,
+      network,
       nowMs: Date.now(),
     });
     await session.personalise(person, signal);
@@ -168,6 +186,8 @@ const running: Step<VmContext, StartInput & Machine, object> = {
 export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", StartInput)
   .step(mark)
   .step(preflight)
+  .step(rootDevice)
+  .step(network)
   .step(runDirectory)
   .step(launch)
   .step(attach)
@@ -175,23 +195,23 @@ export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", Start
   .step(ready)
   .step(running);
 
-function machineSpec({ id, deps }: VmContext, boot: Boot): MachineSpec {
+function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): MachineSpec {
   const vm = getVm(deps.state, id);
   const files = vmFiles(deps.paths, id);
-  if (vm.rootDisk === null) throw new BangerError("corrupt", `VM ${vm.name} has no root disk on record`);
   return {
     id,
     name: vm.name,
     vcpu: vm.spec.vcpu,
     memoryMiB: vm.spec.memoryMiB,
-    kernel: boot.kernel,
-    initramfs: boot.initramfs,
-    cmdline: boot.cmdline,
+    kernel: made.kernel,
+    initramfs: made.initramfs,
+    cmdline: made.cmdline,
     disks: [
-      { path: vm.rootDisk.path, format: vm.rootDisk.format, readOnly: false },
+      { ...made.root, readOnly: false },
       { path: files.workDisk, format: "raw", readOnly: false },
     ],
     egress: vm.spec.nat ? "nat" : "none",
+    link: made.network.link,
     runDir: files.runDir,
     consoleLog: files.consoleLog,
     vmmLog: files.vmmLog,

@@ -54,7 +54,7 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
     bootSource: async () => source,
     rootDiskStrategy: "overlay",
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
-    dns: "10.0.2.3",
+    devices: world.devices(),
     reserve: diskReserve(join(dir, "reserve")),
     runtimes: new Runtimes(),
     openSession: async (stream) => world.session(stream),
@@ -81,6 +81,14 @@ function diskFullOnce(at: string): VmDeps["failpoint"] {
     full = false;
     throw new BangerError("no_space", "the disk is full");
   };
+}
+
+/** What the world holds when just these VMs run. */
+function ofRunning(...ids: string[]): string {
+  return ids
+    .flatMap((id) => [`machine ${id}`, `root ${id}`, `tap ${id}`])
+    .sort()
+    .join("\n");
 }
 
 /** Everything of VMs that exists outside the database, as text. */
@@ -216,7 +224,7 @@ describe("the life of a VM", () => {
     full = false;
     deps.failpoint = undefined;
     expect((await service.start(vm.id, options())).state).toBe("running");
-    expect(world.dump()).toBe(`machine ${vm.id}`);
+    expect(world.dump()).toBe(ofRunning(vm.id));
     expect(deps.state.journal.open()).toEqual([]);
   });
 
@@ -358,11 +366,8 @@ describe("a daemon that is killed", () => {
           expect(survivors.find((vm) => vm.id === other.id)?.state).toBe("running");
           // Whatever the victim is now, its row and the world agree.
           const victim = survivors.find((vm) => vm.name === "victim");
-          const machines = [
-            `machine ${other.id}`,
-            ...(victim?.state === "running" ? [`machine ${victim.id}`] : []),
-          ];
-          expect(world.dump()).toBe(machines.sort().join("\n"));
+          const running = victim?.state === "running" ? [other.id, victim.id] : [other.id];
+          expect(world.dump()).toBe(ofRunning(...running));
           expect(readdirSync(join(dir, "vms")).sort()).toEqual(survivors.map((vm) => vm.id as string).sort());
           if (victim !== undefined) await next.service.delete(victim.id, options());
           const again = await make(next.service, next.deps, "victim");

@@ -3,8 +3,9 @@
  * as real machines do, and can be dumped as sorted text to see what is left.
  */
 import { Duplex } from "node:stream";
-import { BangerError } from "../../src/base/base.ts";
+import { BangerError, VmId } from "../../src/base/base.ts";
 import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
+import type { HostDevices } from "../../src/vm/vm.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";
 
 interface FakeMachine {
@@ -15,6 +16,7 @@ interface FakeMachine {
 
 export class MachineWorld {
   readonly #machines = new Map<number, FakeMachine>();
+  readonly #devices = new Set<string>();
   readonly #streams = new WeakMap<Duplex, number>();
   #nextPid = 1000;
   /** Specs of all starts, in order. */
@@ -23,10 +25,29 @@ export class MachineWorld {
   readonly started: MachineSpec[] = [];
 
   dump(): string {
-    return [...this.#machines.values()]
-      .map((machine) => `machine ${machine.id}`)
+    return [...[...this.#machines.values()].map((machine) => `machine ${machine.id}`), ...this.#devices]
       .sort()
       .join("\n");
+  }
+
+  /** A host that lends devices, each with its VM's id in its name. */
+  devices(): HostDevices {
+    const id = (device: string) => VmId.parse(device.split(" ")[1]);
+    return {
+      address: (taken) => `172.16.0.${2 + taken.length}`,
+      attachRoot: async (vm) => {
+        this.#devices.add(`root ${vm.id}`);
+        return { path: "/dev/root", format: "raw" };
+      },
+      detachRoot: async (vm) => void this.#devices.delete(`root ${vm}`),
+      connect: async (vm) => {
+        this.#devices.add(`tap ${vm.id}`);
+        const place = { address: vm.address ?? "", prefix: 24, gateway: "172.16.0.1", dns: "172.16.0.1" };
+        return { ...place, link: { tap: "tap-pool-0", mac: "02:00:00:00:00:01" } };
+      },
+      disconnect: async (vm) => void this.#devices.delete(`tap ${vm}`),
+      present: async () => [...new Set([...this.#devices].map(id))],
+    };
   }
 
   /** The machine dies by itself. */

@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
 import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
-import { hostAlias, resolveRef, userModeNetwork, vmFiles } from "../../vm/vm.ts";
+import { hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { followFile } from "./follow.ts";
 import { stageObserver } from "./stages.ts";
@@ -138,10 +138,10 @@ function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): 
 }
 
 function toVm(parts: Parts, vm: VmRecord): Vm {
-  const { rootDisk: _disk, machine, machineId: _machineId, ...shared } = vm;
+  const { rootDisk: _disk, machine, machineId: _machineId, address, ...shared } = vm;
   return {
     ...shared,
-    ip: vm.state === "running" ? userModeNetwork.address : null,
+    ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,
     consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
   };

@@ -17,6 +17,7 @@ const spec: MachineSpec = {
     { path: "/vm/work.ext4", format: "raw", readOnly: true },
   ],
   egress: "none",
+  link: null,
   runDir: "/run/vm",
   consoleLog: "/vm/console.log",
   vmmLog: "/vm/vmm.log",

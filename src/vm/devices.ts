@@ -1,0 +1,53 @@
+/**
+ * What a machine needs of its host beside files: made for each start, taken away at each end. Everything is derived from
+ * the VM's id, so that what a crash left is found without a record.
+ */
+import { z } from "zod";
+import { BangerError, type VmId } from "../base/base.ts";
+import type { VmRecord } from "../state/state.ts";
+
+export const RootAttachment = z.strictObject({ path: z.string(), format: z.enum(["raw", "qcow2"]) });
+export type RootAttachment = z.infer<typeof RootAttachment>;
+
+/** The guest's place in a network, as personalise tells it, and the device on the host's side where there is one. */
+export const Network = z.strictObject({
+  address: z.string(),
+  prefix: z.int(),
+  gateway: z.string(),
+  /** Name server that answers a guest with NAT. */
+  dns: z.string(),
+  link: z.strictObject({ tap: z.string(), mac: z.string() }).nullable(),
+});
+export type Network = z.infer<typeof Network>;
+
+export interface HostDevices {
+  /** An address for a new VM beside those that are taken; null where every guest has a network of its own. */
+  address(taken: readonly string[]): string | null;
+  /** What the driver is to use as the root disk. */
+  attachRoot(vm: VmRecord): Promise<RootAttachment>;
+  /** Absent is success. */
+  detachRoot(id: VmId): Promise<void>;
+  connect(vm: VmRecord): Promise<Network>;
+  /** Absent is success. */
+  disconnect(id: VmId): Promise<void>;
+  /** The VMs, known or not, of which any of this is there. */
+  present(): Promise<VmId[]>;
+}
+
+/** The guest's side of QEMU's user-mode network: the same in every VM, because each has a network of its own. */
+const userMode = { address: "10.0.2.15", prefix: 24, gateway: "10.0.2.2", dns: "10.0.2.3" } as const;
+
+/** User mode: disks are files, the network is in the VMM's own process, and the host has nothing to lend. */
+export function noDevices(dns: string | undefined): HostDevices {
+  return {
+    address: () => null,
+    attachRoot: async ({ name, rootDisk }) => {
+      if (rootDisk === null) throw new BangerError("corrupt", `VM ${name} has no root disk on record`);
+      return { path: rootDisk.path, format: rootDisk.format };
+    },
+    detachRoot: async () => {},
+    connect: async () => ({ ...userMode, dns: dns ?? userMode.dns, link: null }),
+    disconnect: async () => {},
+    present: async () => [],
+  };
+}
