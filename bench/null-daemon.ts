@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
+import { userPlace } from "../src/daemon/place.ts";
 import { runDaemon } from "../src/daemon/run.ts";
 import { encodeHeader } from "../src/guest/frames.ts";
 import {
@@ -84,30 +85,33 @@ function nullDriver(): VmmDriver {
   };
 }
 
-await runDaemon({
-  driver: nullDriver,
-  shelf: (_state, _config, paths) => {
-    const rootfs = join(paths.state, "null.ext4");
-    mkdirSync(paths.state, { recursive: true });
-    writeFileSync(rootfs, Buffer.alloc(1 << 20));
-    const source = {
-      ...{ image: { id: "sha256:null", name: "null" }, kernel: { id: "sha256:null", name: "null" } },
-      ...{ rootfs, vmlinux: rootfs, initramfs: rootfs, cmdline: [], workSeed: undefined },
-    };
-    const none = () => Promise.reject(new Error("the null bed has no images"));
-    return {
-      ensure: async () => source,
-      renew: async () => source,
-      bootSource: async () => source,
-      ...{
-        listImages: async () => [],
-        image: none,
-        deleteImage: none,
-        listKernels: async () => [],
-        kernel: none,
-        pullKernel: none,
-      },
-      ...{ removeKernel: none, cleanStaging: async () => {}, removeReplaced: async () => {} },
-    };
+await runDaemon(
+  {
+    driver: nullDriver,
+    shelf: (_state, _config, paths) => {
+      const rootfs = join(paths.state, "null.ext4");
+      mkdirSync(paths.state, { recursive: true });
+      writeFileSync(rootfs, Buffer.alloc(1 << 20));
+      const source = {
+        ...{ image: { id: "sha256:null", name: "null" }, kernel: { id: "sha256:null", name: "null" } },
+        ...{ rootfs, vmlinux: rootfs, initramfs: rootfs, cmdline: [], workSeed: undefined },
+      };
+      const none = () => Promise.reject(new Error("the null bed has no images"));
+      return {
+        ensure: async () => source,
+        renew: async () => source,
+        bootSource: async () => source,
+        ...{
+          listImages: async () => [],
+          image: none,
+          deleteImage: none,
+          listKernels: async () => [],
+          kernel: none,
+          pullKernel: none,
+        },
+        ...{ removeKernel: none, cleanStaging: async () => {}, removeReplaced: async () => {} },
+      };
+    },
   },
-});
+  userPlace(),
+);

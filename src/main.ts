@@ -10,10 +10,15 @@ const personality = called === "bangerd" || called === "bangerd-root" ? called :
 if (words.length === 1 && words[0] === "--version") {
   // Answered here, before anything is loaded.
   process.stdout.write(`${versionLine(personality)}\n`);
-} else if (personality === "bangerd-root") {
-  import("./helper/main.ts").then(({ main }) => main());
-} else if (personality === "bangerd" || (words[0] === "internal" && words[1] === "daemon")) {
-  import("./daemon/main.ts").then(({ main }) => main());
+} else if (personality === "bangerd-root" || isInternal("helper")) {
+  import("./helper/main.ts").then(({ main }) => main(words));
+} else if (personality === "bangerd" || isInternal("daemon")) {
+  import("./daemon/main.ts").then(({ main }) => main(words));
 } else {
   import("./cli/main.ts").then(({ main }) => main(words));
+}
+
+/** The executable's own words for its other personalities, for when no link is there. */
+function isInternal(name: string): boolean {
+  return words[0] === "internal" && words[1] === name;
 }

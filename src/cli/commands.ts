@@ -87,6 +87,21 @@ export const groups: Readonly<Record<string, Group>> = {
       logs: () => import("./daemon/logs.ts"),
     },
   },
+  system: {
+    summary: "install banger's services, restart and remove them",
+    details:
+      "With them VMs run on Firecracker, on a bridge, and from boot on; without them banger works too, as you. These commands need root, all others never do.",
+    examples: [
+      { command: "system install --owner alice", note: "services for alice's VMs (with sudo)" },
+      { command: "system status", note: "what is installed, and whether it answers" },
+    ],
+    commands: {
+      install: () => import("./system/install.ts"),
+      status: () => import("./system/status.ts"),
+      restart: () => import("./system/restart.ts"),
+      uninstall: () => import("./system/uninstall.ts"),
+    },
+  },
   internal: {
     summary: "for banger's own use",
     examples: [],

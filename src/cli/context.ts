@@ -1,5 +1,6 @@
 /** Everything a command may touch. Commands know no globals, so that tests run them in-process. */
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { SystemStatus, Uninstalled } from "../host/host.ts";
 import type { Events, Method, Params, Result } from "../rpc/contract.ts";
 import type { Style } from "./output/style.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./run/workspace.ts";
@@ -32,9 +33,20 @@ export interface Terminal {
   onResize(listener: () => void): () => void;
 }
 
+/** The daemon that commands talk to: where it is, and why it is that one. */
 export interface Paths {
+  mode: "user" | "system";
+  reason: string;
   socket: string;
   daemonLog: string;
+}
+
+/** The system services, which have no daemon to ask: these commands are root's own work. */
+export interface System {
+  install(request: { owner: string; signal: AbortSignal }): Promise<void>;
+  status(): Promise<SystemStatus>;
+  restart(signal: AbortSignal): Promise<SystemStatus>;
+  uninstall(request: { purge: boolean }): Promise<Uninstalled>;
 }
 
 export interface Context {
@@ -43,6 +55,8 @@ export interface Context {
   /** The daemon if it runs: never starts one. */
   runningClient(): Promise<Daemon | undefined>;
   paths(): Promise<Paths>;
+  /** `asRoot` is the line that a person would type with sudo. */
+  system(asRoot: string): Promise<System>;
   /** Checks the repository around `path`. Throws bad_repository. */
   openWorkspace(path: string, options: WorkspaceOptions): Promise<WorkspaceSource>;
   stdin: Readable;

@@ -31,6 +31,12 @@ export function processContext(daemon: DaemonAccess): Context {
     client,
     runningClient: () => daemon.running(signal),
     paths: () => daemon.paths(),
+    system: async (asRoot) =>
+      (await import("./system/this-host.ts")).systemOf({
+        asRoot,
+        self: selfCommand(),
+        say: (line) => void stderr.write(`${line}\n`),
+      }),
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
     get stdin() {

@@ -1,4 +1,4 @@
-/** Where banger keeps things in user mode: the XDG base directories. */
+/** Where banger keeps things: in user mode the XDG base directories, in system mode the places of a service. */
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/errors.ts";
@@ -39,6 +39,28 @@ export function userPaths(env: Readonly<Record<string, string | undefined>>): Pa
     config: join(base("XDG_CONFIG_HOME", join(home, ".config")), "config.toml"),
     state,
     cache: base("XDG_CACHE_HOME", join(home, ".cache")),
+    runtime,
+    socket: join(runtime, "bangerd.sock"),
+    lock: join(state, "bangerd.lock"),
+    daemonLog: join(state, "bangerd.log"),
+    startError: join(runtime, "bangerd.error"),
+  };
+}
+
+/** What `banger system install` writes, and what says that there is a system daemon. */
+export const installFile = "/etc/banger/install.toml";
+/** What root runs and trusts; an administrator's, never the owner's. */
+export const systemConfigFile = "/etc/banger/config.toml";
+export const helperSocket = "/run/banger-root/bangerd-root.sock";
+
+/** The paths of `bangerd --system`; `home` is the owner's. */
+export function systemPaths(home: string): Paths {
+  const state = "/var/lib/banger";
+  const runtime = "/run/banger";
+  return {
+    config: join(home, ".config", "banger", "config.toml"),
+    state,
+    cache: "/var/cache/banger",
     runtime,
     socket: join(runtime, "bangerd.sock"),
     lock: join(state, "bangerd.lock"),

@@ -20,10 +20,11 @@ import { vmHandlers } from "./handlers/vm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 import type { Logger } from "./lifecycle/log.ts";
 import type { Parts } from "./parts.ts";
+import type { DaemonPlace } from "./place.ts";
 import { ownKey } from "./ssh-key.ts";
 
 export interface DaemonEnvironment {
-  paths: Paths;
+  place: DaemonPlace;
   log: Logger;
   /** Asked for by a client: end after the answer. */
   stop(): void;
@@ -47,7 +48,8 @@ export interface Composition {
 
 /** Opens the state, probes the host, reconciles rows with the world. Throws bad_config, bad_version, host_missing. */
 export async function composeDaemon(env: DaemonEnvironment, substitutes: Substitutes): Promise<Composition> {
-  const { paths, log } = env;
+  const { place, log } = env;
+  const { paths } = place;
   const config = loadConfig(paths.config);
   for (const key of inertKeys) {
     if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
@@ -123,8 +125,8 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       pid: process.pid,
       version,
       commit,
-      mode: "user",
-      modeReason: "no system services are installed, so the daemon runs as you, on demand",
+      mode: place.mode,
+      modeReason: place.reason,
       socket: paths.socket,
       logPath: paths.daemonLog,
       stateDir: paths.state,
@@ -136,7 +138,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       acceleration: probe.acceleration,
       driverReason: probe.reason ?? null,
       diskStrategy: rootDiskStrategy,
-      idleTimeoutMs: config.daemon_idle_timeout,
+      idleTimeoutMs: place.mode === "system" ? 0 : config.daemon_idle_timeout,
     }),
     stop: env.stop,
   };

@@ -1,18 +1,19 @@
 /** The daemon's life: lock, parts, socket, idling, end. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import { type Paths, userPaths } from "../config/paths.ts";
+import type { Paths } from "../config/paths.ts";
 import { privateDirectory, type Server, serve } from "../rpc/rpc.ts";
 import { type FileLock, lockFile } from "../sys/sys.ts";
 import { composeDaemon, type Substitutes } from "./compose.ts";
 import { watchIdle } from "./lifecycle/idle.ts";
 import { levelFrom, openLog } from "./lifecycle/log.ts";
+import type { DaemonPlace } from "./place.ts";
 
 /** Runs until it is told to stop. Another daemon of this user that runs already is no error: this one just ends. */
-export async function runDaemon(substitutes: Substitutes): Promise<void> {
-  const paths = userPaths(process.env);
+export async function runDaemon(substitutes: Substitutes, place: DaemonPlace): Promise<void> {
+  const { paths } = place;
   privateDirectory(paths.runtime);
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   const lock = await takeLock(paths);
@@ -34,9 +35,11 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
     setTimeout(ended.resolve, 20);
   };
   try {
-    const parts = await composeDaemon({ paths, log, stop }, substitutes);
+    const parts = await composeDaemon({ place, log, stop }, substitutes);
     log.setLevel(asked ?? parts.config.log_level);
-    const idle = watchIdle(parts.config.daemon_idle_timeout, () => parts.activeVms() === 0, stop);
+    // A service ends when systemd ends it.
+    const idleTimeout = place.mode === "system" ? 0 : parts.config.daemon_idle_timeout;
+    const idle = watchIdle(idleTimeout, () => parts.activeVms() === 0, stop);
     parts.onVmsChanged(() => idle.busy(false));
     server = await serve({
       socketPath: paths.socket,
@@ -44,6 +47,7 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
       log,
       onActivity: idle.busy,
     });
+    rmSync(paths.startError, { force: true });
     log.info("bangerd is ready", { version, commit, pid: process.pid });
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, ended.resolve);
     process.on("SIGHUP", () => {});
@@ -57,6 +61,8 @@ export async function runDaemon(substitutes: Substitutes): Promise<void> {
     const { code, message, hint, stack } = toBangerError(error);
     log.error("bangerd could not start", { code, error: message, stack });
     writeStartError(paths.startError, { code, message, hint });
+    // For the journal; in user mode stderr is the log.
+    if (place.mode === "system") process.stderr.write(`${message}\n`);
     process.exit(1);
   }
 }

@@ -1,32 +1,43 @@
-/** Reaching the user's daemon: the one that runs, or one that is started for the purpose. */
+/** Reaching the daemon: the system's where it is this user's, else their own, which is started when none runs. */
 import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
 import { commit, version } from "../base/version.ts";
-import { type Paths, userPaths } from "../config/paths.ts";
+import type { Paths } from "../config/paths.ts";
+import { chooseDaemon, type DaemonChoice, systemUnreachable } from "./choose-daemon.ts";
 import { type Client, connect } from "./client.ts";
 
 export interface EnsureOptions {
   signal?: AbortSignal | undefined;
+  /** Default: this caller's. */
+  choice?: DaemonChoice;
 }
 
 /** A start is given up after this: recovery after a crash is part of it. In ms. */
 const startTimeoutMs = 30_000;
 const respawnMs = 1000;
+/** systemd starts a daemon anew that has just ended; a call that comes in between waits for it this long. In ms. */
+const restartMs = 3000;
 
 /** The daemon if it runs; undefined when none does. */
-export async function connectIfRunning(_options: EnsureOptions = {}): Promise<Client | undefined> {
+export async function connectIfRunning({ choice }: EnsureOptions = {}): Promise<Client | undefined> {
+  const { paths } = choice ?? (await chooseDaemon());
   try {
-    return await connect(userPaths(process.env).socket);
+    return await connect(paths.socket);
   } catch (error) {
     if (error instanceof BangerError && error.code === "unavailable") return undefined;
     throw error;
   }
 }
 
-/** The daemon, started when none runs, replaced when it is of another version (VMs keep running). */
+/**
+ * The system's daemon, or the user's own: that one is started when none runs, and replaced when it is of another
+ * version (VMs keep running).
+ */
 export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client> {
-  const paths = userPaths(process.env);
-  const running = await connectIfRunning();
+  const choice = options.choice ?? (await chooseDaemon());
+  if (choice.mode === "system") return systemDaemon(choice, options.signal);
+  const { paths } = choice;
+  const running = await connectIfRunning({ choice });
   if (running !== undefined) {
     const theirs = await running.call("ping", {}).catch(whenLost);
     if (theirs?.version === version && theirs.commit === commit) return running;
@@ -35,6 +46,56 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
     await running.closed;
   }
   return startDaemon(paths, options.signal);
+}
+
+async function systemDaemon({ paths }: DaemonChoice, signal?: AbortSignal): Promise<Client> {
+  let client: Client;
+  try {
+    client = await connect(paths.socket).catch(async (error: unknown) => {
+      if (!(error instanceof BangerError) || error.code !== "unavailable") throw error;
+      if (existsSync(paths.startError)) throw error;
+      return (await socketAppears(paths, restartMs, signal)) ?? Promise.reject(error);
+    });
+  } catch (error) {
+    if (error instanceof BangerError && error.code === "cancelled") throw error;
+    const said = existsSync(paths.startError) ? startError(paths) : undefined;
+    throw systemUnreachable(paths.socket, error, said);
+  }
+  const theirs = await client.call("ping", {}, signal === undefined ? {} : { signal });
+  if (theirs.version === version && theirs.commit === commit) return client;
+  client.close();
+  throw new BangerError(
+    "bad_version",
+    `the system daemon is another build of banger (${theirs.version}, ${theirs.commit}); this is ${version}, ${commit}`,
+    {
+      hint: "use the installed one, /usr/local/bin/banger; or install this one: sudo banger system install --owner USER",
+    },
+  );
+}
+
+/** The daemon, as soon as its socket is there; undefined when that takes too long. */
+async function socketAppears(
+  paths: Paths,
+  limitMs: number,
+  signal?: AbortSignal,
+): Promise<Client | undefined> {
+  if (!existsSync(paths.runtime)) return undefined;
+  const outcome = Promise.withResolvers<Client | undefined>();
+  const attempt = () => {
+    if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});
+  };
+  const onAbort = () => outcome.reject(new BangerError("cancelled", "cancelled"));
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(() => outcome.resolve(undefined), limitMs);
+  const watcher = watch(paths.runtime, attempt);
+  attempt();
+  try {
+    return await outcome.promise;
+  } finally {
+    watcher.close();
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
 }
 
 /** To replace the daemon now would cut off what others wait for: a shell, a build. */

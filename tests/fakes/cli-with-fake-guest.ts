@@ -72,5 +72,10 @@ const daemon: FakeDaemon = new FakeDaemon({
 await runProcess(process.argv.slice(2), {
   client: async () => daemon,
   running: async () => daemon,
-  paths: async () => ({ socket: "/nowhere/bangerd.sock", daemonLog: "/nowhere/bangerd.log" }),
+  paths: async () => ({
+    mode: "user",
+    reason: "a test",
+    socket: "/nowhere/bangerd.sock",
+    daemonLog: "/nowhere/bangerd.log",
+  }),
 });

@@ -81,7 +81,7 @@ describe("banger daemon", () => {
     try {
       const log = join(directory, "bangerd.log");
       const run = session();
-      run.ctx.paths = async () => ({ socket: "/s", daemonLog: log });
+      run.ctx.paths = async () => ({ mode: "user", reason: "because", socket: "/s", daemonLog: log });
       expect(await runCli(["daemon", "logs"], run.ctx)).toBe(1);
       expect(run.err()).toBe(
         `banger: there is no daemon log at ${log}\n  hint: the daemon has not run yet\n`,
@@ -107,7 +107,7 @@ describe("banger daemon", () => {
           else run.interrupt("SIGINT");
         },
       });
-      run.ctx.paths = async () => ({ socket: "/s", daemonLog: log });
+      run.ctx.paths = async () => ({ mode: "user", reason: "because", socket: "/s", daemonLog: log });
       expect(await runCli(["daemon", "logs", "-f"], run.ctx)).toBe(130);
       expect(lines).toEqual(["one\n", "two\n"]);
     } finally {

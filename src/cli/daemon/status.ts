@@ -8,7 +8,7 @@ import { ago } from "../output/when.ts";
 import { notRunning } from "./not-running.ts";
 
 export const command = defineCommand({
-  summary: "show what the daemon is and what it runs with",
+  summary: "show which daemon it is and why, and what it runs with",
   details: "Never starts it; the exit status is 1 when it does not run.",
   examples: [
     { command: "daemon status", note: "pid, socket, log, how VMs run" },
@@ -17,9 +17,12 @@ export const command = defineCommand({
   args: {},
   flags: { json: json() },
   run: async (input, ctx) => {
+    const { mode, reason } = await ctx.paths();
     const client = await ctx.runningClient();
-    if (client === undefined) throw notRunning();
-    const status = await client.call("daemon.status", {}, { signal: ctx.signal });
+    if (client === undefined) throw notRunning(mode);
+    const told = await client.call("daemon.status", {}, { signal: ctx.signal });
+    // Which daemon is this user's is decided on this side.
+    const status = { ...told, mode, modeReason: reason };
     if (input.json) printJson(ctx, status);
     else ctx.out(renderRecord(statusRows(status, ctx.today())));
     return undefined;

@@ -1,6 +1,6 @@
 /** Runs banger's CLI in-process, with a fake daemon and streams that remember. Only for tests. */
 import { Readable, Writable } from "node:stream";
-import type { Context, Daemon, Interrupt } from "../context.ts";
+import type { Context, Daemon, Interrupt, System } from "../context.ts";
 import { styleFor } from "../output/style.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
 import { runCli } from "../run-cli.ts";
@@ -12,6 +12,8 @@ export interface Options {
   tty?: { stdin?: boolean; stdout?: boolean; stderr?: boolean };
   env?: Record<string, string | undefined>;
   workspace?: () => Promise<WorkspaceSource>;
+  /** Gets the line that does it as root. */
+  system?: (asRoot: string) => System;
   stdout?: Writable;
   /** Told of each write to stdout. */
   onOut?: (text: string) => void;
@@ -58,7 +60,16 @@ export function session(options: Options = {}): Session {
       return daemon;
     },
     runningClient: async (): Promise<Daemon | undefined> => daemon,
-    paths: async () => ({ socket: "/run/user/1000/banger/bangerd.sock", daemonLog: "/nowhere/bangerd.log" }),
+    paths: async () => ({
+      mode: "user",
+      reason: "no system installation",
+      socket: "/run/user/1000/banger/bangerd.sock",
+      daemonLog: "/nowhere/bangerd.log",
+    }),
+    system: async (asRoot) => {
+      if (options.system === undefined) throw new Error("this command must not touch the system services");
+      return options.system(asRoot);
+    },
     openWorkspace: async () => {
       if (options.workspace === undefined) throw new Error("this command must not open a repository");
       return options.workspace();

@@ -1,0 +1,90 @@
+/** The system commands on this very host. Nothing else of the CLI goes past the daemon: here there may be none. */
+import { BangerError } from "../../base/base.ts";
+import { builtAt, commit, version } from "../../base/version.ts";
+import {
+  type Answer,
+  clearKernel,
+  hostSystemd,
+  install,
+  lookUpUser,
+  restart,
+  type SystemHost,
+  status,
+  systemPlaces,
+  uninstall,
+} from "../../host/host.ts";
+import { connect } from "../../rpc/client.ts";
+import type { System } from "../context.ts";
+
+export interface Caller {
+  asRoot: string;
+  /** The program and first arguments that run this banger. */
+  self: readonly string[];
+  say(line: string): void;
+}
+
+export function systemOf({ asRoot, self, say }: Caller): System {
+  const places = systemPlaces();
+  const host: SystemHost = {
+    places,
+    systemd: hostSystemd,
+    uid: process.getuid?.() ?? -1,
+    asRoot,
+    lookUpUser,
+    ping,
+    runningVms: () => runningVms(places.sockets.daemon),
+    clearKernel: () => clearKernel(self),
+    now: () => new Date(),
+    say,
+  };
+  return {
+    install: async ({ owner, signal }) => {
+      const [executable, ...script] = self;
+      if (executable === undefined || script.length > 0) {
+        throw new BangerError("precondition", "what runs from its source cannot be installed", {
+          hint: "make the executable first: npm run build, then dist/banger",
+        });
+      }
+      await install(host, { owner, executable, build: { version, commit, builtAt }, signal });
+    },
+    status: () => status(host),
+    restart: (signal) => restart(host, signal),
+    uninstall: (request) => uninstall(host, request),
+  };
+}
+
+async function ping(socket: string): Promise<Answer | undefined> {
+  return asked(socket, async (client) => {
+    const { version, commit, pid } = await client.call("ping", {}, { signal: AbortSignal.timeout(answerMs) });
+    return { version, commit, pid };
+  });
+}
+
+async function runningVms(socket: string): Promise<string[] | undefined> {
+  return asked(socket, async (client) => {
+    const vms = await client.call("vm.list", {}, { signal: AbortSignal.timeout(answerMs) });
+    return vms.filter(({ pid }) => pid !== null).map(({ name }) => name);
+  });
+}
+
+/** In ms; an emulated host takes its time. */
+const answerMs = 10_000;
+
+/** Undefined when nobody answers. */
+async function asked<T>(
+  socket: string,
+  question: (client: Awaited<ReturnType<typeof connect>>) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    const client = await connect(socket);
+    try {
+      return await question(client);
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    const silent = error instanceof BangerError && ["unavailable", "cancelled"].includes(error.code);
+    if (silent) return undefined;
+    throw error;
+  }
+}

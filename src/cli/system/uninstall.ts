@@ -1,0 +1,23 @@
+/** banger system uninstall */
+import { defineCommand } from "../command.ts";
+import { toggle } from "../flags.ts";
+import { sudoLine } from "./sudo-line.ts";
+
+export const command = defineCommand({
+  summary: "stop and remove the services, and all that they have made",
+  details:
+    "VMs, images and caches stay for the next installation, unless --purge is given; the owner's own files stay in any case. Refused while VMs run.",
+  examples: [
+    { command: "system uninstall", note: "keep /var/lib/banger and /var/cache/banger (with sudo)" },
+    { command: "system uninstall --purge", note: "and leave nothing behind (with sudo)" },
+  ],
+  args: {},
+  flags: { purge: toggle("remove VMs, images and caches too") },
+  run: async ({ purge }, ctx) => {
+    const line = sudoLine(ctx, ["system", "uninstall", ...(purge ? ["--purge"] : [])]);
+    const { found, kept } = await (await ctx.system(line)).uninstall({ purge });
+    if (!found) ctx.err("the system services are not installed");
+    if (kept.length > 0) ctx.err(`kept: ${kept.join(", ")} (remove: ${line} --purge)`);
+    return undefined;
+  },
+});

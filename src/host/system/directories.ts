@@ -1,0 +1,61 @@
+/** The directories of an installation: root's and the owner's. */
+import { chmod, chown, lstat, mkdir, rmdir } from "node:fs/promises";
+import { BangerError } from "../../base/base.ts";
+import { runChecked } from "../../sys/sys.ts";
+import { exists } from "./put.ts";
+
+export interface Directory {
+  path: string;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/**
+ * Makes the directory, or gives one that is there already its mode. Throws precondition when it is another user's:
+ * somebody's data would change hands. Its parent is root's, so nobody can change between these calls what they name.
+ */
+export async function ensureDirectory({ path, mode, uid, gid }: Directory): Promise<void> {
+  if (!(await exists(path))) {
+    await mkdir(path, { mode: 0o700 });
+    await chown(path, uid, gid);
+  }
+  const found = await lstat(path);
+  if (!found.isDirectory()) throw new BangerError("precondition", `${path} is not a directory`);
+  if (found.uid !== uid) {
+    throw new BangerError("precondition", `${path} belongs to user ${found.uid}, not to ${uid}`, {
+      hint: `what is in it is somebody else's: move it away, or install for that user (getent passwd ${found.uid})`,
+    });
+  }
+  await chmod(path, mode);
+}
+
+/**
+ * Removes a directory with everything in it, never anything else: what an ordinary user owns is emptied with that
+ * user's rights, so that a link put in the way in this moment leads nowhere that they could not go themselves. Never
+ * crosses a mount. Absent is success.
+ */
+export async function removeDirectory(path: string): Promise<void> {
+  if (!(await exists(path))) return;
+  const { uid, gid } = await lstat(path);
+  if (uid === process.getuid?.()) {
+    // rm(1) walks by descriptors: unlike a walk by names it cannot be led astray by what somebody moves meanwhile.
+    await runChecked("rm", ["-rf", "--one-file-system", "--", path]);
+    return;
+  }
+  await runChecked("setpriv", [
+    ...[`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--no-new-privs"],
+    ...["find", path, "-xdev", "-mindepth", "1", "-delete"],
+  ]);
+  await rmdir(path);
+}
+
+/** Removes a directory that nobody has put anything else into. */
+export async function removeIfEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "ENOENT" && code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+  }
+}

@@ -1,0 +1,54 @@
+/** Every file and directory of a system installation. Tests put all of them below a directory of their own. */
+import { join } from "node:path";
+import { helperSocket, installFile, systemPaths } from "../../config/paths.ts";
+
+export interface Places {
+  /** The one executable. */
+  executable: string;
+  /** The executable's other names: it knows by them who it is. */
+  links: readonly string[];
+  /** Of `links`, and of an empty directory that services mount over. */
+  library: string;
+  installFile: string;
+  units: { daemon: string; helper: string };
+  /** The owner's. */
+  state: string;
+  cache: string;
+  /** Root's. */
+  jail: string;
+  runtimes: readonly string[];
+  sockets: { daemon: string; helper: string };
+  /** Control groups of machines. */
+  machines: string;
+  /** The kernel's table of network links. */
+  networkLinks: string;
+  /** There while systemd is the one that runs (sd_booted(3)). */
+  systemdRuns: string;
+  lock: string;
+}
+
+export function systemPlaces(root = "/"): Places {
+  const below = (path: string) => join(root, path);
+  // The home matters only for the owner's configuration, which is none of the installation's business.
+  const daemon = systemPaths("/");
+  const library = below("/usr/local/lib/banger");
+  return {
+    executable: below("/usr/local/bin/banger"),
+    links: [join(library, "bangerd"), join(library, "bangerd-root")],
+    library,
+    installFile: below(installFile),
+    units: {
+      daemon: below("/etc/systemd/system/bangerd.service"),
+      helper: below("/etc/systemd/system/bangerd-root.service"),
+    },
+    state: below(daemon.state),
+    cache: below(daemon.cache),
+    jail: below("/var/lib/banger-jail"),
+    runtimes: [below(daemon.runtime), below("/run/banger-root")],
+    sockets: { daemon: below(daemon.socket), helper: below(helperSocket) },
+    machines: below("/sys/fs/cgroup/banger"),
+    networkLinks: below("/sys/class/net"),
+    systemdRuns: below("/run/systemd/system"),
+    lock: below("/run/banger-system.lock"),
+  };
+}

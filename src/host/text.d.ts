@@ -1,0 +1,5 @@
+/** What `import text from "FILE" with { type: "text" }` gives: the file's content. */
+declare module "*.service" {
+  const text: string;
+  export default text;
+}
