@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { ImageId, KernelId, VmId } from "../base/base.ts";
+import type { Table } from "./table.ts";
 
 const vm = z.strictObject({ vm: VmId });
 const none = z.strictObject({});
@@ -36,6 +37,16 @@ const Presence = z.strictObject({
 });
 export type Presence = z.infer<typeof Presence>;
 
+/** What Firecracker finds in its jail, as it names it in there. The two sockets are made by Firecracker itself. */
+export const jailFiles = {
+  kernel: "/vmlinux",
+  initramfs: "/initramfs.cpio",
+  rootDisk: "/root.dev",
+  workDisk: "/work.ext4",
+  apiSocket: "/run/firecracker.socket",
+  vsock: "/run/vsock.sock",
+} as const;
+
 export const helper = {
   ping: {
     summary: "version and process id of the helper",
@@ -48,7 +59,8 @@ export const helper = {
     result: z.strictObject({ name: InterfaceName, address: z.ipv4(), prefix: z.int().min(8).max(32) }),
   },
   "tap.acquire": {
-    summary: "a TAP device of the VM's own on the bridge; what comes through it has this MAC and address or is dropped",
+    summary:
+      "a TAP device of the VM's own on the bridge; what comes through it has this MAC and address or is dropped",
     params: z.strictObject({ vm: VmId, address: Address, mac: Mac }),
     result: z.strictObject({ tap: InterfaceName }),
   },
@@ -118,8 +130,9 @@ export const helper = {
       bridge: InterfaceName.nullable(),
     }),
   },
-} as const;
+} as const satisfies Table;
 
+export type Helper = typeof helper;
 export type HelperMethod = keyof typeof helper;
 export type HelperParams<M extends HelperMethod> = z.infer<(typeof helper)[M]["params"]>;
 export type HelperResult<M extends HelperMethod> = z.infer<(typeof helper)[M]["result"]>;
