@@ -43,7 +43,6 @@ static long confine(const struct child *child) {
   if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
   if (syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return -1;
   if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, &no_core, NULL) < 0) return -1;
-  if (syscall(SYS_setgroups, 0, NULL) < 0) return -1;
   if (syscall(SYS_setresgid, child->gid, child->gid, child->gid) < 0) return -1;
   if (syscall(SYS_setresuid, child->uid, child->uid, child->uid) < 0) return -1;
   return syscall(SYS_capset, &header, none);
@@ -68,6 +67,8 @@ static int run(void *argument) {
   if (syscall(SYS_close_range, keep >= 0 ? kept_fd + 1 : kept_fd, ~0u, 0) < 0) goto failed;
   if (syscall(SYS_chdir, "/") < 0) goto failed;
   syscall(SYS_umask, 077);
+  /* jailer leaves its supplementary groups to the machine. */
+  if (syscall(SYS_setgroups, 0, NULL) < 0) goto failed;
   if (child->become && confine(child) < 0) goto failed;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_mask, NULL, sizeof no_mask);
   syscall(SYS_execve, child->program, child->argv, child->envp);

@@ -1,5 +1,6 @@
 /** Files of another user's, opened with that user's rights, and acted upon by descriptor: see native/shim/files.c. */
 import { dlopen, FFIType } from "bun:ffi";
+import { constants } from "node:fs";
 import shimPath from "../../build/native/shim.so" with { type: "file" };
 import { check } from "./shim.ts";
 
@@ -61,7 +62,15 @@ export function openBelow(directory: number, path: string, flags: number): numbe
  */
 export function openAs(user: UserId, directory: number, path: string, flags: number): number {
   // SAFETY: as above. The thread's fsuid is back to root's before the call returns.
-  const value = shim().banger_open_as(directory, cString(path), flags, 0o600, user.uid, user.gid);
+  const value = shim().banger_open_as(
+    directory,
+    cString(path),
+    flags,
+    // openat2(2) refuses a mode where nothing is made.
+    flags & constants.O_CREAT ? 0o600 : 0,
+    user.uid,
+    user.gid,
+  );
   return check(value, `opening ${path} as user ${user.uid}`);
 }
 
