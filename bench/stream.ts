@@ -5,7 +5,7 @@ import { createServer, connect as dial } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { connect, type Handlers, serve } from "../src/rpc/rpc.ts";
+import { connect, type Handlers, owner, serve } from "../src/rpc/rpc.ts";
 import { comparePairs, type PairResult } from "./pairs.ts";
 
 const chunk = Buffer.alloc(1 << 20, 5);
@@ -18,6 +18,8 @@ export async function compareStreams(): Promise<PairResult> {
     "guest.connect": async (_params, ctx) => ({ ticket: ctx.ticket((stream) => stream.pipe(stream)) }),
   };
   const server = await serve({
+    table: owner,
+    program: { name: "bangerd", versionHint: "" },
     socketPath: join(dir, "run/ticket.sock"),
     handlers: handlers as Handlers,
     log,

@@ -78,7 +78,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "rpc", "config", "repo", "host"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
-  helper: { may: ["base", "rpc", "sys"], because: "what runs as root must stay small" },
+  helper: { may: ["base", "rpc", "sys", "config"], because: "what runs as root must stay small" },
   main: { may: ["base", "cli", "daemon", "helper"], because: "main only chooses who it is" },
 };
 

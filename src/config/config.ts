@@ -2,8 +2,12 @@
  * The config room: what the user may set, and where banger keeps things.
  *
  * Owns config.toml's schema, its defaults with their provenance, and the paths of each mode. Promises: a config is
- * either wholly valid or refused with every problem named; values are frozen. Never writes anything.
+ * either wholly valid or refused with every problem named; values are frozen; what root trusts comes from files that
+ * only root can change. Never writes anything.
  */
 export { type HostSize, type SpecDefaults, specDefaults } from "./defaults.ts";
+export { formatInstall, type Install, readInstall } from "./install.ts";
 export { loadConfig, parseConfig } from "./load.ts";
+export { loadRootConfig, type RootConfig } from "./root-config.ts";
+export { parentProblem, readRootOwned, rootOwnedProblem } from "./root-owned.ts";
 export { type Config, ConfigSchema, inertKeys } from "./schema.ts";

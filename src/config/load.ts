@@ -25,6 +25,15 @@ export function loadConfig(path: string): Config {
 
 /** The config that `text` says. `path` is for messages. */
 export function parseConfig(text: string, path: string): Config {
+  return parseToml(text, path, ConfigSchema);
+}
+
+/** What `text` says, by a schema of the keys of config.toml. `path` is for messages. */
+export function parseToml<S extends z.ZodObject>(
+  text: string,
+  path: string,
+  schema: S,
+): Readonly<z.infer<S>> {
   let table: unknown;
   try {
     table = parse(text);
@@ -33,9 +42,9 @@ export function parseConfig(text: string, path: string): Config {
     const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "not TOML";
     throw new BangerError("bad_config", `${path}:${error.line}:${error.column}: ${what}`, { cause: error });
   }
-  const parsed = ConfigSchema.safeParse(table);
+  const parsed = schema.safeParse(table);
   if (parsed.success) return Object.freeze(parsed.data);
-  const problems = parsed.error.issues.flatMap((issue) => explain(issue, text, path));
+  const problems = parsed.error.issues.flatMap((issue) => explain(issue, schema, text, path));
   throw new BangerError("bad_config", problems.join("\n"), {
     hint: "every key and its allowed values: docs/config.md",
     details: { problems },
@@ -43,14 +52,14 @@ export function parseConfig(text: string, path: string): Config {
 }
 
 const tables: Record<string, z.ZodObject> = {
-  "": ConfigSchema,
   vm_defaults: VmDefaults,
   file_sync: FileSync,
 };
 
-function explain(issue: z.core.$ZodIssue, text: string, path: string): string[] {
+function explain(issue: z.core.$ZodIssue, schema: z.ZodObject, text: string, path: string): string[] {
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(tables[String(issue.path[0] ?? "")]?.shape ?? {});
+    const table = issue.path[0] === undefined ? schema : tables[String(issue.path[0])];
+    const known = Object.keys(table?.shape ?? {});
     return issue.keys.map((key) => {
       const meant = nearest(key, known);
       const full = [...issue.path, key];

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import type { Paths } from "../config/paths.ts";
-import { privateDirectory, type Server, serve } from "../rpc/rpc.ts";
+import { owner, privateDirectory, type Server, serve } from "../rpc/rpc.ts";
 import { type FileLock, lockFile } from "../sys/sys.ts";
 import { composeDaemon, type Substitutes } from "./compose.ts";
 import { watchIdle } from "./lifecycle/idle.ts";
@@ -42,6 +42,8 @@ export async function runDaemon(substitutes: Substitutes, place: DaemonPlace): P
     const idle = watchIdle(idleTimeout, () => parts.activeVms() === 0, stop);
     parts.onVmsChanged(() => idle.busy(false));
     server = await serve({
+      table: owner,
+      program: { name: "bangerd", versionHint: "the daemon is of another version: banger daemon stop" },
       socketPath: paths.socket,
       handlers: parts.handlers,
       log,

@@ -4,19 +4,24 @@ import { connect as dial, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CancellationTokenSource, ConnectionError, ResponseError } from "vscode-jsonrpc/node";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
-import type { Events, Method, Params, Result } from "./contract.ts";
+import type { Owner } from "./contract.ts";
+import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";
 import { eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
 
-export interface CallOptions<M extends Method> {
+export interface CallOptions<M extends MethodOf<T>, T extends Table = Owner> {
   /** Aborting cancels the call on the other side too. */
   signal?: AbortSignal;
-  onEvent?: (event: Events<M>) => void;
+  onEvent?: (event: EventsOf<T, M>) => void;
   /** Id of the operation, to be found in the daemon's log; made when absent. */
   op?: string;
 }
 
-export interface Client {
-  call<M extends Method>(method: M, params: Params<M>, options?: CallOptions<M>): Promise<Result<M>>;
+export interface Client<T extends Table = Owner> {
+  call<M extends MethodOf<T>>(
+    method: M,
+    params: ParamsOf<T, M>,
+    options?: CallOptions<M, T>,
+  ): Promise<ResultOf<T, M>>;
   /** The raw byte stream that a ticket stands for. */
   stream(ticket: string): Promise<Duplex>;
   /** Resolves when the connection has ended. */
@@ -24,11 +29,29 @@ export interface Client {
   close(): void;
 }
 
+/** The program at the other end, as errors speak of it. */
+export interface Peer {
+  program: string;
+  /** Where it says why it ended. */
+  lostHint: string;
+  /** What to do when this user may not connect. */
+  deniedHint: string;
+}
+
+const bangerd: Peer = {
+  program: "bangerd",
+  lostHint: "see why: banger daemon logs",
+  deniedHint: "it is another user's: see what XDG_RUNTIME_DIR says",
+};
+
 const answerTimeoutMs = 10_000;
 
-/** Throws unavailable when nobody listens, denied when this user may not connect. */
-export async function connect(socketPath: string): Promise<Client> {
-  const socket = await dialSocket(socketPath);
+/** Throws unavailable when nobody listens, denied when this user may not connect. `T` is the peer's contract. */
+export async function connect<T extends Table = Owner>(
+  socketPath: string,
+  peer: Peer = bangerd,
+): Promise<Client<T>> {
+  const socket = await dialSocket(socketPath, peer);
   socket.write("rpc\n");
   const connection = messageConnection(socket);
   const closed = Promise.withResolvers<void>();
@@ -42,12 +65,12 @@ export async function connect(socketPath: string): Promise<Client> {
   return {
     closed: closed.promise,
     close: () => socket.destroy(),
-    stream: (ticket) => openStream(socketPath, ticket),
-    call: async <M extends Method>(
+    stream: (ticket) => openStream(socketPath, peer, ticket),
+    call: async <M extends MethodOf<T>>(
       method: M,
-      params: Params<M>,
-      options: CallOptions<M> = {},
-    ): Promise<Result<M>> => {
+      params: ParamsOf<T, M>,
+      options: CallOptions<M, T> = {},
+    ): Promise<ResultOf<T, M>> => {
       const op = options.op ?? randomBytes(4).toString("hex");
       if (options.signal?.aborted) throw new BangerError("cancelled", "cancelled", { opId: op });
       const cancel = new CancellationTokenSource();
@@ -56,16 +79,16 @@ export async function connect(socketPath: string): Promise<Client> {
       // The server has parsed events and results against the contract, and is of this client's own version.
       if (options.onEvent) listeners.set(op, options.onEvent as (event: unknown) => void);
       const lost = closed.promise.then(() => {
-        throw connectionLost(op);
+        throw connectionLost(peer, op);
       });
       lost.catch(() => {});
       try {
         return await Promise.race([
-          connection.sendRequest<Result<M>>(method, { op, params }, cancel.token),
+          connection.sendRequest<ResultOf<T, M>>(method, { op, params }, cancel.token),
           lost,
         ]);
       } catch (error) {
-        throw fromWire(error, op);
+        throw fromWire(error, peer, op);
       } finally {
         options.signal?.removeEventListener("abort", onAbort);
         listeners.delete(op);
@@ -75,16 +98,16 @@ export async function connect(socketPath: string): Promise<Client> {
   };
 }
 
-function connectionLost(op: string): BangerError {
-  return new BangerError("unavailable", "the connection to bangerd was lost", {
-    hint: "see why: banger daemon logs",
+function connectionLost(peer: Peer, op: string): BangerError {
+  return new BangerError("unavailable", `the connection to ${peer.program} was lost`, {
+    hint: peer.lostHint,
     opId: op,
   });
 }
 
 /** The error that the server threw, as the class that it was; the library's own when there is nobody to answer. */
-function fromWire(error: unknown, op: string): unknown {
-  if (error instanceof ConnectionError) return connectionLost(op);
+function fromWire(error: unknown, peer: Peer, op: string): unknown {
+  if (error instanceof ConnectionError) return connectionLost(peer, op);
   if (!(error instanceof ResponseError)) return error;
   const data = (error.data ?? {}) as Partial<WireError>;
   const code = data.code !== undefined && data.code in errorCodes ? (data.code as ErrorCode) : "internal";
@@ -95,8 +118,8 @@ function fromWire(error: unknown, op: string): unknown {
   });
 }
 
-async function openStream(socketPath: string, ticket: string): Promise<Duplex> {
-  const socket = await dialSocket(socketPath);
+async function openStream(socketPath: string, peer: Peer, ticket: string): Promise<Duplex> {
+  const socket = await dialSocket(socketPath, peer);
   socket.write(`ticket ${ticket}\n`);
   const line = await firstLine(socket, answerTimeoutMs);
   if (line !== "ok") {
@@ -106,7 +129,7 @@ async function openStream(socketPath: string, ticket: string): Promise<Duplex> {
   return socket;
 }
 
-function dialSocket(path: string): Promise<Socket> {
+function dialSocket(path: string, peer: Peer): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = dial({ path, allowHalfOpen: true });
     socket.once("connect", () => {
@@ -117,22 +140,22 @@ function dialSocket(path: string): Promise<Socket> {
       resolve(socket);
     });
     socket.once("error", (error: NodeJS.ErrnoException) => {
-      reject(notReached(path, error));
+      reject(notReached(path, peer, error));
     });
   });
 }
 
 /** Only "nobody listens" may lead to a new daemon: whoever cannot reach the one that runs must hear why. */
-function notReached(path: string, cause: NodeJS.ErrnoException): BangerError {
+function notReached(path: string, peer: Peer, cause: NodeJS.ErrnoException): BangerError {
   if (cause.code === "EACCES" || cause.code === "EPERM") {
     return new BangerError("denied", `this user may not use ${path}`, {
       cause,
-      hint: "it is another user's: see what XDG_RUNTIME_DIR says",
+      hint: peer.deniedHint,
     });
   }
   // EAGAIN: it listens, and more knock than it can let in; waiting for a daemon to come up is waiting for this one.
   if (cause.code === "ENOENT" || cause.code === "ECONNREFUSED" || cause.code === "EAGAIN") {
-    return new BangerError("unavailable", `no bangerd listens on ${path}`, { cause });
+    return new BangerError("unavailable", `no ${peer.program} listens on ${path}`, { cause });
   }
   return new BangerError("operation_failed", `${path} cannot be reached: ${cause.message}`, { cause });
 }

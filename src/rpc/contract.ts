@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { commandBytes, maxCommandBytes, VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+import type { EventsOf, ParamsOf, ResultOf, Table } from "./table.ts";
 
 export { VmSpec, VmState, Workspace };
 
@@ -162,15 +163,7 @@ export const SshAccess = z.strictObject({
 const none = z.strictObject({});
 const vmRef = z.strictObject({ ref: Ref });
 
-interface MethodShape {
-  summary: string;
-  params: z.ZodType;
-  result: z.ZodType;
-  /** Present = the call may take long, streams these, and can be cancelled. */
-  events?: z.ZodType;
-}
-
-function contract<const T extends Record<string, MethodShape>>(table: T): T {
+function contract<const T extends Table>(table: T): T {
   return table;
 }
 
@@ -317,8 +310,6 @@ export const owner = contract({
 
 export type Owner = typeof owner;
 export type Method = keyof Owner;
-export type Params<M extends Method> = z.infer<Owner[M]["params"]>;
-export type Result<M extends Method> = z.infer<Owner[M]["result"]>;
-export type Events<M extends Method> = Owner[M] extends { events: infer E extends z.ZodType }
-  ? z.infer<E>
-  : never;
+export type Params<M extends Method> = ParamsOf<Owner, M>;
+export type Result<M extends Method> = ResultOf<Owner, M>;
+export type Events<M extends Method> = EventsOf<Owner, M>;

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { ImageId, KernelId, VmId } from "../base/base.ts";
+import type { Table } from "./table.ts";
 
 const vm = z.strictObject({ vm: VmId });
 const none = z.strictObject({});
@@ -35,6 +36,16 @@ const Presence = z.strictObject({
   nat: z.boolean(),
 });
 export type Presence = z.infer<typeof Presence>;
+
+/** What Firecracker finds in its jail, as it names it in there. The two sockets are made by Firecracker itself. */
+export const jailFiles = {
+  kernel: "/vmlinux",
+  initramfs: "/initramfs.cpio",
+  rootDisk: "/root.dev",
+  workDisk: "/work.ext4",
+  apiSocket: "/run/firecracker.socket",
+  vsock: "/run/vsock.sock",
+} as const;
 
 export const helper = {
   ping: {
@@ -119,8 +130,9 @@ export const helper = {
       bridge: InterfaceName.nullable(),
     }),
   },
-} as const;
+} as const satisfies Table;
 
+export type Helper = typeof helper;
 export type HelperMethod = keyof typeof helper;
 export type HelperParams<M extends HelperMethod> = z.infer<(typeof helper)[M]["params"]>;
 export type HelperResult<M extends HelperMethod> = z.infer<(typeof helper)[M]["result"]>;

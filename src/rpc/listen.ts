@@ -6,16 +6,28 @@ import { BangerError } from "../base/base.ts";
 
 const maxConnections = 512;
 
+/** Whose a socket and its directory are. Both are called again whenever the socket had to be made anew. */
+export interface SocketPlace {
+  /** Makes the socket's directory, or refuses it. */
+  prepare(directory: string): void;
+  /** Called when the socket is bound and its mode 0600, before anybody is served. */
+  bound?(socketPath: string): void;
+}
+
+/** A directory that is this user's alone. */
+export const userSocket: SocketPlace = { prepare: privateDirectory };
+
 export interface Listening {
   close(): void;
 }
 
 /**
- * Listens. The socket's directory is made 0700, or refused when it is anybody else's; a stale socket is replaced. When
- * the directory is removed (logind does it at a user's last logout), it is made again, and connections go on.
+ * Listens. The socket's directory is made as `place` says; a stale socket is replaced. When the directory is removed
+ * (logind does it at a user's last logout), it is made again, and connections go on.
  */
 export async function listen(
   path: string,
+  place: SocketPlace,
   onConnection: (socket: Socket) => void,
   onTrouble: (what: string) => void,
 ): Promise<Listening> {
@@ -23,9 +35,9 @@ export async function listen(
   let watcher: FSWatcher | undefined;
   const servers: Server[] = [];
   const open = async () => {
-    privateDirectory(dirname(path));
+    place.prepare(dirname(path));
     rmSync(path, { force: true });
-    servers.push(await listening(path, onConnection, onTrouble));
+    servers.push(await listening(path, place, onConnection, onTrouble));
     watcher?.close();
     watcher = watch(dirname(path), look);
     watcher.on("error", look);
@@ -55,6 +67,7 @@ export async function listen(
 
 function listening(
   path: string,
+  place: SocketPlace,
   onConnection: (socket: Socket) => void,
   onTrouble: (what: string) => void,
 ): Promise<Server> {
@@ -63,7 +76,13 @@ function listening(
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, () => {
-      chmodSync(path, 0o600);
+      try {
+        chmodSync(path, 0o600);
+        place.bound?.(path);
+      } catch (error) {
+        server.close();
+        return reject(error);
+      }
       server.off("error", reject);
       server.on("error", (error) => onTrouble(error.message));
       resolve(server);

@@ -1,7 +1,7 @@
 /**
  * The rpc room: how the personalities of banger talk to each other.
  *
- * Owns the contract table, the wire (JSON-RPC 2.0 over a unix socket, frames of bounded size), typed client and
+ * Owns the two contract tables (the daemon's and the root helper's), the wire (JSON-RPC 2.0 over a unix socket, frames of bounded size), typed client and
  * server, peer credentials, and raw streams by ticket. Promises: params are parsed strictly, results and events are
  * what the contract says; a peer that sends garbage loses its connection and nobody else's; cancellation reaches the
  * handler's AbortSignal. Never knows what the methods do.
@@ -11,11 +11,21 @@
  */
 export { type CallOptions, type Client, connect } from "./client.ts";
 export * from "./contract.ts";
-export { privateDirectory } from "./listen.ts";
+export { connectHelper, type HelperClient } from "./helper-client.ts";
+export {
+  type HelperMethod,
+  type HelperParams,
+  type HelperResult,
+  helper,
+  jailFiles,
+  type Presence,
+} from "./helper-contract.ts";
+export { privateDirectory, type SocketPlace } from "./listen.ts";
 export {
   type CallContext,
   type CallLog,
   type Handlers,
+  type HandlersOf,
   type Server,
   serve,
 } from "./server.ts";

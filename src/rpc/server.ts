@@ -1,11 +1,12 @@
-/** The server's end: accepts the owner's connections, parses everything, and hands calls to their handlers. */
+/** The server's end: accepts the connections of those who may, parses everything, and hands calls to their handlers. */
 import type { Socket } from "node:net";
 import { ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
-import { peerCredentials } from "../sys/sys.ts";
-import { type Events, type Method, owner, type Params, type Result } from "./contract.ts";
-import { type Listening, listen } from "./listen.ts";
+import { type PeerCredentials, peerCredentials } from "../sys/sys.ts";
+import type { Owner } from "./contract.ts";
+import { type Listening, listen, type SocketPlace, userSocket } from "./listen.ts";
+import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";
 import { type OnStream, Tickets } from "./tickets.ts";
 import { applicationError, eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
 
@@ -29,14 +30,27 @@ export interface CallContext<E> {
   otherClients(): number;
 }
 
-export type Handlers = {
-  [M in Method]: (params: Params<M>, ctx: CallContext<Events<M>>) => Promise<Result<M>>;
+export type HandlersOf<T extends Table> = {
+  [M in MethodOf<T>]: (params: ParamsOf<T, M>, ctx: CallContext<EventsOf<T, M>>) => Promise<ResultOf<T, M>>;
 };
 
-export interface ServerOptions {
+export type Handlers = HandlersOf<Owner>;
+
+export interface ServerOptions<T extends Table> {
+  /** The contract that is served. */
+  table: T;
+  /** Who serves it, and what to do when the caller is of another version: for messages. */
+  program: { name: string; versionHint: string };
   socketPath: string;
-  handlers: Handlers;
+  handlers: HandlersOf<T>;
   log: CallLog;
+  /**
+   * Who may connect, as the kernel knows them; default this process's own user and root. The socket's mode says the
+   * same, and this holds even where the mode was changed.
+   */
+  admits?: (peer: PeerCredentials) => boolean;
+  /** Default: a directory that is this user's alone. */
+  place?: SocketPlace;
   /** Called when the number of calls under way or of connections changes. */
   onActivity?: (busy: boolean) => void;
 }
@@ -50,8 +64,8 @@ const maxMethodLength = 64;
 const Request = z.strictObject({ op: z.string().regex(/^[0-9a-f-]{8,36}$/), params: z.unknown() });
 
 /** Listens, see listen.ts. */
-export function serve(options: ServerOptions): Promise<Server> {
-  const { socketPath, log } = options;
+export function serve<T extends Table>(options: ServerOptions<T>): Promise<Server> {
+  const { socketPath, log, admits = isOwner, place = userSocket } = options;
   const tickets = new Tickets();
   let busy = 0;
   let clients = 0;
@@ -61,7 +75,7 @@ export function serve(options: ServerOptions): Promise<Server> {
   };
   const onConnection = (socket: Socket) => {
     socket.on("error", () => socket.destroy());
-    if (!isOwner(socket, log)) return void socket.destroy();
+    if (!isAdmitted(socket, admits, log)) return void socket.destroy();
     activity(1);
     socket.on("close", () => activity(-1));
     firstLine(socket, firstLineTimeoutMs).then(
@@ -77,18 +91,21 @@ export function serve(options: ServerOptions): Promise<Server> {
       () => socket.destroy(),
     );
   };
-  return listen(socketPath, onConnection, (what) => log.error("the socket", { error: what }));
+  return listen(socketPath, place, onConnection, (what) => log.error("the socket", { error: what }));
 }
 
-/** Owner and root may; mode 0600 says the same, and this holds even where the mode was changed. */
-function isOwner(socket: Socket, log: CallLog): boolean {
+function isOwner({ uid }: PeerCredentials): boolean {
+  return uid === process.getuid?.() || uid === 0;
+}
+
+function isAdmitted(socket: Socket, admits: (peer: PeerCredentials) => boolean, log: CallLog): boolean {
   // Bun and Node keep the descriptor on the handle; neither has a public way to it.
   const handle: unknown = Reflect.get(socket, "_handle");
   const fd = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
   if (typeof fd !== "number") return false;
-  const { uid, pid } = peerCredentials(fd);
-  if (uid === process.getuid?.() || uid === 0) return true;
-  log.warn("refused a connection of another user", { uid, pid });
+  const peer = peerCredentials(fd);
+  if (admits(peer)) return true;
+  log.warn("refused a connection of another user", { uid: peer.uid, pid: peer.pid });
   return false;
 }
 
@@ -100,12 +117,13 @@ function serveTicket(socket: Socket, line: string, tickets: Tickets): void {
   onStream(socket);
 }
 
-function serveCalls(
+function serveCalls<T extends Table>(
   socket: Socket,
-  { handlers, log }: ServerOptions,
+  options: ServerOptions<T>,
   tickets: Tickets,
   otherClients: () => number,
 ): void {
+  const { log } = options;
   const connection = messageConnection(socket);
   const closed = Promise.withResolvers<void>();
   const gone = new AbortController();
@@ -124,7 +142,7 @@ function serveCalls(
     token.onCancellationRequested(() => cancelled.abort());
     const started = performance.now();
     try {
-      const result = await dispatch(handlers, method, params, {
+      const result = await dispatch(options, method, params, {
         signal: AbortSignal.any([cancelled.signal, gone.signal]),
         opId: op,
         emit: (event) => void connection.sendNotification(eventMethod, { op, event }).catch(() => {}),
@@ -156,28 +174,27 @@ function stackOf(error: BangerError): { stack?: string } {
   return cause === undefined ? {} : { stack: cause };
 }
 
-async function dispatch(
-  handlers: Handlers,
+async function dispatch<T extends Table>(
+  { table, handlers, program }: ServerOptions<T>,
   method: string,
   params: unknown,
   ctx: CallContext<unknown>,
 ): Promise<unknown> {
-  if (!isMethod(method)) {
+  const shape = Object.hasOwn(table, method) ? table[method] : undefined;
+  if (shape === undefined) {
     const named = JSON.stringify(method.slice(0, maxMethodLength));
-    throw new BangerError("unknown_method", `bangerd has no method ${named}`, {
-      hint: "the daemon is of another version: banger daemon stop",
+    throw new BangerError("unknown_method", `${program.name} has no method ${named}`, {
+      hint: program.versionHint,
     });
   }
-  const { params: schema, result: resultSchema } = owner[method];
-  const parsed = schema.safeParse(params);
+  const parsed = shape.params.safeParse(params);
   if (!parsed.success) throw new BangerError("bad_request", explain(method, parsed.error));
   // The table pairs each method with its own types; a lookup by a variable loses the pairing.
-  const handler = handlers[method] as (params: unknown, ctx: CallContext<unknown>) => Promise<unknown>;
-  return resultSchema.parse(await handler(parsed.data, ctx));
-}
-
-function isMethod(name: string): name is Method {
-  return Object.hasOwn(owner, name);
+  const handler = handlers[method as MethodOf<T>] as (
+    params: unknown,
+    ctx: CallContext<unknown>,
+  ) => Promise<unknown>;
+  return shape.result.parse(await handler(parsed.data, ctx));
 }
 
 function explain(method: string, error: z.ZodError): string {

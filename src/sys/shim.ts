@@ -25,19 +25,31 @@ function shim() {
 /** Errno names that callers tell apart; others keep their number. */
 const names: Record<number, string> = {
   1: "EPERM",
+  2: "ENOENT",
   3: "ESRCH",
   5: "EIO",
+  6: "ENXIO",
   11: "EAGAIN",
+  13: "EACCES",
+  16: "EBUSY",
+  17: "EEXIST",
   18: "EXDEV",
+  19: "ENODEV",
+  20: "ENOTDIR",
+  21: "EISDIR",
   22: "EINVAL",
   24: "EMFILE",
   28: "ENOSPC",
+  39: "ENOTEMPTY",
+  40: "ELOOP",
+  61: "ENODATA",
   95: "EOPNOTSUPP",
 };
 
-function check(value: number, call: string): number {
+/** A value of the shim's that is no error; throws an error with the errno's name as its code. */
+export function check(value: number, call: string): number {
   if (value >= 0) return value;
-  throw Object.assign(new Error(`${call} failed with errno ${-value}`), {
+  throw Object.assign(new Error(`${call} failed: ${names[-value] ?? `errno ${-value}`}`), {
     code: names[-value] ?? `E${-value}`,
     errno: value,
   });

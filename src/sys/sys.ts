@@ -5,7 +5,19 @@
  * shim. Promises: nothing is inherited by a child that was not asked for; a durable write is either there or not.
  * Never knows VMs, images or policy.
  */
+
 export { boundLog, type LogBound } from "./bounded-log.ts";
+export {
+  createMapped,
+  findMapped,
+  type MappedDevice,
+  mappedNames,
+  mappedStatus,
+  mappedTable,
+  mappedUuid,
+  removeMapped,
+  startMapped,
+} from "./dm.ts";
 export { waitForExit } from "./exit.ts";
 export { atomicWrite, makeAside, removeTree, syncDirectory } from "./files.ts";
 export {
@@ -19,6 +31,29 @@ export {
 } from "./identity.ts";
 export { type FileLock, lockFile } from "./lock.ts";
 export {
+  attachLoop,
+  clearLoop,
+  findLoop,
+  isBackedBy,
+  type LoopDevice,
+  type LoopStatus,
+  loopMajor,
+  loopNumbers,
+  openLoop,
+} from "./loop.ts";
+export {
+  type BlockDevice,
+  linkFile,
+  makeDeviceNode,
+  makeDirectory,
+  memoryFile,
+  openAs,
+  openBelow,
+  openDeviceFor,
+  removeTreeOf,
+  type UserId,
+} from "./owner-files.ts";
+export {
   cleanEnvironment,
   type RunOptions,
   type RunResult,
@@ -29,4 +64,5 @@ export {
   spawnDetached,
 } from "./process.ts";
 export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
+export { type Spawned, spawnAs } from "./spawn-as.ts";
 export { cleanStaging, ownedByLiving, stageDirectory, writeOwner } from "./staging.ts";

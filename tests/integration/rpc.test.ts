@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BangerError } from "../../src/base/base.ts";
-import { type Client, connect, type Handlers, type Server, serve } from "../../src/rpc/rpc.ts";
+import { type Client, connect, type Handlers, owner, type Server, serve } from "../../src/rpc/rpc.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 let dir: string;
@@ -26,7 +26,13 @@ afterEach(() => {
 });
 
 async function start(handlers: Partial<Handlers>): Promise<Client> {
-  server = await serve({ socketPath, handlers: handlers as Handlers, log: quiet });
+  server = await serve({
+    table: owner,
+    program: { name: "bangerd", versionHint: "" },
+    socketPath,
+    handlers: handlers as Handlers,
+    log: quiet,
+  });
   return open();
 }
 

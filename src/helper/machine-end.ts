@@ -1,0 +1,15 @@
+/** The operation machine.end. */
+import type { VmId } from "../base/base.ts";
+import { endCgroup } from "./cgroup.ts";
+import { removeJail } from "./jail.ts";
+import type { Operation } from "./operation.ts";
+
+export const endMachine: Operation<"machine.end", VmId> = {
+  validate: ({ vm }) => vm,
+
+  do: async (vm, site) => {
+    await endCgroup(site.places, vm);
+    await removeJail(site, vm);
+    return {};
+  },
+};

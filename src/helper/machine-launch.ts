@@ -1,0 +1,162 @@
+/** The operation machine.launch: a jailed Firecracker that waits at its API socket. */
+import { constants, existsSync, fstatSync, lstatSync, readSync, watch } from "node:fs";
+import { BangerError, type VmId } from "../base/base.ts";
+import { jailFiles } from "../rpc/rpc.ts";
+import { type Spawned, spawnAs } from "../sys/sys.ts";
+import { findMachine } from "./cgroup.ts";
+import { holding } from "./descriptors.ts";
+import { jailBase, makeJail, openJail, pathInJail } from "./jail.ts";
+import { jailerArguments } from "./jailer.ts";
+import { endMachine } from "./machine-end.ts";
+import { kernelDirectory, stateFiles } from "./names.ts";
+import type { Operation, Site } from "./operation.ts";
+import { findVmm } from "./programs.ts";
+import { requireSnapshot } from "./snapshot.ts";
+import { openOwned, openState } from "./state-files.ts";
+
+/** jailer and Firecracker take 20 to 50 ms; a host that is short of everything takes longer. */
+const answerMs = 30_000;
+const logFlags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT;
+
+interface Plan {
+  vm: VmId;
+  kernel: string;
+  initramfs: string;
+  workDisk: string;
+  consoleLog: string;
+  vmmLog: string;
+  vcpu: number;
+  memoryMiB: number;
+}
+
+export const launchMachine: Operation<"machine.launch", Plan> = {
+  validate: ({ vm, kernel, initramfs, vcpu, memoryMiB }) => {
+    const directory = kernelDirectory(kernel);
+    return {
+      ...stateFiles(vm),
+      vm,
+      kernel: `${directory}/vmlinux`,
+      initramfs: `${directory}/${initramfs}`,
+      vcpu,
+      memoryMiB,
+    };
+  },
+
+  check: ({ vm }, site) => {
+    const running = findMachine(site.places, vm);
+    if (running !== undefined)
+      throw new BangerError("precondition", `VM ${vm} runs already, as process ${running.pid}`);
+    requireSnapshot(vm);
+    findVmm(site);
+  },
+
+  do: (plan, site, { signal }) =>
+    holding(async (hold) => {
+      const { vm, vcpu, memoryMiB } = plan;
+      const { firecracker, jailer } = findVmm(site);
+      const state = hold(openState(site));
+      const open = (path: string, flags: number, links: "one" | "any") =>
+        hold(openOwned(site, state, path, flags, links));
+      // A control group that a killed launch has left could hold its jailer still.
+      await endMachine.do(vm, site, { signal });
+      await makeJail(site, vm, {
+        kernel: open(plan.kernel, constants.O_RDONLY, "any"),
+        initramfs: open(plan.initramfs, constants.O_RDONLY, "any"),
+        workDisk: open(plan.workDisk, constants.O_RDWR, "one"),
+        rootDisk: requireSnapshot(vm),
+      });
+      const stdout = open(plan.consoleLog, logFlags, "one");
+      const stderr = open(plan.vmmLog, logFlags, "one");
+      const from = fstatSync(stderr).size;
+      const args = jailerArguments({
+        vm,
+        firecracker,
+        user: site.user,
+        jailBase: jailBase(site),
+        vcpu,
+        memoryMiB,
+      });
+      const machine = spawnAs(jailer, args, { stdout, stderr });
+      try {
+        await whenListening(site, vm, machine, signal);
+      } catch (error) {
+        throw saying(error, lastWords(stderr, from));
+      }
+      await openJail(site, vm);
+      if (machine.identity === undefined) throw new BangerError("guest_failed", "Firecracker ended at once");
+      return { process: machine.identity };
+    }),
+
+  undo: async ({ vm }, site) =>
+    void (await endMachine.do(vm, site, { signal: new AbortController().signal })),
+};
+
+/** Resolves when the API socket is there. Rejects when the process ends, on the signal, or after a while. */
+async function whenListening(site: Site, vm: VmId, machine: Spawned, signal: AbortSignal): Promise<void> {
+  // Also reaps the process, whenever it ends.
+  const died = machine.ended.then((status) => {
+    throw new BangerError("guest_failed", `Firecracker ended with status ${status}`);
+  });
+  died.catch(() => {
+    // After a launch that went well nobody waits for it any more.
+  });
+  const late = AbortSignal.timeout(answerMs);
+  const over = new AbortController();
+  const until = AbortSignal.any([over.signal, late, signal]);
+  const there = socketAppears(pathInJail(site, vm, ""), pathInJail(site, vm, jailFiles.apiSocket), until);
+  try {
+    await Promise.race([there, died]);
+  } catch (error) {
+    if (!late.aborted) throw error;
+    throw new BangerError("guest_failed", `Firecracker did not listen within ${answerMs / 1000} s`, {
+      cause: error,
+    });
+  } finally {
+    over.abort();
+    await there.catch(() => {});
+  }
+}
+
+/** Woken by inotify, first when /run is made in the jail, then when the socket is made in /run. */
+async function socketAppears(root: string, socket: string, signal: AbortSignal): Promise<void> {
+  const there = Promise.withResolvers<void>();
+  const onAbort = () => there.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const run = `${root}/run`;
+  const look = () => {
+    if (lstatSync(socket, { throwIfNoEntry: false })?.isSocket()) there.resolve();
+    else if (watchers.length === 1 && existsSync(run)) {
+      watchers.push(watch(run, look));
+      look();
+    }
+  };
+  const watchers = [watch(root, look)];
+  try {
+    look();
+    signal.throwIfAborted();
+    await there.promise;
+  } finally {
+    for (const watcher of watchers) watcher.close();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+const tailBytes = 4096;
+
+/** The last lines that were written to a log since `from`, fit for a terminal. */
+function lastWords(log: number, from: number): string {
+  const start = Math.max(from, fstatSync(log).size - tailBytes);
+  const bytes = Buffer.alloc(tailBytes);
+  const lines = bytes
+    .toString("latin1", 0, readSync(log, bytes, 0, bytes.length, start))
+    .replace(/[^\n -~]/g, "?")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  return lines.slice(-2).join("; ") || "it said nothing";
+}
+
+function saying(error: unknown, words: string): unknown {
+  if (!(error instanceof BangerError) || error.code !== "guest_failed") return error;
+  return new BangerError(error.code, `${error.message}: ${words}`, { hint: error.hint, cause: error });
+}
