@@ -6,6 +6,7 @@
  * Never knows VMs, images or policy.
  */
 export { boundLog, type LogBound } from "./bounded-log.ts";
+export { forgetConnections } from "./conntrack.ts";
 export { waitForExit } from "./exit.ts";
 export { atomicWrite, makeAside, removeTree, syncDirectory } from "./files.ts";
 export {
@@ -17,7 +18,25 @@ export {
   ProcessIdentitySchema,
   signalProcess,
 } from "./identity.ts";
+export {
+  addAddress,
+  changeLink,
+  createBridge,
+  createTap,
+  findLink,
+  isolatePort,
+  type Link,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  type NetworkRange,
+  openTap,
+  removeLink,
+  withoutIpv6,
+} from "./links.ts";
 export { type FileLock, lockFile } from "./lock.ts";
+export { errnoOf } from "./netlink.ts";
+export { applyNft, listNft } from "./nft.ts";
 export {
   cleanEnvironment,
   type RunOptions,
