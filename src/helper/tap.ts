@@ -40,7 +40,8 @@ export function acquireTap(
       // The alias first: from now on the device is the VM's, whatever happens to this process.
       changeLink(link.index, { alias: tapAlias(attachment) });
       withoutIpv6(link.index);
-      changeLink(link.index, { master: bridge.index });
+      // Frames to link-local MAC addresses come to the port itself, past the bridge: it has nothing to say.
+      changeLink(link.index, { master: bridge.index, withoutArp: true });
       isolatePort(link.index);
       requireIsolated(link.name);
       const others = attachmentsOf(network).filter(({ vm }) => vm !== params.vm);

@@ -48,7 +48,8 @@ export const helper = {
     result: z.strictObject({ name: InterfaceName, address: z.ipv4(), prefix: z.int().min(8).max(32) }),
   },
   "tap.acquire": {
-    summary: "a TAP device of the VM's own on the bridge; what comes through it has this MAC and address or is dropped",
+    summary:
+      "a TAP device of the VM's own on the bridge; what comes through it has this MAC and address or is dropped",
     params: z.strictObject({ vm: VmId, address: Address, mac: Mac }),
     result: z.strictObject({ tap: InterfaceName }),
   },

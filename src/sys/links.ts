@@ -30,17 +30,20 @@ function shim() {
 
 /** RTM_* of linux/rtnetlink.h. */
 const messages = { newLink: 16, delLink: 17, getLink: 18, newAddr: 20, getAddr: 22, getRoute: 26 } as const;
-/** IFLA_*, IFLA_INFO_*, IFLA_BRPORT_*, IFLA_INET6_* of linux/if_link.h. */
+/** IFLA_*, IFLA_INFO_*, IFLA_BRPORT_*, IFLA_BR_*, IFLA_INET6_* of linux/if_link.h. */
 const link = { address: 1, name: 3, master: 10, info: 18, alias: 20, afSpec: 26, carrier: 33 } as const;
 const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const isolatedPort = 33;
+const multicastSnooping = 23;
 const addressGenerationMode = 8;
 const noGeneratedAddress = 1;
 const inet = 2;
 /** RTN_UNICAST. */
 const unicast = 1;
 const inet6 = 10;
+/** IFF_* of linux/if.h. */
 const up = 0x1;
+const noArp = 0x80;
 
 export interface Link {
   index: number;
@@ -132,20 +135,28 @@ export function createBridge(name: string, mac: string): void {
     attribute(link.name, text(name)),
     // Given, not taken from a port: else the address changes as ports come and go, and guests remember the old one.
     attribute(link.address, Buffer.from(mac.replaceAll(":", ""), "hex")),
-    nested(link.info, attribute(info.kind, Buffer.from("bridge"))),
+    nested(
+      link.info,
+      attribute(info.kind, Buffer.from("bridge")),
+      // Without it the host asks every guest which multicast groups it is in.
+      nested(info.data, attribute(multicastSnooping, u8(0))),
+    ),
   ]);
   netlink(protocols.route, messages.newLink, flags.create, body, `creating the bridge ${name}`);
 }
 
 export interface LinkChange {
   up?: boolean;
+  /** The kernel shall answer no ARP that comes through it. */
+  withoutArp?: true;
   alias?: string;
   /** Index of a bridge. */
   master?: number;
 }
 
 export function changeLink(index: number, change: LinkChange): void {
-  const body = [linkHeader(index, change.up ? up : 0, change.up === undefined ? 0 : up)];
+  const arp = change.withoutArp ? noArp : 0;
+  const body = [linkHeader(index, (change.up ? up : 0) | arp, (change.up === undefined ? 0 : up) | arp)];
   if (change.alias !== undefined) body.push(attribute(link.alias, Buffer.from(change.alias)));
   if (change.master !== undefined) body.push(attribute(link.master, u32(change.master)));
   netlink(protocols.route, messages.newLink, flags.change, Buffer.concat(body), "changing an interface");

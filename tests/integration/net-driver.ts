@@ -67,7 +67,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { name, args } = JSON.parse(line) as { name: string; args: never[] };
   try {
     const result = (await calls[name]?.(...args)) ?? null;
-    process.stdout.write(`${JSON.stringify({ result }, (_key, value) => (value instanceof Set ? [...value] : value))}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ result }, (_key, value) => (value instanceof Set ? [...value] : value))}\n`,
+    );
   } catch (error) {
     const { code, message, hint } = toBangerError(error);
     process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);

@@ -55,6 +55,13 @@ export interface Guest {
   mac: string;
 }
 
+/** Of the driver's mount namespace alone: programs and libraries that shall not be there. */
+const hide = (...paths: string[]) =>
+  paths.map((path) => `mount --bind /dev/null "$(readlink -f ${path})"`).join("; ");
+export const withoutNft = hide("/usr/sbin/nft", "$(ldconfig -p | sed -n s/.*libnftables.so.1.*=..//p)");
+/** iptables of the kind that has nothing to do with nftables. */
+export const withoutNftAndEbtables = `${withoutNft}; mount --bind /usr/sbin/xtables-legacy-multi "$(readlink -f /usr/sbin/iptables)"`;
+
 let made = 0;
 
 export class NetLab {
@@ -167,7 +174,9 @@ export class NetLab {
 
   /** Everything of the network that a program could leave behind, but for counters and the tests' own. */
   snapshot(): string {
-    const rules = this.onHost("nft -s list ruleset; iptables-save -t filter 2>/dev/null | grep -v ^# || true");
+    const rules = this.onHost(
+      "nft -s list ruleset; iptables-save -t filter 2>/dev/null | grep -v ^# || true",
+    );
     const links = this.onHost("ip -o link; ip -o -4 addr; ip -4 route show table all");
     return `${rules}\n${links}\nip_forward ${this.onHost("cat /proc/sys/net/ipv4/ip_forward")}`.replaceAll(
       /packets \d+ bytes \d+|\[\d+:\d+\]|state (UP|DOWN|UNKNOWN)/g,
