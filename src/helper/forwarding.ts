@@ -59,11 +59,22 @@ export async function withdrawEgress(
   const firewall = await chooseFirewall();
   const chains = firewall.kind === "nft" ? ((await listNft("list chains")) ?? []) : [];
   if (bridge.routing) {
-    if (!dockerIsThere(chains)) forward(false);
+    if (!(await dockerRelies(chains))) forward(false);
     changeLink(bridge.index, { alias: bridgeAlias(false) });
     await firewall.replace(place, attachments, false);
   }
   await closeGates(place.bridge, parseChains(chains));
+}
+
+/** Docker that finds forwarding switched on leaves it so, and needs it from then on. */
+async function dockerRelies(chains: readonly unknown[]): Promise<boolean> {
+  if (dockerIsThere(chains)) return true;
+  const programs = chains.length === 0 ? ["iptables"] : usesLegacy() ? ["iptables-legacy"] : [];
+  for (const program of programs) {
+    const { stdout } = await run(program, ["-S", "FORWARD"]);
+    if (stdout.includes("DOCKER")) return true;
+  }
+  return false;
 }
 
 async function openGates(bridge: string): Promise<void> {

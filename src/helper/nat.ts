@@ -18,7 +18,15 @@ export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace)
     }
     const bridge = requireBridge(network, place.bridge);
     const attachments = attachmentsOf(network).map((each) => (each.vm === vm ? { ...each, nat: on } : each));
-    if (on) await admitEgress(place, bridge, attachments);
+    if (on) {
+      try {
+        await admitEgress(place, bridge, attachments);
+      } catch (error) {
+        const others = attachmentsOf(network);
+        if (!others.some(({ nat }) => nat)) await withdrawEgress(place, bridge, others);
+        throw error;
+      }
+    }
     changeLink(own.link.index, { alias: tapAlias({ ...own.attachment, nat: on }) });
     const { bridge: now } = readNetwork(place);
     await (await chooseFirewall()).update(place, attachments, now?.routing ?? false);

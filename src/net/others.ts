@@ -45,7 +45,6 @@ export function gatesOf(chains: readonly BaseChain[]): BaseChain[] {
   );
 }
 
-/** Docker relies on forwarding that it found switched on. */
 export function dockerIsThere(listing: readonly unknown[]): boolean {
   return listing.some((entry) => {
     const { data } = z.looseObject({ chain: Chain }).safeParse(entry);

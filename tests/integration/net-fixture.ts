@@ -172,13 +172,20 @@ export class NetLab {
     return bridge.mac;
   }
 
-  /** Everything of the network that a program could leave behind, but for counters and the tests' own. */
+  /** Everything of the network that a program could leave behind, but for counters. */
   snapshot(): string {
     const rules = this.onHost(
       "nft -s list ruleset; iptables-save -t filter 2>/dev/null | grep -v ^# || true",
     );
     const links = this.onHost("ip -o link; ip -o -4 addr; ip -4 route show table all");
-    return `${rules}\n${links}\nip_forward ${this.onHost("cat /proc/sys/net/ipv4/ip_forward")}`.replaceAll(
+    // iptables-nft makes a table's chains for whoever asks it first: empty, and accepting.
+    const empty = /\tchain \w+ \{\n\t\ttype [^\n]* policy accept;\n\t\}\n\n?/g;
+    const used = rules
+      .replaceAll(empty, "")
+      .replaceAll(/table \w+ \w+ \{\n\}\n/g, "")
+      .replaceAll("\n\n\t", "\n\t")
+      .replaceAll("\n\n}", "\n}");
+    return `${used}\n${links}\nip_forward ${this.onHost("cat /proc/sys/net/ipv4/ip_forward")}`.replaceAll(
       /packets \d+ bytes \d+|\[\d+:\d+\]|state (UP|DOWN|UNKNOWN)/g,
       "",
     );
