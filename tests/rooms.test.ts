@@ -42,6 +42,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   apt: { may: ["base", "sys"], because: "packages are data" },
   repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
   disk: { may: ["base", "sys"], because: "disks know no VMs" },
+  net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys"], because: "a driver knows machines, not VMs" },
   kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
@@ -69,6 +70,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "kernel",
       "image",
       "host",
+      "net",
       "rpc",
       "vm",
     ],
@@ -78,7 +80,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "rpc", "config", "repo", "host"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
-  helper: { may: ["base", "rpc", "sys", "config"], because: "what runs as root must stay small" },
+  helper: { may: ["base", "rpc", "sys", "config", "net"], because: "what runs as root must stay small" },
   main: { may: ["base", "cli", "daemon", "helper"], because: "main only chooses who it is" },
 };
 
@@ -119,6 +121,7 @@ const sideDoors: Record<string, string> = {
   "cli/main.ts": "entry",
   "daemon/main.ts": "entry",
   "helper/main.ts": "entry",
+  "rpc/helper-contract.ts": "types for the helper's operations, which need no connection",
   "daemon/lifecycle/log.ts": "types",
 };
 

@@ -12,6 +12,7 @@ export const RootConfigSchema = ConfigSchema.pick({
   bridge_ip: true,
   cidr: true,
   tap_pool_size: true,
+  nat_private_networks: true,
 });
 export type RootConfig = z.infer<typeof RootConfigSchema>;
 

@@ -101,6 +101,10 @@ export const ConfigSchema = z.strictObject({
     .describe("bridge that VMs are attached to"),
   bridge_ip: ipv4().default("172.16.0.1").describe("the host's address on the bridge"),
   cidr: whole(8, 32).default(24).describe("prefix length of the bridge's subnet"),
+  nat_private_networks: z
+    .array(z.cidrv4('must be a network such as "192.168.1.0/24"'))
+    .default([])
+    .describe("private networks that guests with NAT may reach; by default only name servers there"),
   tap_pool_size: whole(0, 64).default(4).describe("idle TAP devices kept ready; 0 keeps none"),
 });
 
@@ -118,5 +122,6 @@ export const inertKeys: readonly (keyof Config)[] = [
   "bridge_name",
   "bridge_ip",
   "cidr",
+  "nat_private_networks",
   "tap_pool_size",
 ];

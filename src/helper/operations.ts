@@ -1,29 +1,30 @@
 /** The table of operations: each method of the helper's contract, and what does it. A missing one does not compile. */
-import { BangerError } from "../base/base.ts";
 import type { HandlersOf, HelperMethod, helper } from "../rpc/rpc.ts";
+import { ensureBridge } from "./bridge.ts";
 import { attachDisk } from "./disk-attach.ts";
 import { checkDisk } from "./disk-check.ts";
 import { detachDisk } from "./disk-detach.ts";
 import { diskStatus } from "./disk-status.ts";
-import { type NetworkInventory, takeInventory } from "./inventory.ts";
+import { takeInventory } from "./inventory.ts";
 import { endMachine } from "./machine-end.ts";
 import { launchMachine } from "./machine-launch.ts";
 import { signalMachine } from "./machine-signal.ts";
+import { setNat } from "./nat.ts";
+import { effectOnNetwork, networkInventory, ofNetwork } from "./network-operation.ts";
 import { type Handler, handler, type Site } from "./operation.ts";
 import { ping } from "./ping.ts";
-
-/** The network's operations come here; without them they are refused by name. */
-const noNetwork = async (): Promise<never> => {
-  throw new BangerError("unavailable", "this build of bangerd-root has no network operations");
-};
-const networkInventory = (_site: Site): NetworkInventory => ({ attached: [], idleTaps: 0, bridge: null });
+import { clearNames, routeNames } from "./resolver.ts";
+import { acquireTap, releaseTap } from "./tap.ts";
 
 const operations: { [M in HelperMethod]: Handler<M> } = {
   ping: handler("ping", ping),
-  "bridge.ensure": noNetwork,
-  "tap.acquire": noNetwork,
-  "tap.release": noNetwork,
-  "nat.set": noNetwork,
+  "bridge.ensure": handler(
+    "bridge.ensure",
+    ofNetwork((_params, place) => ensureBridge(place)),
+  ),
+  "tap.acquire": handler("tap.acquire", ofNetwork(acquireTap)),
+  "tap.release": handler("tap.release", effectOnNetwork(releaseTap)),
+  "nat.set": handler("nat.set", effectOnNetwork(setNat)),
   "disk.attach": handler("disk.attach", attachDisk),
   "disk.check": handler("disk.check", checkDisk),
   "disk.status": handler("disk.status", diskStatus),
@@ -31,8 +32,11 @@ const operations: { [M in HelperMethod]: Handler<M> } = {
   "machine.launch": handler("machine.launch", launchMachine),
   "machine.signal": handler("machine.signal", signalMachine),
   "machine.end": handler("machine.end", endMachine),
-  "resolver.route": noNetwork,
-  "resolver.clear": noNetwork,
+  "resolver.route": handler("resolver.route", effectOnNetwork(routeNames)),
+  "resolver.clear": handler(
+    "resolver.clear",
+    effectOnNetwork((_params, place) => clearNames(place)),
+  ),
   inventory: handler("inventory", takeInventory(networkInventory)),
 };
 

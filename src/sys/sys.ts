@@ -7,6 +7,7 @@
  */
 
 export { boundLog, type LogBound } from "./bounded-log.ts";
+export { forgetConnections } from "./conntrack.ts";
 export {
   createMapped,
   findMapped,
@@ -29,6 +30,22 @@ export {
   ProcessIdentitySchema,
   signalProcess,
 } from "./identity.ts";
+export {
+  addAddress,
+  changeLink,
+  createBridge,
+  createTap,
+  findLink,
+  isolatePort,
+  type Link,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  type NetworkRange,
+  openTap,
+  removeLink,
+  withoutIpv6,
+} from "./links.ts";
 export { type FileLock, lockFile } from "./lock.ts";
 export {
   attachLoop,
@@ -41,6 +58,8 @@ export {
   loopNumbers,
   openLoop,
 } from "./loop.ts";
+export { errnoOf } from "./netlink.ts";
+export { applyNft, listNft } from "./nft.ts";
 export {
   type BlockDevice,
   linkFile,

@@ -13,7 +13,7 @@ import {
   systemPlaces,
   uninstall,
 } from "../../host/host.ts";
-import { connect } from "../../rpc/client.ts";
+import { type Client, connect } from "../../rpc/client.ts";
 import type { System } from "../context.ts";
 
 export interface Caller {
@@ -71,10 +71,7 @@ async function runningVms(socket: string): Promise<string[] | undefined> {
 const answerMs = 10_000;
 
 /** Undefined when nobody answers. */
-async function asked<T>(
-  socket: string,
-  question: (client: Awaited<ReturnType<typeof connect>>) => Promise<T>,
-): Promise<T | undefined> {
+async function asked<T>(socket: string, question: (client: Client) => Promise<T>): Promise<T | undefined> {
   try {
     const client = await connect(socket);
     try {

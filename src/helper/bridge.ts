@@ -1,0 +1,105 @@
+/** The operation bridge.ensure, and the network's removal. */
+import { BangerError } from "../base/base.ts";
+import { bridgeAlias, bridgeMac, idleAlias, subnetOf, tapName } from "../net/net.ts";
+import type { HelperResult } from "../rpc/helper-contract.ts";
+import {
+  addAddress,
+  changeLink,
+  createBridge,
+  createTap,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  removeLink,
+  withoutIpv6,
+} from "../sys/sys.ts";
+import { chooseFirewall } from "./firewall.ts";
+import { admitEgress, withdrawEgress } from "./forwarding.ts";
+import { attachmentsOf, type KernelNetwork, type NetworkPlace, readNetwork, serially } from "./network.ts";
+
+/** Idempotent; repairs what is missing, rules that somebody flushed included. */
+export function ensureBridge(place: NetworkPlace): Promise<HelperResult<"bridge.ensure">> {
+  return serially(async () => {
+    const before = readNetwork(place);
+    const stale = before.bridge !== undefined && hasOtherAddress(before.bridge.index, place);
+    if (stale && before.attached.length > 0) {
+      throw new BangerError(
+        "precondition",
+        `the bridge ${place.bridge} has another address than configured`,
+        {
+          hint: "stop all VMs first: banger vm stop",
+        },
+      );
+    }
+    if (before.bridge !== undefined && stale) removeLink(before.bridge.index);
+    if (before.bridge === undefined || stale) {
+      refuseUsedSubnet(place);
+      createBridge(place.bridge, bridgeMac);
+    }
+    const network = readNetwork(place);
+    const { bridge } = network;
+    if (bridge === undefined) throw new BangerError("operation_failed", `${place.bridge} vanished again`);
+    if (bridge.alias === undefined) changeLink(bridge.index, { alias: bridgeAlias(false) });
+    withoutIpv6(bridge.index);
+    addAddress(bridge.index, place.address, place.prefix);
+    const attachments = attachmentsOf(network);
+    // Rules first: from the moment it is up, a host service would be reachable.
+    await (await chooseFirewall()).replace(place, attachments, bridge.routing);
+    changeLink(bridge.index, { up: true });
+    if (attachments.some(({ nat }) => nat)) await admitEgress(place, bridge, attachments);
+    fillPool(place, network);
+    return { name: place.bridge, address: place.address, prefix: place.prefix };
+  });
+}
+
+function hasOtherAddress(index: number, place: NetworkPlace): boolean {
+  const own = listAddresses().filter(({ interfaceIndex }) => interfaceIndex === index);
+  return own.some(({ address, prefix }) => address !== place.address || prefix !== place.prefix);
+}
+
+/** Routes wider than this are ways out (VPNs split the default route in two), and no networks. */
+const widestNetwork = 8;
+
+/** Throws when an interface or a route of the host already has part of the subnet. */
+function refuseUsedSubnet(place: NetworkPlace): void {
+  const links = new Map(listLinks().map(({ index, name }) => [index, name]));
+  const routes = listRoutes().filter(({ prefix }) => prefix >= widestNetwork);
+  for (const used of [...listAddresses(), ...routes]) {
+    const shared = Math.min(used.prefix, place.prefix);
+    const same =
+      subnetOf({ ...used, prefix: shared }) === subnetOf({ address: place.address, prefix: shared });
+    if (!same) continue;
+    const where = links.get(used.interfaceIndex) ?? "a route";
+    throw new BangerError(
+      "already_exists",
+      `the subnet ${subnetOf(place)} is in use: ${where} has ${subnetOf(used)}`,
+      {
+        hint: 'choose another one in /etc/banger/config.toml, such as bridge_ip = "10.213.0.1"',
+      },
+    );
+  }
+}
+
+/** Idle TAPs up to the configured number, down and in no bridge. Names of other people's TAPs are passed over. */
+export function fillPool(place: NetworkPlace, network: KernelNetwork): void {
+  let missing = place.tapPoolSize - network.idle.length;
+  for (let index = 0; missing > 0; index += 1) {
+    if (network.names.has(tapName(index))) continue;
+    createTap(tapName(index), place.owner, idleAlias);
+    missing -= 1;
+  }
+}
+
+/** Takes everything of banger's network out of the kernel, and other firewalls' rules for it. Absent is success. */
+export function removeNetwork(place: NetworkPlace): Promise<void> {
+  return serially(async () => {
+    const network = readNetwork(place);
+    const taps = [...network.idle, ...network.attached.map(({ link }) => link)];
+    for (const { index } of taps) removeLink(index);
+    if (network.bridge !== undefined) {
+      await withdrawEgress(place, network.bridge, []);
+      removeLink(network.bridge.index);
+    }
+    await (await chooseFirewall()).remove(taps.map(({ name }) => name));
+  });
+}

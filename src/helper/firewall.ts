@@ -1,0 +1,131 @@
+/** Which firewall the host has, and banger's part of it brought in line with who is attached. */
+import { BangerError } from "../base/base.ts";
+import {
+  type Attachment,
+  ebtablesAdmission,
+  ebtablesRemoval,
+  ip6tablesPlan,
+  iptablesPlan,
+  iptablesRemoval,
+  type Network,
+  nftPlan,
+  nftRemoval,
+  nftUpdate,
+} from "../net/net.ts";
+import { applyNft, listNft, type RunResult, run, runChecked } from "../sys/sys.ts";
+
+export interface Firewall {
+  kind: "nft" | "iptables";
+  /** What it cannot keep guests from, for people to read. */
+  gaps: readonly string[];
+  /** All rules anew. `routing`: banger switched the host's forwarding on. */
+  replace(network: Network, attachments: readonly Attachment[], routing: boolean): Promise<void>;
+  /** Only who is attached has changed. `admitted` is new, and its TAP is down. */
+  update(
+    network: Network,
+    attachments: readonly Attachment[],
+    routing: boolean,
+    admitted?: Attachment,
+  ): Promise<void>;
+  /** What there is for this TAP alone, when it is down and no VM's any more. */
+  forget(tap: string): Promise<void>;
+  remove(taps: readonly string[]): Promise<void>;
+}
+
+const nft: Firewall = {
+  kind: "nft",
+  gaps: [],
+  replace: (network, attachments, routing) => applyNft(nftPlan(network, attachments, routing)),
+  async update(network, attachments, routing) {
+    try {
+      await applyNft(nftUpdate(attachments));
+    } catch {
+      // The tables are gone: somebody loaded another rule set. All of it, then; what is wrong shows there again.
+      await applyNft(nftPlan(network, attachments, routing));
+    }
+  },
+  forget: () => Promise.resolve(),
+  remove: () => applyNft(nftRemoval()),
+};
+
+async function restore(family: "" | "6", script: string): Promise<void> {
+  if (script === "") return;
+  const program = `ip${family}tables-restore`;
+  await runChecked(program, ["--noflush"], { input: Buffer.from(script) });
+}
+
+async function saved(family: "" | "6"): Promise<string> {
+  return (await runChecked(`ip${family}tables-save`, [])).stdout.toString("utf8");
+}
+
+async function replaceTables(network: Network, attachments: readonly Attachment[]): Promise<void> {
+  await restore("", iptablesPlan(network, attachments, await saved("")));
+  if (await works("ip6tables")) await restore("6", ip6tablesPlan(network, attachments, await saved("6")));
+}
+
+async function pin(network: Network, attachment: Attachment): Promise<void> {
+  await unpin(attachment.tap);
+  for (const args of ebtablesAdmission(network, attachment)) await runChecked("ebtables", args);
+}
+
+async function unpin(tap: string): Promise<void> {
+  for (const args of ebtablesRemoval(tap)) await run("ebtables", args);
+}
+
+function iptables(withEbtables: boolean): Firewall {
+  return {
+    kind: "iptables",
+    gaps: withEbtables
+      ? []
+      : [
+          "without nft and ebtables a guest's ARP is not checked, and its MAC address only together with its IPv4 address",
+        ],
+    async replace(network, attachments) {
+      await replaceTables(network, attachments);
+      if (!withEbtables) return;
+      for (const attachment of attachments) {
+        const { status } = await run("ebtables", ["-t", "nat", "-L", `BANGER-${attachment.tap}`]);
+        if (status !== 0) await pin(network, attachment);
+      }
+    },
+    async update(network, attachments, _routing, admitted) {
+      if (withEbtables && admitted !== undefined) await pin(network, admitted);
+      await replaceTables(network, attachments);
+    },
+    async forget(tap) {
+      if (withEbtables) await unpin(tap);
+    },
+    async remove(taps) {
+      await restore("", iptablesRemoval(await saved("")));
+      if (await works("ip6tables")) await restore("6", iptablesRemoval(await saved("6")));
+      if (withEbtables) for (const tap of taps) await unpin(tap);
+    },
+  };
+}
+
+async function works(program: string): Promise<boolean> {
+  const args = program === "ebtables" ? ["-t", "nat", "-L"] : ["-t", "raw", "-S"];
+  return (await attempt(program, args))?.status === 0;
+}
+
+async function attempt(program: string, args: readonly string[]): Promise<RunResult | undefined> {
+  return await run(program, args).catch(() => undefined);
+}
+
+let chosen: Promise<Firewall> | undefined;
+
+/** nft where it works, iptables else. Decided once: half a firewall of each would be none. */
+export function chooseFirewall(): Promise<Firewall> {
+  chosen ??= choose();
+  return chosen;
+}
+
+async function choose(): Promise<Firewall> {
+  const tables = await listNft("list tables").catch(() => undefined);
+  if (tables !== undefined) return nft;
+  if (await works("iptables")) return iptables(await works("ebtables"));
+  chosen = undefined;
+  throw new BangerError("host_missing", "this host has no firewall that banger could use", {
+    hint: "install it: sudo apt-get install nftables",
+  });
+}

@@ -1,0 +1,35 @@
+/** The operation nat.set. */
+import { BangerError } from "../base/base.ts";
+import { tapAlias } from "../net/net.ts";
+import type { HelperParams } from "../rpc/helper-contract.ts";
+import { changeLink } from "../sys/sys.ts";
+import { chooseFirewall } from "./firewall.ts";
+import { admitEgress, withdrawEgress } from "./forwarding.ts";
+import { attachmentsOf, type NetworkPlace, readNetwork, requireBridge, serially } from "./network.ts";
+
+/** Takes effect at once, for connections that exist too. Idempotent; off for a VM without a TAP is success. */
+export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace): Promise<void> {
+  return serially(async () => {
+    const network = readNetwork(place);
+    const own = network.attached.find(({ attachment }) => attachment.vm === vm);
+    if (own === undefined) {
+      if (!on) return;
+      throw new BangerError("precondition", "the VM has no network device");
+    }
+    const bridge = requireBridge(network, place.bridge);
+    const attachments = attachmentsOf(network).map((each) => (each.vm === vm ? { ...each, nat: on } : each));
+    if (on) {
+      try {
+        await admitEgress(place, bridge, attachments);
+      } catch (error) {
+        const others = attachmentsOf(network);
+        if (!others.some(({ nat }) => nat)) await withdrawEgress(place, bridge, others);
+        throw error;
+      }
+    }
+    changeLink(own.link.index, { alias: tapAlias({ ...own.attachment, nat: on }) });
+    const { bridge: now } = readNetwork(place);
+    await (await chooseFirewall()).update(place, attachments, now?.routing ?? false);
+    if (!on && !attachments.some(({ nat }) => nat)) await withdrawEgress(place, bridge, attachments);
+  });
+}

@@ -1,0 +1,78 @@
+/** What the network operations share: the configured network, and what of it is in the kernel. */
+import { BangerError } from "../base/base.ts";
+import type { RootConfig } from "../config/config.ts";
+import { type Attachment, bridgeMac, type Network, parseBridgeAlias, parseTapAlias } from "../net/net.ts";
+import { type Link, listLinks } from "../sys/sys.ts";
+
+export interface NetworkPlace extends Network {
+  /** User id of the owner, who may open the TAPs. */
+  owner: number;
+}
+
+export function networkPlace(config: Readonly<RootConfig>, owner: number): NetworkPlace {
+  return {
+    bridge: config.bridge_name,
+    address: config.bridge_ip,
+    prefix: config.cidr,
+    tapPoolSize: config.tap_pool_size,
+    reachable: config.nat_private_networks,
+    owner,
+  };
+}
+
+export interface KernelNetwork {
+  bridge: (Link & { routing: boolean }) | undefined;
+  attached: { link: Link; attachment: Attachment }[];
+  idle: Link[];
+  /** Names of interfaces that are there, whoever's. */
+  names: ReadonlySet<string>;
+}
+
+/** Everything of banger's among the interfaces. A bridge of somebody else's that has the name is an error. */
+export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork {
+  const links = listLinks();
+  const found: KernelNetwork = {
+    bridge: undefined,
+    attached: [],
+    idle: [],
+    names: new Set(links.map(({ name }) => name)),
+  };
+  for (const link of links) {
+    if (link.name === place.bridge) found.bridge = { ...link, ...ownBridge(link) };
+    const tap = link.kind === "tun" ? parseTapAlias(link.name, link.alias) : undefined;
+    if (tap === "idle") found.idle.push(link);
+    else if (tap !== undefined) found.attached.push({ link, attachment: tap });
+  }
+  return found;
+}
+
+function ownBridge(link: Link): { routing: boolean } {
+  const own = link.kind === "bridge" ? parseBridgeAlias(link.alias) : undefined;
+  if (own !== undefined) return own;
+  // Made by a helper that ended before it could say whose it is: nobody else's bridge has this address.
+  const halfMade = link.kind === "bridge" && link.alias === undefined && link.mac === bridgeMac;
+  if (halfMade && !link.up) return { routing: false };
+  throw new BangerError("already_exists", `there is an interface ${link.name} that is not banger's`, {
+    hint: "set another bridge_name in /etc/banger/config.toml, or remove the interface if nothing uses it",
+  });
+}
+
+export function attachmentsOf(network: KernelNetwork): Attachment[] {
+  return network.attached.map(({ attachment }) => attachment);
+}
+
+export function requireBridge(network: KernelNetwork, name: string): Link & { routing: boolean } {
+  if (network.bridge !== undefined) return network.bridge;
+  throw new BangerError("precondition", `the bridge ${name} is not there`, {
+    hint: "sudo banger system restart",
+  });
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One change of the network at a time: each reads what is there, and decides by it. */
+export function serially<T>(change: () => Promise<T>): Promise<T> {
+  const result = last.then(change, change);
+  last = result.catch(() => undefined);
+  return result;
+}
