@@ -44,7 +44,6 @@ export async function bareAgent(): Promise<number> {
         initramfs,
         cmdline: bootCmdline,
         egress: "none",
-        link: null,
       },
       disks: [
         { path: join(dir, "root.qcow2"), format: "qcow2", readOnly: false },

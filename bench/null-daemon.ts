@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { userPlace } from "../src/daemon/place.ts";
+import { plainPlatform } from "../src/daemon/platform.ts";
 import { runDaemon } from "../src/daemon/run.ts";
 import { encodeHeader } from "../src/guest/frames.ts";
 import {
@@ -87,7 +88,7 @@ function nullDriver(): VmmDriver {
 
 await runDaemon(
   {
-    driver: nullDriver,
+    platform: (config, _place, vms) => plainPlatform(nullDriver(), config, vms),
     shelf: (_state, _config, paths) => {
       const rootfs = join(paths.state, "null.ext4");
       mkdirSync(paths.state, { recursive: true });

@@ -6,12 +6,12 @@ import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import { type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { type DiskReserve, diskReserve, freeSpace, probeRootDiskStrategy } from "../disk/disk.ts";
+import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
-import { noDevices, Runtimes, reattach, reconcile, type VmDeps, VmService } from "../vm/vm.ts";
-import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
+import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
+import type { DriverProbe } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
@@ -21,6 +21,7 @@ import type { ImageShelf } from "./image-shelf.ts";
 import type { Logger } from "./lifecycle/log.ts";
 import type { Parts } from "./parts.ts";
 import type { DaemonPlace } from "./place.ts";
+import type { Platform } from "./platform.ts";
 import { ownKey } from "./ssh-key.ts";
 
 export interface DaemonEnvironment {
@@ -30,9 +31,9 @@ export interface DaemonEnvironment {
   stop(): void;
 }
 
-/** What differs between a real daemon and the one that benchmarks and crash tests run. */
+/** What differs between the user's daemon, the system's, and the ones that benchmarks and crash tests run. */
 export interface Substitutes {
-  driver(config: Config, paths: Paths): VmmDriver;
+  platform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform>;
   shelf(state: State, config: Config, paths: Paths): ImageShelf;
 }
 
@@ -70,11 +71,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     });
   }
   reserve.hold();
-  const driver = substitutes.driver(config, paths);
+  const { driver, devices, rootDiskStrategy } = await substitutes.platform(config, place, vmPaths);
   const runtimes = new Runtimes();
   const images = substitutes.shelf(state, config, paths);
   const sshKey = ownKey(config, paths);
-  const rootDiskStrategy = await probeRootDiskStrategy(vmPaths.vms, { qcow2: driver.capabilities.qcow2 });
   const deps: VmDeps = {
     state,
     driver,
@@ -82,7 +82,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     bootSource: (imageId, kernelId) => images.bootSource(imageId, kernelId),
     rootDiskStrategy,
     authorizedKeys: async () => [await sshKey.publicKey()],
-    devices: noDevices(config.default_dns),
+    devices,
     reserve,
     runtimes,
     openSession: (stream, signal) => openAgentSession(stream, { signal, log }),

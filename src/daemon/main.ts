@@ -1,7 +1,5 @@
 /** The daemon personality: on demand, as the user who calls, or as a service of the system, for its owner. */
-import { join } from "node:path";
 import { toBangerError } from "../base/base.ts";
-import { qemuDriver } from "../vmm/vmm.ts";
 import { imageShelf } from "./image-shelf.ts";
 import { type DaemonPlace, systemPlace, userPlace } from "./place.ts";
 import { runDaemon } from "./run.ts";
@@ -15,11 +13,10 @@ export async function main(words: readonly string[]): Promise<void> {
     process.stderr.write(`bangerd: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`);
     process.exit(1);
   }
-  return runDaemon(
-    {
-      driver: (_config, paths) => qemuDriver({ probeCache: join(paths.state, "qemu-probe.json") }),
-      shelf: imageShelf,
-    },
-    place,
-  );
+  // Each mode's parts are loaded by the daemon that needs them.
+  const platform =
+    place.mode === "system"
+      ? (await import("./system/platform.ts")).systemPlatform
+      : (await import("./platform.ts")).userPlatform;
+  return runDaemon({ platform, shelf: imageShelf }, place);
 }

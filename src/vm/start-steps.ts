@@ -211,7 +211,7 @@ function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): Ma
       { path: files.workDisk, format: "raw", readOnly: false },
     ],
     egress: vm.spec.nat ? "nat" : "none",
-    link: made.network.link,
+    ...(made.network.link === null ? {} : { network: made.network.link }),
     runDir: files.runDir,
     consoleLog: files.consoleLog,
     vmmLog: files.vmmLog,

@@ -37,8 +37,8 @@ export interface MachineSpec {
   disks: readonly DiskAttachment[];
   /** `none` = a device with no way out; `nat` = user-mode or bridged egress, as the driver can. */
   egress: "none" | "nat";
-  /** The host's end of the guest's network, where it is a device; null where the driver has a network of its own. */
-  link: { tap: string; mac: string } | null;
+  /** A TAP device that the guest's network device is put on; without it a driver makes its own network, as far as it can. */
+  network?: { tap: string; mac: string };
   /** A short directory (socket paths have at most 107 bytes), 0700, this VM's own; sockets and the pid file go here. */
   runDir: string;
   /** The console's log is appended to this file. */

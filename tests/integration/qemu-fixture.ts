@@ -44,7 +44,6 @@ export class QemuFixture {
       cmdline: [],
       disks: [{ path: join(dir, "disk"), format: "raw", readOnly: false }],
       egress: "none",
-      link: null,
       runDir,
       consoleLog: join(dir, "console.log"),
       vmmLog: join(dir, "vmm.log"),

@@ -17,7 +17,6 @@ const spec: MachineSpec = {
     { path: "/vm/work.ext4", format: "raw", readOnly: true },
   ],
   egress: "none",
-  link: null,
   runDir: "/run/vm",
   consoleLog: "/vm/console.log",
   vmmLog: "/vm/vmm.log",

@@ -1,0 +1,80 @@
+/** What the system mode lends to machines: a TAP device on the bridge, and a root disk made by the device-mapper. */
+import { readFileSync } from "node:fs";
+import { BangerError, ImageId } from "../../base/base.ts";
+import { allocateAddress, macOf } from "../../net/net.ts";
+import type { HelperResult } from "../../rpc/rpc.ts";
+import type { HostDevices } from "../../vm/vm.ts";
+import type { Helper } from "./helper-client.ts";
+
+/** `dns`: the user's choice; undefined takes what the host itself asks. */
+export function systemDevices(
+  helper: Helper,
+  bridge: HelperResult<"bridge.ensure">,
+  dns: string | undefined,
+): HostDevices {
+  return {
+    address: (taken) => allocateAddress(bridge, taken),
+
+    attachRoot: async (vm) => {
+      const { device } = await helper.call("disk.attach", { vm: vm.id, image: ImageId.parse(vm.image.id) });
+      const { usedSectors, overflowed } = await helper.call("disk.status", { vm: vm.id });
+      if (overflowed) {
+        throw new BangerError("no_space", `the system disk of VM ${vm.name} has run full and is lost`, {
+          hint: `its files under /root are safe, in the work disk; make a new VM with a larger system_overlay_size`,
+        });
+      }
+      // In an untouched layer there is nothing but the image, which was whole when it was made.
+      if (usedSectors > untouchedSectors) await helper.call("disk.check", { vm: vm.id });
+      return { path: device, format: "raw" };
+    },
+
+    // A machine that still has the disk open would keep it; there should be none by now.
+    detachRoot: async (id) => {
+      await helper.call("machine.end", { vm: id });
+      await helper.call("disk.detach", { vm: id });
+    },
+
+    connect: async (vm) => {
+      if (vm.address === null) {
+        throw new BangerError("precondition", `VM ${vm.name} was made without an address`, {
+          hint: `it is of the user's daemon; make a new one: banger vm create`,
+        });
+      }
+      const mac = macOf(vm.id);
+      const { tap } = await helper.call("tap.acquire", { vm: vm.id, address: vm.address, mac });
+      await helper.call("nat.set", { vm: vm.id, on: vm.spec.nat });
+      return {
+        address: vm.address,
+        prefix: bridge.prefix,
+        gateway: bridge.address,
+        dns: dns ?? hostNameServer() ?? bridge.address,
+        link: { tap, mac },
+      };
+    },
+
+    disconnect: async (id) => void (await helper.call("tap.release", { vm: id })),
+
+    present: async () => (await helper.call("inventory", {})).vms.map(({ vm }) => vm),
+  };
+}
+
+/** The header and the index of an empty layer, at any chunk size that the helper uses. */
+const untouchedSectors = 512;
+
+/** The first name server that the host asks and that is not the host itself. */
+function hostNameServer(): string | undefined {
+  // systemd-resolved's own list comes first: /etc/resolv.conf may name only its stub.
+  for (const path of ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"]) {
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch {
+      // A host without one.
+      continue;
+    }
+    const servers = [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].map((match) => match[1]);
+    const outside = servers.find((server) => server !== undefined && !server.startsWith("127."));
+    if (outside !== undefined) return outside;
+  }
+  return undefined;
+}

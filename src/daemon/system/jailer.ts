@@ -1,0 +1,76 @@
+/** Firecracker's processes by the root helper: jailed, each in a control group of its own. */
+import { symlink, unlink } from "node:fs/promises";
+import { constants } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { BangerError, KernelId, VmId } from "../../base/base.ts";
+import { type HelperParams, jailFiles, type Presence } from "../../rpc/rpc.ts";
+import { type VmPaths, vmFiles } from "../../vm/vm.ts";
+import type { JailedMachine, Jailer } from "../../vmm/vmm.ts";
+import type { Helper } from "./helper-client.ts";
+
+export interface JailPlaces {
+  vms: VmPaths;
+  /** Where the helper makes jails. */
+  jails: string;
+}
+
+/** A link in the VM's run directory, because the jail's own path is too long for sockets. */
+const linkName = "jail";
+
+export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer {
+  const machine = ({ vm, process }: Presence): JailedMachine => ({
+    id: vm,
+    process: process ?? undefined,
+    runDir: vmFiles(vms, vm).runDir,
+  });
+  const present = async () =>
+    (await helper.call("inventory", {})).vms.filter(({ jail, cgroup }) => jail || cgroup);
+  return {
+    jailed: true,
+    runPath: (runDir) => join(runDir, linkName),
+
+    launch: async (request, signal) => {
+      const vm = VmId.parse(request.id);
+      const link = join(request.runDir, linkName);
+      await unlink(link).catch(() => {
+        // It was not there.
+      });
+      await symlink(join(jails, "firecracker", vm, "root", "run"), link);
+      const params = {
+        vm,
+        kernel: KernelId.parse(`sha256:${basename(dirname(request.kernel))}`),
+        initramfs: basename(request.initramfs),
+        vcpu: request.vcpu,
+        memoryMiB: request.memoryMiB,
+      };
+      const { process } = await helper.call("machine.launch", params, signal);
+      const { kernel, initramfs, rootDisk, workDisk, apiSocket } = jailFiles;
+      const view = { kernel, initramfs, disks: [rootDisk, workDisk], run: dirname(apiSocket) };
+      return { process, view };
+    },
+
+    signal: async (id, process, signal) => {
+      const vm = VmId.parse(id);
+      const there = (await present()).find((each) => each.vm === vm)?.process;
+      if (there?.pid !== process.pid || there.startTicks !== process.startTicks) return;
+      await helper.call("machine.signal", { vm, signal: nameOf(signal) });
+    },
+
+    end: async (id) => void (await helper.call("machine.end", { vm: VmId.parse(id) })),
+    find: async (id) => (await present()).map(machine).find((each) => each.id === id),
+    all: async () => (await present()).map(machine),
+  };
+}
+
+type SignalName = HelperParams<"machine.signal">["signal"];
+const known: readonly SignalName[] = ["TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "ABRT"];
+
+function nameOf(signal: number): SignalName {
+  const name = known.find((each) => constants.signals[`SIG${each}`] === signal);
+  if (name === undefined) {
+    throw new BangerError("bad_request", `signal ${signal} cannot be sent to a machine`, {
+      hint: `one of these can: ${known.join(" ")}`,
+    });
+  }
+  return name;
+}
