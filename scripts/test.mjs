@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
  * `npm test [-- TIER ...]`: set-up, then every test; ends with one line `N passed, N failed`.
- * Tiers: check (types, format, lint, shell scripts, generated files), unit, integration, e2e.
+ * Tiers: check (types, format, lint, shell scripts, generated files), unit, integration, e2e, system.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,7 +17,17 @@ const bin = (name) => join(root, "node_modules/.bin", name);
 const checks = [
   ["format and lint", bin("biome"), ["ci", "--error-on-warnings", "."]],
   ["types", bin("tsc"), ["--noEmit", "-p", "."]],
-  ["shell scripts", "shellcheck", [".ci/run", "images/provision.sh"]],
+  [
+    "shell scripts",
+    "shellcheck",
+    [
+      ".ci/run",
+      "images/provision.sh",
+      "tests/system/host/make-disk.sh",
+      "tests/system/host/provision.sh",
+      "tests/system/host/tiny-init.sh",
+    ],
+  ],
   ["generated files", bin("bun"), ["scripts/gen.ts", "--check"]],
 ];
 /** Per tier: where its tests are, and how long one file may take, in seconds. */
@@ -25,9 +35,15 @@ const tiers = {
   unit: { paths: ["src", "tests"], direct: true, limit: 120 },
   integration: { paths: ["tests/integration"], limit: 600 },
   e2e: { paths: ["tests/e2e"], limit: 1500 },
+  // In a host of its own, emulated by QEMU, which is brought up once for all files.
+  system: { paths: ["tests/system"], limit: 1200, host: true },
 };
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const host = (word, limit, ...words) => run(bin("bun"), ["tests/system/host/main.ts", word, ...words], limit);
+/** The process group that is at work, and whether there is a host to take down: for whoever interrupts us. */
+let working;
+let hostIsUp = false;
 
 function run(program, args, limitSeconds, env = {}) {
   return new Promise((resolve) => {
@@ -37,6 +53,7 @@ function run(program, args, limitSeconds, env = {}) {
       stdio: ["ignore", "inherit", "inherit"],
       detached: true,
     });
+    working = child.pid;
     const timer = setTimeout(() => {
       note(`test: ${args.at(-1)} took longer than ${limitSeconds} s and was ended`);
       // The whole group, so that nothing the test started stays behind.
@@ -52,6 +69,18 @@ function run(program, args, limitSeconds, env = {}) {
       resolve(code ?? 1);
     });
   });
+}
+
+/** Groups of their own do not hear the terminal's Ctrl-C. */
+function interrupted() {
+  note("test: interrupted");
+  try {
+    if (working !== undefined) process.kill(-working, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+  if (hostIsUp) spawnSync(bin("bun"), ["tests/system/host/main.ts", "end"], { cwd: root, stdio: "inherit" });
+  process.exit(130);
 }
 
 async function runChecks() {
@@ -75,7 +104,21 @@ function testFiles(dir, direct) {
 
 /** One process per file for real things, one for all units. Counts come from JUnit files, not from what is printed. */
 async function runTier(name) {
-  const { paths, direct, limit } = tiers[name];
+  if (!tiers[name].host) return runFiles(name);
+  note("== system: bringing up the emulated host");
+  hostIsUp = true;
+  try {
+    if ((await host("up", 1200, "--fresh")) === 0) return await runFiles(name);
+    total.failed += 1;
+    await host("collect", 300);
+  } finally {
+    await host("down", 300);
+    hostIsUp = false;
+  }
+}
+
+async function runFiles(name) {
+  const { paths, direct, limit, host: inHost } = tiers[name];
   const files = paths.flatMap((path) => testFiles(path, direct));
   const groups = name === "unit" ? [files] : files.map((file) => [file]);
   for (const group of groups) {
@@ -97,6 +140,7 @@ async function runTier(name) {
     // A run that died, or found nothing to run, is a failure that no report tells of.
     total.failed += counts.failed === 0 && status !== 0 ? 1 : counts.failed;
     if (status !== 0) note(`tests failed: ${group.length === 1 ? group[0] : name}`);
+    if (status !== 0 && inHost) await host("collect", 300);
   }
 }
 
@@ -114,12 +158,13 @@ function count(report) {
 }
 
 const asked = process.argv.slice(2);
-const wanted = asked.length > 0 ? asked : ["check", "unit", "integration", "e2e"];
+const wanted = asked.length > 0 ? asked : ["check", ...Object.keys(tiers)];
 const unknown = wanted.find((name) => name !== "check" && !(name in tiers));
 if (unknown !== undefined) {
   note(`test: there is no tier ${unknown}; there are check, ${Object.keys(tiers).join(", ")}`);
   process.exit(2);
 }
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, interrupted);
 try {
   await setup({ tests: true });
 } catch (error) {

@@ -35,5 +35,10 @@ export const testPackages = [
   { name: "libfaketime", why: "lets the tests' clock jump", programs: [] },
   { name: "qemu-utils", why: "a second opinion on qcow2 files", programs: ["qemu-img"] },
   { name: "cpio", why: "a second opinion on the initramfs", programs: ["cpio"] },
+  {
+    name: "python3-pip",
+    why: "fetches the real Firecracker for the emulated host",
+    programs: ["python3", "pip3"],
+  },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];

@@ -1,0 +1,129 @@
+/** From nothing to a host that answers, and away again. */
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { removeTree, runChecked, waitForExit } from "../../../src/sys/sys.ts";
+import { endMachine, type HostParts, type HostRecord, hostRecord, launch } from "./machine.ts";
+import { executable, kept, runFiles } from "./places.ts";
+import { layer, settledHost } from "./settled.ts";
+import { runSsh, whenAnswering } from "./ssh.ts";
+
+export type Say = (line: string) => void;
+
+const bootMs = 180_000;
+const asRoot = { user: "root", input: undefined, timeoutMs: 120_000 } as const;
+
+/** Brings up a host that nothing has happened to yet; one that is up is ended. */
+export async function up(say: Say): Promise<HostRecord> {
+  const { base, kernel, disk } = await settledHost(say);
+  await endMachine();
+  const parts: HostParts = {
+    key: base.key,
+    initramfs: base.initramfs,
+    vmlinux: kernel.vmlinux,
+    disk: runFiles.disk,
+    payload: runFiles.payload,
+  };
+  await packPayload();
+  await freshDisk(disk);
+  return boot(parts, say);
+}
+
+/** The host as `up` left it, without making anything anew. */
+export async function reset(record: HostRecord, say: Say): Promise<HostRecord> {
+  const info = await runChecked("qemu-img", ["info", "--output=json", "-U", record.disk]);
+  const { "full-backing-filename": backing } = JSON.parse(info.stdout.toString("utf8"));
+  await endMachine();
+  await freshDisk(String(backing));
+  return boot(record, say);
+}
+
+/** Power that fails and comes back. */
+export async function powerCut(record: HostRecord, say: Say): Promise<HostRecord> {
+  await endMachine();
+  return boot(record, say);
+}
+
+/** An orderly restart. */
+export async function reboot(record: HostRecord, say: Say): Promise<HostRecord> {
+  await shutDown(record);
+  return boot(record, say);
+}
+
+/** Shuts the host down, and ends it when it does not. */
+export async function down(): Promise<void> {
+  const record = await hostRecord();
+  if (record !== undefined) {
+    await shutDown(record).catch(() => {
+      // It is ended all the same.
+    });
+  }
+  await endMachine();
+}
+
+async function shutDown(record: HostRecord): Promise<void> {
+  await runSsh(record, "systemctl poweroff", { ...asRoot, timeoutMs: 20_000 });
+  await waitForExit(record.process, AbortSignal.timeout(120_000));
+}
+
+async function boot(parts: HostParts, say: Say): Promise<HostRecord> {
+  const started = performance.now();
+  const { key, initramfs, vmlinux, disk, payload } = parts;
+  const record = await launch({ key, initramfs, vmlinux, disk, payload });
+  await whenAnswering(record, bootMs);
+  const state = await runSsh(
+    record,
+    "systemctl is-system-running --wait; test -e /home/dev/banger || tar -xf /dev/vdb -C /home/dev",
+    asRoot,
+  );
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (state.stdout.trim() !== "running") {
+    const failed = await runSsh(record, "systemctl --failed --no-legend --plain", asRoot);
+    throw new Error(
+      `the emulated host is ${state.stdout.trim() || "silent"} after ${seconds} s: ${failed.stdout}`,
+    );
+  }
+  say(`the emulated host is up after ${seconds} s; ssh on port ${record.sshPort}`);
+  return record;
+}
+
+async function freshDisk(backing: string): Promise<void> {
+  await removeTree(runFiles.disk);
+  await layer(runFiles.disk, backing, "qcow2");
+}
+
+/** dist/banger, as it is now, on the way to dev's home. */
+async function packPayload(): Promise<void> {
+  await removeTree(runFiles.payload);
+  await runChecked("tar", [
+    ...["--create", "--file", runFiles.payload, "--numeric-owner", "--owner=1000", "--group=1000"],
+    ...["-C", dirname(executable), "banger"],
+  ]);
+}
+
+/** What there is to learn from a failure, in a directory of its own, whose path is returned. */
+export async function collect(): Promise<string> {
+  const dir = join(kept, `failed-${new Date().toISOString().replaceAll(":", "")}`);
+  await mkdir(dir, { recursive: true });
+  for (const name of ["consoleLog", "qemuLog"] as const) {
+    await copyFile(runFiles[name], join(dir, name === "consoleLog" ? "console.log" : "qemu.log")).catch(
+      () => {
+        // The host has not come that far.
+      },
+    );
+  }
+  const record = await hostRecord();
+  if (record === undefined) return dir;
+  for (const [name, command] of Object.entries(questions)) {
+    const { stdout, stderr } = await runSsh(record, command, asRoot);
+    await writeFile(join(dir, name), stdout + stderr);
+  }
+  return dir;
+}
+
+const questions = {
+  "journal.txt": "journalctl -b --no-pager -o short-precise",
+  "kernel.txt": "dmesg",
+  "state.txt":
+    "set -x; ps axfww; systemctl --failed --no-pager; ip -d address; ip route; nft list ruleset; iptables-save; dmsetup info; " +
+    "losetup -l; findmnt; df -h; ls -lR /run/banger* /etc/banger /var/lib/banger /var/lib/banger-jail",
+} as const;

@@ -1,0 +1,118 @@
+/**
+ * The QEMU process of the emulated host. Software emulation with AMD's virtualisation extensions, so that the host's own
+ * kvm_amd works and a real Firecracker runs in it.
+ *
+ * There is at most one per checkout. It outlives the command that started it, and is found again by what it writes to.
+ */
+import { closeSync, openSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import {
+  atomicWrite,
+  findProcesses,
+  identify,
+  ProcessIdentitySchema,
+  removeTree,
+  signalProcess,
+  spawnDetached,
+  waitForExit,
+} from "../../../src/sys/sys.ts";
+import { runFiles } from "./places.ts";
+import { cmdline } from "./recipe.ts";
+
+const HostRecord = z.strictObject({
+  process: ProcessIdentitySchema,
+  /** On loopback, forwarded to the host's sshd. */
+  sshPort: z.int(),
+  /** Directory of ssh's control sockets. Its path is short, because a socket's must be. */
+  control: z.string(),
+  key: z.string(),
+  vmlinux: z.string(),
+  initramfs: z.string(),
+  disk: z.string(),
+  /** A file that is the host's second disk, read-only. */
+  payload: z.string(),
+});
+export type HostRecord = z.infer<typeof HostRecord>;
+export type HostParts = Pick<HostRecord, "key" | "vmlinux" | "initramfs" | "disk" | "payload">;
+
+const sigkill = 9;
+
+/** The record of the host that is up. Undefined when none is, or one of which nothing more is known. */
+export async function hostRecord(): Promise<HostRecord | undefined> {
+  const text = await readFile(runFiles.record, "utf8").catch(() => "{}");
+  const record = HostRecord.safeParse(JSON.parse(text)).data;
+  if (record === undefined) return undefined;
+  return living().some(({ identity }) => identity.pid === record.process.pid) ? record : undefined;
+}
+
+/** Starts the machine, and ends one that is left over. Returns before anything in it runs. */
+export async function launch(parts: HostParts): Promise<HostRecord> {
+  await endMachine();
+  const sshPort = await freePort();
+  const control = await mkdtemp(join(tmpdir(), "banger-host-"));
+  const log = openSync(runFiles.qemuLog, "w", 0o600);
+  try {
+    const child = spawnDetached(
+      "nice",
+      ["-n", "10", "qemu-system-x86_64", ...qemuArguments(parts, sshPort)],
+      {
+        stdout: log,
+        stderr: log,
+      },
+    );
+    const identity = child.pid === undefined ? undefined : identify(child.pid);
+    if (identity === undefined) throw new Error(`QEMU did not start; its log: ${runFiles.qemuLog}`);
+    const record: HostRecord = { process: identity, sshPort, control, ...parts };
+    await atomicWrite(runFiles.record, JSON.stringify(record), { mode: 0o600 });
+    return record;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** As if the power had failed: what the host has not flushed is gone, what it has is on its disk. */
+export async function endMachine(): Promise<void> {
+  for (const { identity } of living()) {
+    signalProcess(identity, sigkill);
+    await waitForExit(identity, AbortSignal.timeout(30_000));
+  }
+  const text = await readFile(runFiles.record, "utf8").catch(() => "{}");
+  const record = HostRecord.safeParse(JSON.parse(text)).data;
+  if (record !== undefined) await removeTree(record.control);
+}
+
+const console = `file:${runFiles.consoleLog}`;
+
+/** Killed test runs leave a QEMU without a record at the worst, but none without its command line. */
+function living() {
+  return findProcesses((argv) => /qemu-system-x86_64$/.test(argv[0] ?? "") && argv.includes(console));
+}
+
+function qemuArguments(parts: HostParts, sshPort: number): string[] {
+  return [
+    ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,+svm,+npt,-pku", "-smp", "2", "-m", "6144"],
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-serial", console],
+    ...["-kernel", parts.vmlinux, "-initrd", parts.initramfs, "-append", cmdline.join(" ")],
+    // unsafe: QEMU writes what the guest flushes, but does not wait for the real disk. A killed QEMU loses what was not flushed.
+    ...["-drive", `file=${parts.disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap`],
+    ...["-drive", `file=${parts.payload},if=virtio,format=raw,readonly=on`],
+    ...["-netdev", `user,id=outside,hostfwd=tcp:127.0.0.1:${sshPort}-:22`],
+    ...["-device", "virtio-net-pci,netdev=outside", "-device", "virtio-rng-pci"],
+  ];
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
