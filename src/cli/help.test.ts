@@ -25,6 +25,7 @@ describe("help", () => {
         image    list, build and delete images
         kernel   list, fetch and remove kernels
         daemon   look after bangerd, the daemon that owns the VMs
+        system   install banger's services, restart and remove them
         ps       list VMs
         version  print the version, its commit and when it was built
 

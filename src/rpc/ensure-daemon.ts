@@ -1,5 +1,5 @@
 /** Reaching the daemon: the system's where it is this user's, else their own, which is started when none runs. */
-import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, readFileSync, rmSync, statSync, watch } from "node:fs";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
 import { commit, version } from "../base/version.ts";
 import type { Paths } from "../config/paths.ts";
@@ -15,8 +15,8 @@ export interface EnsureOptions {
 /** A start is given up after this: recovery after a crash is part of it. In ms. */
 const startTimeoutMs = 30_000;
 const respawnMs = 1000;
-/** systemd starts a daemon anew that has just ended; a call that comes in between waits for it this long. In ms. */
-const restartMs = 3000;
+/** systemd starts a daemon anew that has just ended: a call that comes so soon after waits for that. In ms. */
+const restartMs = 10_000;
 
 /** The daemon if it runs; undefined when none does. */
 export async function connectIfRunning({ choice }: EnsureOptions = {}): Promise<Client | undefined> {
@@ -79,7 +79,9 @@ async function socketAppears(
   limitMs: number,
   signal?: AbortSignal,
 ): Promise<Client | undefined> {
-  if (!existsSync(paths.runtime)) return undefined;
+  // The socket's directory tells when the last one went.
+  const changed = statSync(paths.runtime, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (Date.now() - changed > limitMs) return undefined;
   const outcome = Promise.withResolvers<Client | undefined>();
   const attempt = () => {
     if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});

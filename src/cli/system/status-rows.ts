@@ -10,7 +10,10 @@ export function statusRows({ install, services }: SystemStatus, now: Date): [str
     ...services.flatMap((service): [string, string][] => {
       const name = service.unit.replace(/\.service$/, "");
       return [
-        [name, `${service.active} (${service.sub}), ${service.enabled ? "" : "not "}started at boot`],
+        [
+          name,
+          `${service.active} (${service.sub}), ${service.enabled ? "starts" : "does not start"} at boot`,
+        ],
         [`${name} socket`, `${service.socket} ${answerOf(service)}`],
       ];
     }),

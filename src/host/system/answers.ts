@@ -7,6 +7,8 @@ const readyMs = 15_000;
 /** An emulated processor starts the daemons in 5 to 10 s instead of 0.3 (measured, QEMU TCG). */
 const emulationFactor = 8;
 const pollMs = 100;
+/** A service that has ended this often will not stay; on a slow host systemd itself takes minutes to see that. */
+const givenUpAfter = 3;
 
 export interface Waiting {
   /** What they must be; what still answers may be what is being replaced. */
@@ -27,8 +29,9 @@ export async function waitUntilReady(host: SystemHost, { build, signal }: Waitin
       signal?.throwIfAborted();
       const answer = await host.ping(socket);
       if (answer !== undefined && matches(answer, build)) break;
-      const { active } = await host.systemd.state(unit);
-      if (active === "failed") throw await gaveUp(host, "operation_failed", unit, "does not start");
+      const { active, restarts } = await host.systemd.state(unit);
+      if (active === "failed" || restarts >= givenUpAfter)
+        throw await gaveUp(host, "operation_failed", unit, "does not start");
       if (performance.now() > until) {
         const seconds = Math.round(limit / 1000);
         throw await gaveUp(host, "timeout", unit, `does not answer on ${socket} after ${seconds} s`);

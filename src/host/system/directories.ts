@@ -31,23 +31,11 @@ export async function ensureDirectory({ path, mode, uid, gid }: Directory): Prom
 }
 
 /**
- * Removes a directory with everything in it, never anything else: what an ordinary user owns is emptied with that
- * user's rights, so that a link put in the way in this moment leads nowhere that they could not go themselves. Never
- * crosses a mount. Absent is success.
+ * Removes a directory with everything in it, never anything else. rm(1) walks by descriptors and follows nothing: unlike a
+ * walk by names it cannot be led astray by what an owner moves meanwhile. Never crosses a mount. Absent is success.
  */
 export async function removeDirectory(path: string): Promise<void> {
-  if (!(await exists(path))) return;
-  const { uid, gid } = await lstat(path);
-  if (uid === process.getuid?.()) {
-    // rm(1) walks by descriptors: unlike a walk by names it cannot be led astray by what somebody moves meanwhile.
-    await runChecked("rm", ["-rf", "--one-file-system", "--", path]);
-    return;
-  }
-  await runChecked("setpriv", [
-    ...[`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--no-new-privs"],
-    ...["find", path, "-xdev", "-mindepth", "1", "-delete"],
-  ]);
-  await rmdir(path);
+  await runChecked("rm", ["-rf", "--one-file-system", "--", path]);
 }
 
 /** Removes a directory that nobody has put anything else into. */

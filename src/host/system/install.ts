@@ -79,8 +79,9 @@ function refuseAnotherOwner(host: SystemHost, owner: Owner): void {
   });
 }
 
-function directories({ places, uid }: SystemHost, owner: Owner): Directory[] {
-  const roots = { uid, gid: 0 };
+function directories({ places }: SystemHost, owner: Owner): Directory[] {
+  // Root's, as which this runs.
+  const roots = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const owners = { uid: owner.uid, gid: owner.gid, mode: 0o700 };
   return [
     { path: places.library, mode: 0o755, ...roots },

@@ -8,6 +8,8 @@ export interface UnitState {
   sub: string;
   /** Started at boot. */
   enabled: boolean;
+  /** How often systemd has started it again by itself since somebody last did. */
+  restarts: number;
 }
 
 export interface Systemd {
@@ -46,7 +48,7 @@ export const hostSystemd: Systemd = {
   state: async (unit) => {
     const { stdout } = await runChecked("systemctl", [
       "show",
-      "--property=ActiveState,SubState,UnitFileState",
+      "--property=ActiveState,SubState,UnitFileState,NRestarts",
       unit,
     ]);
     const found = new Map(
@@ -59,6 +61,7 @@ export const hostSystemd: Systemd = {
       active: found.get("ActiveState") ?? "unknown",
       sub: found.get("SubState") ?? "unknown",
       enabled: found.get("UnitFileState") === "enabled",
+      restarts: Number(found.get("NRestarts") ?? 0),
     };
   },
   lastWords: async (unit) => {

@@ -58,6 +58,8 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     else await removeIfEmpty(places.jail);
     const kept: string[] = [];
     for (const path of data) if (await exists(path)) kept.push(path);
+    // Held until this has ended, and nobody's after that.
+    await remove(places.lock);
     return { found: present.includes(true), kept };
   });
 }

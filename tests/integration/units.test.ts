@@ -1,0 +1,118 @@
+/** The services' units, judged by systemd itself: how far they are closed, and that it understands every line. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { unitTexts } from "../../src/host/host.ts";
+
+// An ordinary user that every Debian has.
+const owner = "daemon";
+const units = unitTexts(owner);
+const directory = mkdtempSync(join(tmpdir(), "banger-units-"));
+const written = {
+  daemon: join(directory, "bangerd.service"),
+  helper: join(directory, "bangerd-root.service"),
+};
+
+beforeAll(() => {
+  // What they start is not installed here; systemd only wants to see a program.
+  const startable = (text: string) => text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+  writeFileSync(written.daemon, startable(units.daemon));
+  writeFileSync(written.helper, startable(units.helper));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Values of a key, all its lines together. */
+const values = (unit: string, key: string): string[] =>
+  [...unit.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].flatMap(([, value = ""]) =>
+    value.split(" ").filter((word) => word !== ""),
+  );
+
+describe("systemd-analyze", () => {
+  test("is of the version whose scale the limits are on", () => {
+    expect(execFileSync("systemd-analyze", ["--version"], { encoding: "utf8" })).toStartWith("systemd 252 ");
+  });
+
+  test.each([
+    ["bangerd", written.daemon, 18],
+    ["bangerd-root", written.helper, 38],
+  ])("security finds %s no more exposed than it may be", (_name, path, threshold) => {
+    const { status, stdout } = spawnSync(
+      "systemd-analyze",
+      ["security", "--offline=true", "--no-pager", `--threshold=${threshold}`, path],
+      { encoding: "utf8" },
+    );
+    // Its whole table, where the threshold is crossed: which line has it is the question then.
+    expect([status, status === 0 ? "" : stdout]).toEqual([0, ""]);
+  });
+
+  test("verify has nothing to say about either", () => {
+    const { status, stdout, stderr } = spawnSync(
+      "systemd-analyze",
+      ["verify", "--man=no", written.helper, written.daemon],
+      { encoding: "utf8" },
+    );
+    expect([status, stdout, stderr]).toEqual([0, "", ""]);
+  });
+});
+
+describe("the units", () => {
+  test("give the helper these eleven capabilities, and the daemon none", () => {
+    expect(values(units.helper, "CapabilityBoundingSet")).toEqual([
+      ...["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_MKNOD", "CAP_NET_ADMIN"],
+      ...["CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT"],
+    ]);
+    expect(units.daemon).toMatch(/^CapabilityBoundingSet=$/m);
+    expect(units.daemon).toMatch(/^AmbientCapabilities=$/m);
+  });
+
+  test.each(Object.entries(units))(
+    "let the JIT of %s alone, without which Bun's FFI does not load",
+    (_name, unit) => {
+      // Not even as "no": an absent line cannot be switched by accident, and says why it is absent.
+      expect(unit).not.toMatch(/^MemoryDenyWriteExecute=/m);
+      expect(unit).toContain("MemoryDenyWriteExecute=");
+      // Of address space Bun takes more than it uses (LimitAS), and aborts or loses the JIT where it cannot.
+      expect(unit).not.toMatch(/^LimitAS=/m);
+      expect(unit).toMatch(/^MemoryMax=/m);
+    },
+  );
+
+  test.each(Object.entries(units))("let machines outlive %s", (_name, unit) => {
+    expect(values(unit, "KillMode")).toEqual(["process"]);
+    expect(values(unit, "RuntimeDirectoryPreserve")).toEqual(["yes"]);
+    expect(values(unit, "OOMPolicy")).toEqual(["continue"]);
+  });
+
+  test.each(Object.entries(units))(
+    "have %s unpack its shim where programs may be loaded from",
+    (_name, unit) => {
+      const place = "/usr/local/lib/banger/tmp";
+      expect(values(unit, "Environment")).toEqual([`TMPDIR=${place}`]);
+      const [mounted = ""] = values(unit, "TemporaryFileSystem");
+      expect(mounted).toStartWith(`${place}:`);
+      expect(mounted).not.toContain("noexec");
+    },
+  );
+
+  test("let the daemon write to its three directories, and the owner's home only be read", () => {
+    expect(values(units.daemon, "User")).toEqual([owner]);
+    expect(values(units.daemon, "ProtectSystem")).toEqual(["strict"]);
+    expect(values(units.daemon, "ReadWritePaths")).toEqual(["/var/lib/banger", "/var/cache/banger"]);
+    expect([values(units.daemon, "RuntimeDirectory"), values(units.daemon, "RuntimeDirectoryMode")]).toEqual([
+      ["banger"],
+      ["0700"],
+    ]);
+    expect(values(units.daemon, "ProtectHome")).toEqual(["read-only"]);
+  });
+
+  test("leave the helper what it works with, and openat2", () => {
+    expect(values(units.helper, "RuntimeDirectoryMode")).toEqual(["0711"]);
+    // systemd 252 makes openat2 fail with ENOSYS under it: its flags are out of seccomp's sight.
+    expect(units.helper).not.toMatch(/^RestrictSUIDSGID=/m);
+    for (const key of ["PrivateDevices", "PrivateUsers", "ProtectControlGroups", "ProtectProc"]) {
+      expect(units.helper).not.toMatch(new RegExp(`^${key}=`, "m"));
+    }
+  });
+});
