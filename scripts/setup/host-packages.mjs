@@ -35,5 +35,17 @@ export const testPackages = [
   { name: "libfaketime", why: "lets the tests' clock jump", programs: [] },
   { name: "qemu-utils", why: "a second opinion on qcow2 files", programs: ["qemu-img"] },
   { name: "cpio", why: "a second opinion on the initramfs", programs: ["cpio"] },
+  {
+    name: "nftables",
+    why: "the firewall of the network tests, in namespaces of their own",
+    programs: ["nft"],
+  },
+  {
+    name: "iptables",
+    why: "the other firewall of the network tests",
+    programs: ["iptables", "iptables-legacy"],
+  },
+  { name: "ebtables", why: "as above, for frames", programs: ["ebtables"] },
+  { name: "iproute2", why: "makes the network tests' namespaces", programs: ["ip", "bridge"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];
