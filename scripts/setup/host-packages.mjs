@@ -41,5 +41,16 @@ export const testPackages = [
     why: "fetches the real Firecracker for the emulated host",
     programs: ["python3", "pip3"],
   },
+    name: "nftables",
+    why: "the firewall of the network tests, in namespaces of their own",
+    programs: ["nft"],
+  },
+  {
+    name: "iptables",
+    why: "the other firewall of the network tests",
+    programs: ["iptables", "iptables-legacy"],
+  },
+  { name: "ebtables", why: "as above, for frames", programs: ["ebtables"] },
+  { name: "iproute2", why: "makes the network tests' namespaces", programs: ["ip", "bridge"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];

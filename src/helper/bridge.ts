@@ -44,7 +44,8 @@ export function ensureBridge(place: NetworkPlace): Promise<HelperResult<"bridge.
     addAddress(bridge.index, place.address, place.prefix);
     const attachments = attachmentsOf(network);
     // Rules first: from the moment it is up, a host service would be reachable.
-    await (await chooseFirewall()).replace(place, attachments, bridge.routing);
+    const { routing } = bridge;
+    await (await chooseFirewall()).ensure({ network: place, attachments, routing });
     changeLink(bridge.index, { up: true });
     if (attachments.some(({ nat }) => nat)) await admitEgress(place, bridge, attachments);
     fillPool(place, network);

@@ -8,45 +8,63 @@ import {
   iptablesPlan,
   iptablesRemoval,
   type Network,
+  nftAdmission,
+  nftMark,
+  nftMarked,
   nftPlan,
   nftRemoval,
   nftUpdate,
+  ruleComments,
 } from "../net/net.ts";
 import { applyNft, listNft, type RunResult, run, runChecked } from "../sys/sys.ts";
+
+export interface Wanted {
+  network: Network;
+  attachments: readonly Attachment[];
+  /** Banger switched the host's forwarding on. */
+  routing: boolean;
+}
 
 export interface Firewall {
   kind: "nft" | "iptables";
   /** What it cannot keep guests from, for people to read. */
   gaps: readonly string[];
-  /** All rules anew. `routing`: banger switched the host's forwarding on. */
-  replace(network: Network, attachments: readonly Attachment[], routing: boolean): Promise<void>;
-  /** Only who is attached has changed. `admitted` is new, and its TAP is down. */
-  update(
-    network: Network,
-    attachments: readonly Attachment[],
-    routing: boolean,
-    admitted?: Attachment,
-  ): Promise<void>;
-  /** What there is for this TAP alone, when it is down and no VM's any more. */
-  forget(tap: string): Promise<void>;
+  /** All rules anew. */
+  replace(wanted: Wanted): Promise<void>;
+  /** As replace, but quicker where there is nothing to repair. */
+  ensure(wanted: Wanted): Promise<void>;
+  /** One of the attachments is new, with its TAP still down, or has got NAT. */
+  admit(wanted: Wanted, attachment: Attachment, fresh: boolean): Promise<void>;
+  /** Only who is attached has changed; these TAPs are no VM's any more, and down. */
+  update(wanted: Wanted, released: readonly string[]): Promise<void>;
   remove(taps: readonly string[]): Promise<void>;
 }
 
 const nft: Firewall = {
   kind: "nft",
   gaps: [],
-  replace: (network, attachments, routing) => applyNft(nftPlan(network, attachments, routing)),
-  async update(network, attachments, routing) {
-    try {
-      await applyNft(nftUpdate(attachments));
-    } catch {
-      // The tables are gone: somebody loaded another rule set. All of it, then; what is wrong shows there again.
-      await applyNft(nftPlan(network, attachments, routing));
+  replace: ({ network, attachments, routing }) => applyNft(nftPlan(network, attachments, routing)),
+  async ensure(wanted) {
+    const mark = nftMark(wanted.network, wanted.routing);
+    for (const command of nftMarked) {
+      if (!ruleComments((await listNft(command)) ?? []).includes(mark)) return nft.replace(wanted);
     }
+    const admissions = wanted.attachments.map(nftAdmission);
+    if (admissions.length > 0) await applyNft(admissions.join("\n"));
   },
-  forget: () => Promise.resolve(),
+  admit: (wanted, attachment) => applyOrReplace(nftAdmission(attachment), wanted),
+  update: (wanted) => applyOrReplace(nftUpdate(wanted.attachments), wanted),
   remove: () => applyNft(nftRemoval()),
 };
+
+async function applyOrReplace(script: string, wanted: Wanted): Promise<void> {
+  try {
+    await applyNft(script);
+  } catch {
+    // The tables are gone: somebody loaded another rule set. All of it, then; what is wrong shows there again.
+    await nft.replace(wanted);
+  }
+}
 
 async function restore(family: "" | "6", script: string): Promise<void> {
   if (script === "") return;
@@ -58,7 +76,7 @@ async function saved(family: "" | "6"): Promise<string> {
   return (await runChecked(`ip${family}tables-save`, [])).stdout.toString("utf8");
 }
 
-async function replaceTables(network: Network, attachments: readonly Attachment[]): Promise<void> {
+async function replaceTables({ network, attachments }: Wanted): Promise<void> {
   await restore("", iptablesPlan(network, attachments, await saved("")));
   if (await works("ip6tables")) await restore("6", ip6tablesPlan(network, attachments, await saved("6")));
 }
@@ -73,6 +91,14 @@ async function unpin(tap: string): Promise<void> {
 }
 
 function iptables(withEbtables: boolean): Firewall {
+  const replace = async (wanted: Wanted) => {
+    await replaceTables(wanted);
+    if (!withEbtables) return;
+    for (const attachment of wanted.attachments) {
+      const { status } = await run("ebtables", ["-t", "nat", "-L", `BANGER-${attachment.tap}`]);
+      if (status !== 0) await pin(wanted.network, attachment);
+    }
+  };
   return {
     kind: "iptables",
     gaps: withEbtables
@@ -80,20 +106,15 @@ function iptables(withEbtables: boolean): Firewall {
       : [
           "without nft and ebtables a guest's ARP is not checked, and its MAC address only together with its IPv4 address",
         ],
-    async replace(network, attachments) {
-      await replaceTables(network, attachments);
-      if (!withEbtables) return;
-      for (const attachment of attachments) {
-        const { status } = await run("ebtables", ["-t", "nat", "-L", `BANGER-${attachment.tap}`]);
-        if (status !== 0) await pin(network, attachment);
-      }
+    replace,
+    ensure: replace,
+    async admit(wanted, attachment, fresh) {
+      if (withEbtables && fresh) await pin(wanted.network, attachment);
+      await replaceTables(wanted);
     },
-    async update(network, attachments, _routing, admitted) {
-      if (withEbtables && admitted !== undefined) await pin(network, admitted);
-      await replaceTables(network, attachments);
-    },
-    async forget(tap) {
-      if (withEbtables) await unpin(tap);
+    async update(wanted, released) {
+      await replaceTables(wanted);
+      if (withEbtables) for (const tap of released) await unpin(tap);
     },
     async remove(taps) {
       await restore("", iptablesRemoval(await saved("")));

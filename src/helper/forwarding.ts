@@ -46,7 +46,7 @@ export async function admitEgress(
   if (firewall.kind === "nft") await openGates(place.bridge);
   if (readFileSync(setting, "utf8").trim() !== "0") return;
   changeLink(bridge.index, { alias: bridgeAlias(true) });
-  await firewall.replace(place, attachments, true);
+  await firewall.replace({ network: place, attachments, routing: true });
   forward(true);
 }
 
@@ -61,7 +61,7 @@ export async function withdrawEgress(
   if (bridge.routing) {
     if (!(await dockerRelies(chains))) forward(false);
     changeLink(bridge.index, { alias: bridgeAlias(false) });
-    await firewall.replace(place, attachments, false);
+    await firewall.replace({ network: place, attachments, routing: false });
   }
   await closeGates(place.bridge, parseChains(chains));
 }

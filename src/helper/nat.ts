@@ -2,7 +2,7 @@
 import { BangerError } from "../base/base.ts";
 import { tapAlias } from "../net/net.ts";
 import type { HelperParams } from "../rpc/helper-contract.ts";
-import { changeLink } from "../sys/sys.ts";
+import { changeLink, forgetConnections } from "../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { admitEgress, withdrawEgress } from "./forwarding.ts";
 import { attachmentsOf, type NetworkPlace, readNetwork, requireBridge, serially } from "./network.ts";
@@ -27,9 +27,14 @@ export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace)
         throw error;
       }
     }
-    changeLink(own.link.index, { alias: tapAlias({ ...own.attachment, nat: on }) });
-    const { bridge: now } = readNetwork(place);
-    await (await chooseFirewall()).update(place, attachments, now?.routing ?? false);
-    if (!on && !attachments.some(({ nat }) => nat)) await withdrawEgress(place, bridge, attachments);
+    const attachment = { ...own.attachment, nat: on };
+    changeLink(own.link.index, { alias: tapAlias(attachment) });
+    const routing = readNetwork(place).bridge?.routing ?? false;
+    const wanted = { network: place, attachments, routing };
+    const firewall = await chooseFirewall();
+    if (on) return firewall.admit(wanted, attachment, false);
+    await firewall.update(wanted, []);
+    if (own.attachment.nat) forgetConnections(own.attachment.address);
+    if (!attachments.some(({ nat }) => nat)) await withdrawEgress(place, bridge, attachments);
   });
 }

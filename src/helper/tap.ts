@@ -36,6 +36,8 @@ export function acquireTap(
     const held = network.attached.find(({ attachment }) => attachment.vm === params.vm);
     const link = held?.link ?? idleTap(place, network);
     const attachment: Attachment = { ...params, tap: link.name, nat: held?.attachment.nat ?? false };
+    const others = attachmentsOf(network).filter(({ vm }) => vm !== params.vm);
+    const firewall = await chooseFirewall();
     try {
       // The alias first: from now on the device is the VM's, whatever happens to this process.
       changeLink(link.index, { alias: tapAlias(attachment) });
@@ -44,13 +46,16 @@ export function acquireTap(
       changeLink(link.index, { master: bridge.index, withoutArp: true });
       isolatePort(link.index);
       requireIsolated(link.name);
-      const others = attachmentsOf(network).filter(({ vm }) => vm !== params.vm);
+      const wanted = { network: place, attachments: [...others, attachment], routing: bridge.routing };
       // Down: new, or a helper ended before it was let in.
-      const admitted = link.up ? undefined : attachment;
-      await (await chooseFirewall()).update(place, [...others, attachment], bridge.routing, admitted);
+      await firewall.admit(wanted, attachment, !link.up);
       changeLink(link.index, { up: true });
     } catch (error) {
-      if (held === undefined) removeLink(link.index);
+      if (held === undefined) {
+        removeLink(link.index);
+        // Else the next device of that name could speak for this VM.
+        await firewall.update({ network: place, attachments: others, routing: bridge.routing }, [link.name]);
+      }
       throw error;
     }
     return { tap: link.name };
@@ -107,10 +112,11 @@ export function releaseTap(params: HelperParams<"tap.release">, place: NetworkPl
     const others = attachmentsOf(network).filter(({ vm }) => vm !== params.vm);
     for (const { link } of own) changeLink(link.index, { up: false });
     // The alias last: until everything else is done, the device tells whose remains these are.
-    await firewall.update(place, others, network.bridge?.routing ?? false);
+    const released = own.map(({ link }) => link.name);
+    const routing = network.bridge?.routing ?? false;
+    await firewall.update({ network: place, attachments: others, routing }, released);
     for (const { link, attachment } of own) {
-      await firewall.forget(link.name);
-      forgetConnections(attachment.address);
+      if (attachment.nat) forgetConnections(attachment.address);
       const pooled = !link.carrier && network.idle.length < place.tapPoolSize;
       if (pooled) changeLink(link.index, { alias: idleAlias });
       else removeLink(link.index);

@@ -25,5 +25,13 @@ export {
   iptablesPlan,
   iptablesRemoval,
 } from "./iptables.ts";
-export { nftPlan, nftRemoval, nftUpdate } from "./nft.ts";
-export { type BaseChain, dockerIsThere, gateInsertion, gatesOf, parseChains, ruleHandles } from "./others.ts";
+export { nftAdmission, nftMark, nftMarked, nftPlan, nftRemoval, nftUpdate } from "./nft.ts";
+export {
+  type BaseChain,
+  dockerIsThere,
+  gateInsertion,
+  gatesOf,
+  parseChains,
+  ruleComments,
+  ruleHandles,
+} from "./others.ts";

@@ -72,10 +72,20 @@ export function gateInsertion(bridge: string, gates: readonly BaseChain[]): stri
     .join("\n");
 }
 
-/** Of `list chain` as JSON: the handles of banger's rules in it. */
-export function ruleHandles(listing: readonly unknown[]): number[] {
+function rulesOf(listing: readonly unknown[]): z.infer<typeof Rule>[] {
   return listing.flatMap((entry) => {
     const { data } = z.looseObject({ rule: Rule }).safeParse(entry);
-    return data?.rule.comment === comment ? [data.rule.handle] : [];
+    return data === undefined ? [] : [data.rule];
   });
+}
+
+/** Of `list chain` as JSON: the handles of banger's rules in it. */
+export function ruleHandles(listing: readonly unknown[]): number[] {
+  return rulesOf(listing)
+    .filter((rule) => rule.comment === comment)
+    .map(({ handle }) => handle);
+}
+
+export function ruleComments(listing: readonly unknown[]): string[] {
+  return rulesOf(listing).flatMap((rule) => rule.comment ?? []);
 }
