@@ -41,6 +41,7 @@ export const testPackages = [
     why: "fetches the real Firecracker for the emulated host",
     programs: ["python3", "pip3"],
   },
+  {
     name: "nftables",
     why: "the firewall of the network tests, in namespaces of their own",
     programs: ["nft"],

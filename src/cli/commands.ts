@@ -33,6 +33,7 @@ export const groups: Readonly<Record<string, Group>> = {
       start: () => import("./vm/start.ts"),
       stop: () => import("./vm/stop.ts"),
       restart: () => import("./vm/restart.ts"),
+      set: () => import("./vm/set.ts"),
       kill: () => import("./vm/kill.ts"),
       delete: () => import("./vm/delete.ts"),
       list: () => import("./vm/list.ts"),

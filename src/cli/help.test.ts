@@ -55,6 +55,7 @@ describe("help", () => {
         start    start stopped VMs
         stop     stop VMs in order, keeping their disks
         restart  stop and start VMs
+        set      change VMs' size, or their way out
         kill     end VMs at once, keeping their disks
         delete   delete VMs with all their disks
         list     list VMs

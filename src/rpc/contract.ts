@@ -199,6 +199,18 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "vm.restart": { summary: "stops and starts a VM", params: vmRef, result: Vm, events: LifecycleEvent },
+  "vm.set": {
+    summary: "changes a stopped VM's size, or a VM's way out",
+    params: z.strictObject({
+      ref: Ref,
+      vcpu: VmSpec.shape.vcpu.optional(),
+      memoryMiB: VmSpec.shape.memoryMiB.optional(),
+      diskBytes: VmSpec.shape.diskBytes.optional(),
+      nat: z.boolean().optional(),
+    }),
+    result: Vm,
+    events: LifecycleEvent,
+  },
   "vm.kill": {
     summary: "ends a VM at once by a signal to its VMM",
     params: z.strictObject({ ref: Ref, signal: z.int().min(1).max(31) }),

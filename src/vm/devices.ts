@@ -28,6 +28,9 @@ export interface HostDevices {
   /** Absent is success. */
   detachRoot(id: VmId): Promise<void>;
   connect(vm: VmRecord): Promise<Network>;
+  /** Whether a VM's egress can change while it runs. */
+  readonly liveEgress: boolean;
+  setEgress(id: VmId, on: boolean): Promise<void>;
   /** Absent is success. */
   disconnect(id: VmId): Promise<void>;
   /** The VMs, known or not, of which any of this is there. */
@@ -47,6 +50,8 @@ export function noDevices(dns: string | undefined): HostDevices {
     },
     detachRoot: async () => {},
     connect: async () => ({ ...userMode, dns: dns ?? userMode.dns, link: null }),
+    liveEgress: false,
+    setEgress: async () => {},
     disconnect: async () => {},
     present: async () => [],
   };

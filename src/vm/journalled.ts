@@ -1,9 +1,11 @@
 /** Runs that the journal says were begun and not ended: which VM they are about, and how they come to an end. */
+import type { z } from "zod";
 import { BangerError, type VmId } from "../base/base.ts";
 import { type JournalRun, undoJournalled } from "../pipeline/pipeline.ts";
 import { createSteps } from "./create-steps.ts";
 import type { VmDeps } from "./deps.ts";
 import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
+import { setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
 
 /** Undefined for a list that this version does not know. */
@@ -13,6 +15,8 @@ export function vmOf({ list, input }: JournalRun): VmId | undefined {
       return createSteps.input.parse(input).record.id;
     case startSteps.name:
       return startSteps.input.parse(input).id;
+    case setSteps.name:
+      return setSteps.input.parse(input).id;
     case stopSteps.name:
     case deleteSteps.name:
       return stopSteps.input.parse(input).id;
@@ -21,12 +25,14 @@ export function vmOf({ list, input }: JournalRun): VmId | undefined {
   }
 }
 
-/** Undoes it, or, for lists that end a VM, has it gone through again. */
-export async function recoverRun(
-  open: JournalRun,
-  deps: VmDeps,
-  again: (list: EndSteps, input: EndInput) => Promise<void>,
-): Promise<void> {
+/** Goes through a list once more, from its beginning. */
+export interface Again {
+  end(list: EndSteps, input: EndInput): Promise<void>;
+  set(input: z.infer<typeof setSteps.input>): Promise<void>;
+}
+
+/** Undoes it, or, for lists whose steps bear repetition, has it gone through again. */
+export async function recoverRun(open: JournalRun, deps: VmDeps, again: Again): Promise<void> {
   const options = { journal: deps.state.journal, failpoint: deps.failpoint };
   switch (open.list) {
     case createSteps.name: {
@@ -41,8 +47,11 @@ export async function recoverRun(
     case deleteSteps.name: {
       const list = open.list === stopSteps.name ? stopSteps : deleteSteps;
       deps.state.journal.end(open.run);
-      return again(list, list.input.parse(open.input));
+      return again.end(list, list.input.parse(open.input));
     }
+    case setSteps.name:
+      deps.state.journal.end(open.run);
+      return again.set(setSteps.input.parse(open.input));
     default:
       throw new BangerError("corrupt", `the journal speaks of an unknown list ${open.list}`);
   }

@@ -10,6 +10,7 @@ import { type NewVm, newRecord } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
 import { getVm, updateVm } from "./rows.ts";
 import type { Unlock } from "./runtime.ts";
+import { checkChange, type SpecChange, setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
 import { isIdle, transition } from "./states.ts";
 
@@ -168,6 +169,15 @@ export class VmService {
     }
   }
 
+  /** Changes what it is, see checkChange. */
+  async set(id: VmId, change: SpecChange, options: CallOptions): Promise<VmRecord> {
+    return this.#locked(id, async (vm) => {
+      checkChange(vm, change, this.deps.devices.liveEgress);
+      await this.#run(setSteps, id, { id, change }, options);
+      return getVm(this.deps.state, id);
+    });
+  }
+
   /** It is not ephemeral any more. */
   keep(id: VmId): void {
     this.deps.state.durably(() => updateVm(this.deps.state, this.deps.paths, id, { ephemeral: false }));
@@ -204,8 +214,10 @@ export class VmService {
 
   /** Takes back, or goes through again, what a crash or a failing disk left half done. */
   recover(open: JournalRun): Promise<void> {
-    return recoverRun(open, this.deps, async (list, input) => {
-      await this.#run(list, input.id, input, { signal: new AbortController().signal });
+    const options = { signal: new AbortController().signal };
+    return recoverRun(open, this.deps, {
+      end: async (list, input) => void (await this.#run(list, input.id, input, options)),
+      set: async (input) => void (await this.#run(setSteps, input.id, input, options)),
     });
   }
 
@@ -275,6 +287,3 @@ export class VmService {
 
 /** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
 const endingSignals = new Set([1, 2, 3, 6, 9, 15]);
-
-/** The step lists by name: what the kill matrix goes through. */
-export const stepLists = [createSteps, startSteps, stopSteps, deleteSteps] as const;

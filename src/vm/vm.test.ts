@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MachineWorld } from "../../tests/fakes/machines.ts";
@@ -110,6 +110,18 @@ describe("the life of a VM", () => {
     expect(service.list()).toEqual([]);
     expect(leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
+  });
+
+  test("its size changes while it is stopped, its egress at any time, and its disk only grows", async () => {
+    const { deps, service } = daemon();
+    const { id } = await make(service, deps, "calm-otter");
+    const larger = await service.set(id, { vcpu: 2, diskBytes: 128 << 20 }, options());
+    expect(larger.spec).toEqual({ ...spec, vcpu: 2, diskBytes: 128 << 20 });
+    expect(statSync(vmFiles(deps.paths, id).workDisk).size).toBe(128 << 20);
+    expect(service.set(id, { diskBytes: 64 << 20 }, options())).rejects.toThrow("it can grow, not shrink");
+    await service.start(id, options());
+    expect(service.set(id, { vcpu: 1 }, options())).rejects.toThrow("must be stopped");
+    expect((await service.set(id, { nat: true }, options())).spec.nat).toBe(true);
   });
 
   test("a start that is refused because it runs leaves its session alone", async () => {
@@ -356,6 +368,7 @@ describe("a daemon that is killed", () => {
           await dieAt(`${list.name}.${step.name}`, when, async (service, deps) => {
             const vm = await make(service, deps, "victim");
             await service.start(vm.id, options());
+            if (list.name === "vm.set") await service.set(vm.id, { nat: true }, options());
             if (list.name === "vm.stop") await service.stop(vm.id, options());
             if (list.name === "vm.delete") await service.delete(vm.id, options());
           });

@@ -14,4 +14,5 @@ export type { NewVm } from "./new-vm.ts";
 export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
-export { type CallOptions, stepLists, VmService } from "./service.ts";
+export { type CallOptions, VmService } from "./service.ts";
+export { stepLists } from "./step-lists.ts";

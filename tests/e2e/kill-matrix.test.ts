@@ -35,19 +35,20 @@ const points: Point[] = stepLists.flatMap((list) =>
 async function approach({ list, step, when }: Point) {
   await banger.run(["daemon", "stop"]);
   const name = "victim";
-  if (list === "vm.stop" || list === "vm.delete") {
-    await banger.ok(["vm", "create", "--name", name, ...small]);
+  if (list === "vm.stop" || list === "vm.delete" || list === "vm.set") {
+    const running = list === "vm.set" ? ["--no-start"] : [];
+    await banger.ok(["vm", "create", "--name", name, ...running, ...small]);
     await banger.run(["daemon", "stop"]);
   }
   const dir = join(banger.dir, "failpoint");
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir);
-  const args =
-    list === "vm.stop"
-      ? ["vm", "stop", name]
-      : list === "vm.delete"
-        ? ["vm", "delete", name]
-        : ["vm", "create", "--name", name, ...small];
+  const commands: Record<string, string[]> = {
+    "vm.stop": ["vm", "stop", name],
+    "vm.delete": ["vm", "delete", name],
+    "vm.set": ["vm", "set", name, "--disk-size", "512M", "--nat"],
+  };
+  const args = commands[list] ?? ["vm", "create", "--name", name, ...small];
   const cli = banger.start(args, { env: { BANGER_FAILPOINT: `${list}.${step}:${when}:${dir}` } });
   const ended = new Promise<number | null>((resolve) => cli.on("close", resolve));
   cli.stderr.resume();
@@ -70,7 +71,10 @@ async function settle() {
 }
 
 for (const point of points) {
-  const ofDaemon = point.list === "vm.create" || (point.list === "vm.start" && point.when === "after");
+  const ofDaemon =
+    point.list === "vm.create" ||
+    point.list === "vm.set" ||
+    (point.list === "vm.start" && point.when === "after");
   if (!whole && !ofDaemon) continue;
   test(`the daemon killed ${point.when} ${point.list}.${point.step}`, async () => {
     const { daemon, ended } = await approach(point);

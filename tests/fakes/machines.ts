@@ -45,6 +45,8 @@ export class MachineWorld {
         const place = { address: vm.address ?? "", prefix: 24, gateway: "172.16.0.1", dns: "172.16.0.1" };
         return { ...place, link: { tap: "tap-pool-0", mac: "02:00:00:00:00:01" } };
       },
+      liveEgress: true,
+      setEgress: async () => {},
       disconnect: async (vm) => void this.#devices.delete(`tap ${vm}`),
       present: async () => [...new Set([...this.#devices].map(id))],
     };

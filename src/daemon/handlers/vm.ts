@@ -15,6 +15,7 @@ type VmMethods =
   | "vm.start"
   | "vm.stop"
   | "vm.restart"
+  | "vm.set"
   | "vm.kill"
   | "vm.delete"
   | "vm.list"
@@ -66,6 +67,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     "vm.start": async ({ ref }, ctx) => show(await vms.start(vms.find(ref).id, options(ctx))),
     "vm.stop": async ({ ref }, ctx) => show(await vms.stop(vms.find(ref).id, options(ctx))),
     "vm.restart": async ({ ref }, ctx) => show(await vms.restart(vms.find(ref).id, options(ctx))),
+    "vm.set": async ({ ref, ...change }, ctx) => show(await vms.set(vms.find(ref).id, change, options(ctx))),
     "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
     "vm.delete": async ({ ref, idle }, ctx) => {
       await vms.delete(vms.find(ref).id, options(ctx), { onlyIdle: idle === true });

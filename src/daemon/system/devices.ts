@@ -52,6 +52,8 @@ export function systemDevices(
       };
     },
 
+    liveEgress: true,
+    setEgress: async (id, on) => void (await helper.call("nat.set", { vm: id, on })),
     disconnect: async (id) => void (await helper.call("tap.release", { vm: id })),
 
     present: async () => (await helper.call("inventory", {})).vms.map(({ vm }) => vm),
