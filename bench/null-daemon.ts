@@ -70,6 +70,7 @@ function nullDriver(): VmmDriver {
   return {
     name: "null",
     capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+    guestModules: [],
     probe: async () => ({ driver: "null", usable: true, acceleration: "none", version: "0" }),
     start: async ({ runDir }) => {
       const pid = nextPid++;

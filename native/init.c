@@ -61,10 +61,18 @@ static void say(const char *format, ...) {
   if (fd >= 0) close(fd);
 }
 
+static const char *option(const char *word, const char *fallback, char *out, size_t size);
+
+/* Firecracker has no power switch, and ends when its guest restarts; a guest that powers off would halt in it for ever. */
+static int under_firecracker(void) {
+  char port[16];
+  return option("banger.vsock", NULL, port, sizeof port) != NULL;
+}
+
 static void give_up(const char *what) {
   say("%s: %s; powering off", what, strerror(errno));
   sync();
-  reboot(RB_POWER_OFF);
+  reboot(under_firecracker() ? RB_AUTOBOOT : RB_POWER_OFF);
   for (;;) pause();
 }
 
@@ -182,6 +190,18 @@ static void announce_basic_target(void) {
              "[Unit]\nDescription=Never started; belongs to banger-ready.socket\n[Service]\nExecStart=/bin/true\n");
   if (symlink("../banger-ready.socket", "/run/systemd/system/multi-user.target.wants/banger-ready.socket") < 0 && errno != EEXIST)
     say("banger-ready.socket: %s", strerror(errno));
+}
+
+/* What systemd does at the end of an orderly power-off or halt, instead of what would never end the machine. */
+static void end_by_restart(void) {
+  static const char *const units[] = {"systemd-poweroff", "systemd-halt"};
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    char path[96];
+    snprintf(path, sizeof path, "/run/systemd/system/%s.service.d", units[i]);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "/run/systemd/system/%s.service.d/banger.conf", units[i]);
+    write_file(path, "[Unit]\nSuccessAction=reboot-force\n");
+  }
 }
 
 /* A directory's content, with owners and modes, into another on the same or another file system; links as links. */
@@ -330,8 +350,12 @@ int main(void) {
   const char *path = option("banger.init", "/sbin/init", init, sizeof init);
   mkdir("/run/banger", 0700);
   first_boot();
-  if (is_systemd(path)) announce_basic_target();
-  else write_file("/run/banger/ready", "");
+  if (is_systemd(path)) {
+    announce_basic_target();
+    if (under_firecracker()) end_by_restart();
+  } else {
+    write_file("/run/banger/ready", "");
+  }
 
   /* For the agent: addresses are to be random again once the guest has booted. */
   if (has_word("norandmaps")) write_file("/run/banger/norandmaps", "");

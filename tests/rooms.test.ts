@@ -51,6 +51,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "sys", "config", "pipeline"],
     because: "the host room describes the host, and installs on it; it knows no VMs",
   },
+  release: { may: ["base", "sys"], because: "a release is fetched and checked, not run" },
   rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
   vm: {
     may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm"],
@@ -77,7 +78,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },
   cli: {
-    may: ["base", "rpc", "config", "repo", "host"],
+    may: ["base", "rpc", "config", "repo", "host", "release"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   helper: { may: ["base", "rpc", "sys", "config", "net"], because: "what runs as root must stay small" },

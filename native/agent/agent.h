@@ -83,6 +83,8 @@ extern int transport; /* -1 = no host */
 int open_port(void);
 int listen_at(const char *path);
 int listen_at_vsock(unsigned port);
+/* The machine ends when the guest restarts, and not when it powers off: Firecracker, which is where vsock is. */
+extern bool ends_by_restart;
 
 /* frames.c */
 #define OUT_CAPACITY (1u << 20)

@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--notify") == 0) notify = atoi(argv[i + 1]);
     else if (strcmp(argv[i], "--socket") == 0) socket_path = argv[i + 1];
-    else if (strcmp(argv[i], "--vsock") == 0) vsock = argv[i + 1];
+    else if (strcmp(argv[i], "--vsock") == 0) vsock = argv[i + 1], ends_by_restart = true;
     else if (strcmp(argv[i], "--run") == 0) w.run_dir = argv[i + 1];
   }
   if (notify >= 0) fcntl(notify, F_SETFD, FD_CLOEXEC);

@@ -22,7 +22,7 @@ static void power_off(uint32_t id, uint8_t how) {
   send_result(id, 0, "", 0);
   for (int64_t until = now_ms() + 1000; out_size > 0 && now_ms() < until && flush_out();) usleep(1000);
   if (how == 1 && kill(1, SYSTEMD_POWER_OFF) == 0) return;
-  reboot(RB_POWER_OFF);
+  reboot(ends_by_restart ? RB_AUTOBOOT : RB_POWER_OFF);
 }
 
 static void answer_report(uint32_t id, void (*report)(struct writer *)) {

@@ -13,6 +13,7 @@
 #define PORT_NAME "banger.agent.0"
 
 int transport = -1;
+bool ends_by_restart;
 
 int open_port(void) {
   DIR *d = opendir("/sys/class/virtio-ports");

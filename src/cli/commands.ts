@@ -103,6 +103,11 @@ export const groups: Readonly<Record<string, Group>> = {
       uninstall: () => import("./system/uninstall.ts"),
     },
   },
+  firecracker: {
+    summary: "fetch Firecracker, the VMM of the supported path",
+    examples: [{ command: "firecracker install", note: "firecracker and jailer, side by side" }],
+    commands: { install: () => import("./firecracker/install.ts") },
+  },
   internal: {
     summary: "for banger's own use",
     examples: [],

@@ -36,10 +36,15 @@ export interface ImageShelf {
   cleanStaging(): Promise<void>;
 }
 
-export function imageShelf(state: State, config: Config, paths: Paths): ImageShelf {
+export function imageShelf(
+  state: State,
+  config: Config,
+  paths: Paths,
+  guestModules: readonly string[],
+): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const builds = artifactBuilds(state, config, stores, paths.state);
-  const bootSource = bootSources(stores);
+  const bootSource = bootSources(stores, guestModules);
   return {
     ensure: async (name, ctx) => {
       const image = (await findImage(state, stores, name)) ?? (await builds.image(name, ctx));

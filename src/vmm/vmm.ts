@@ -17,6 +17,7 @@ export interface ProcessIdentity {
 }
 
 export interface DiskAttachment {
+  /** A file, or a block device. */
   path: string;
   format: "raw" | "qcow2";
   readOnly: boolean;
@@ -75,6 +76,8 @@ export interface DriverProbe {
 export interface VmmDriver {
   readonly name: string;
   readonly capabilities: DriverCapabilities;
+  /** Kernel modules by which a guest finds its disks, its network and the way to its agent; those built in are skipped. */
+  readonly guestModules: readonly string[];
   probe(signal?: AbortSignal): Promise<DriverProbe>;
   /** Returns when the VMM answers on its control socket. On failure nothing of it is left. */
   start(spec: MachineSpec, signal?: AbortSignal): Promise<MachineHandle>;
@@ -90,8 +93,16 @@ export interface VmmDriver {
   agentStream(handle: MachineHandle, signal?: AbortSignal): Promise<Duplex>;
   /** Signals the very process (by pidfd), never another one that has its number. Absent is success. */
   signal(handle: MachineHandle, signal: number): Promise<void>;
+  /**
+   * Asks a guest whose agent does not answer to end in order, as a key press would. Only where the VMM can, and where a
+   * guest that restarts ends its machine. Resolves when the guest has been asked.
+   */
+  pressPowerButton?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
   /** SIGKILL, wait, and remove what the driver put in runDir. Absent is success. */
   kill(handle: MachineHandle): Promise<void>;
 }
 
+export { directJailer } from "./firecracker/direct.ts";
+export { type FirecrackerOptions, firecrackerDriver } from "./firecracker/driver.ts";
+export type { JailedMachine, Jailer, LaunchedMachine, LaunchRequest } from "./firecracker/jailer.ts";
 export { qemuDriver } from "./qemu/driver.ts";

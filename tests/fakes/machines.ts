@@ -68,6 +68,7 @@ export class MachineWorld {
     return {
       name: "fake",
       capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+      guestModules: [],
       probe: async () => ({ driver: "fake", usable: true, acceleration: "none", version: "1" }),
       start: async (spec) => {
         this.started.push(spec);

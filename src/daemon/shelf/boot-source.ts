@@ -12,11 +12,11 @@ import {
 import type { BootSource } from "../../vm/vm.ts";
 import type { Stores } from "./rows.ts";
 
-/** Drivers of the machines that QEMU makes: everything is on PCI. */
-const drivers = ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng"];
-
 /** Assembling a boot source reads a megabyte of modules: once per image and daemon is enough. */
-export function bootSources(stores: Stores): (imageId: string, kernelId: string) => Promise<BootSource> {
+export function bootSources(
+  stores: Stores,
+  guestModules: readonly string[],
+): (imageId: string, kernelId: string) => Promise<BootSource> {
   const sources = new Map<string, Promise<BootSource>>();
   return async (imageId, kernelId) => {
     const image = await readImage(stores.images, imageId);
@@ -24,17 +24,21 @@ export function bootSources(stores: Stores): (imageId: string, kernelId: string)
     const key = `${imageId} ${kernelId}`;
     const known = sources.get(key);
     if (known !== undefined) return known;
-    const made = readKernel(stores.kernels, kernelId).then((kernel) => assemble(image, kernel));
+    const made = readKernel(stores.kernels, kernelId).then((kernel) => assemble(image, kernel, guestModules));
     sources.set(key, made);
     made.catch(() => sources.delete(key));
     return made;
   };
 }
 
-async function assemble(image: StoredImage, kernel: StoredKernel): Promise<BootSource> {
+async function assemble(
+  image: StoredImage,
+  kernel: StoredKernel,
+  guestModules: readonly string[],
+): Promise<BootSource> {
   await verifyImage(image);
   const [modules, init, agent] = await Promise.all([
-    moduleClosure(kernel.modules, drivers),
+    moduleClosure(kernel.modules, guestModules),
     readFile(initPath),
     readFile(agentPath),
   ]);

@@ -4,15 +4,16 @@ import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import { boundLog, isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
+import { logEnd } from "../log-tail.ts";
+import { checkSocketPath } from "../socket-path.ts";
 import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
+import { cancelled } from "../waiting.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
-import { cancelled, lastWords, logEnd, spawnQemu, whenAnswering } from "./launch.ts";
+import { lastWords, spawnQemu, whenAnswering } from "./launch.ts";
 import { consoleLogOf, driverName, machineOf, machinesIn } from "./machines.ts";
 import { probeQemu } from "./probe.ts";
 import { tscKhz } from "./tsc.ts";
 
-/** sun_path of unix(7), without the terminating NUL. */
-const maxSocketPath = 107;
 const sigkill = 9;
 /** A killed process is gone within milliseconds, unless the kernel holds it (a dead network disk). */
 const killMs = 30_000;
@@ -76,10 +77,13 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
   return {
     name: driverName,
     capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+    // Everything is on PCI.
+    guestModules: ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng"],
     probe,
 
     start: async (spec, signal) => {
-      checkSocketPaths(spec);
+      const { agent, qmp } = runFiles(spec.runDir);
+      for (const path of [agent, qmp]) checkSocketPath(path);
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
       if (signal?.aborted) throw cancelled(signal.reason);
@@ -124,20 +128,6 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     },
     kill,
   };
-}
-
-function checkSocketPaths(spec: MachineSpec): void {
-  const { agent, qmp } = runFiles(spec.runDir);
-  for (const path of [agent, qmp]) {
-    if (Buffer.byteLength(path) <= maxSocketPath) continue;
-    throw new BangerError(
-      "bad_config",
-      `the path ${path} is too long for a socket (${maxSocketPath} bytes)`,
-      {
-        hint: "set XDG_RUNTIME_DIR to a shorter directory",
-      },
-    );
-  }
 }
 
 /**

@@ -1,9 +1,10 @@
 /** From a command line to a QEMU that answers: its death is raced against the appearance of its control socket. */
-import { existsSync, watch } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
 import { cleanEnvironment, identify, type ProcessIdentity, spawnDetached } from "../../sys/sys.ts";
+import { lastLines } from "../log-tail.ts";
 import type { MachineSpec } from "../vmm.ts";
+import { appeared, cancelled } from "../waiting.ts";
 import { program, runFiles } from "./arguments.ts";
 import { checkEgressGuard, guardEgress } from "./egress.ts";
 import { connectQmp } from "./qmp.ts";
@@ -72,34 +73,10 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   }
 }
 
-/** The error of a wait that its caller gave up; the caller's own when it gave one. */
-export function cancelled(reason: unknown): BangerError {
-  return reason instanceof BangerError
-    ? reason
-    : new BangerError("cancelled", "cancelled", { cause: reason });
-}
-
 async function answer(runDir: string, signal: AbortSignal): Promise<void> {
   const { qmp } = runFiles(runDir);
-  await appeared(runDir, qmp, signal);
+  await appeared(qmp, signal);
   (await connectQmpListening(qmp, signal)).close();
-}
-
-/** Woken by inotify. */
-async function appeared(dir: string, path: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const there = Promise.withResolvers<void>();
-  const onAbort = () => there.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const watcher = watch(dir, () => existsSync(path) && there.resolve());
-  watcher.on("error", there.reject);
-  try {
-    if (existsSync(path)) there.resolve();
-    await there.promise;
-  } finally {
-    watcher.close();
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 /** bind(2) makes the file, listen(2) a moment later accepts: a refusal in between is tried again at once. */
@@ -115,21 +92,9 @@ async function connectQmpListening(path: string, signal: AbortSignal) {
   }
 }
 
-const tailBytes = 4096;
-
-/** The size of a log before a start: what is said later came from that start. */
-export async function logEnd(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
-}
-
 /** The last thing QEMU said since `from`, without the warnings it always gives; for an error's message. */
-export async function lastWords(path: string, from: number): Promise<string> {
-  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
-  const lines = bytes
-    .subarray(Math.max(from, bytes.length - tailBytes))
-    .toString("utf8")
-    .split("\n")
-    .map((line) => line.trim().replace(`${program}: `, ""))
-    .filter((line) => line !== "" && !line.includes("do you want to install"));
-  return lines.slice(-2).join("; ") || "it said nothing";
+export function lastWords(path: string, from: number): Promise<string> {
+  return lastLines(path, from, (line) =>
+    line.includes("do you want to install") ? "" : line.replace(`${program}: `, ""),
+  );
 }

@@ -1,0 +1,27 @@
+/** Which versions of Firecracker are good. */
+
+export const oldest = "1.5.0";
+/** The newest whose API banger has been checked against. */
+export const newestTested = "1.14.1";
+
+/** From `firecracker --version`: its own line, and not what it logs when it ends. */
+export function parseVersion(output: string): string | undefined {
+  return /^Firecracker v(\d+\.\d+\.\d+)/m.exec(output)?.[1];
+}
+
+/** Negative when `a` is older than `b`. Both are of the form 1.2.3. */
+export function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.split(".").map(Number));
+  for (let index = 0; index < 3; index += 1) {
+    const difference = (left?.[index] ?? 0) - (right?.[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+export type VersionVerdict = "too old" | "good" | "newer than tested";
+
+export function judgeVersion(version: string): VersionVerdict {
+  if (compareVersions(version, oldest) < 0) return "too old";
+  return compareVersions(version, newestTested) > 0 ? "newer than tested" : "good";
+}

@@ -1,0 +1,13 @@
+/** A unix socket's path is shorter than other paths may be. */
+import { BangerError } from "../base/base.ts";
+
+/** sun_path of unix(7), without the terminating NUL. */
+const maxSocketPath = 107;
+
+/** Throws bad_config for a path that no socket can have. */
+export function checkSocketPath(path: string): void {
+  if (Buffer.byteLength(path) <= maxSocketPath) return;
+  throw new BangerError("bad_config", `the path ${path} is too long for a socket (${maxSocketPath} bytes)`, {
+    hint: "set XDG_RUNTIME_DIR to a shorter directory",
+  });
+}
