@@ -35,7 +35,8 @@ static void prepare(struct request *request, const char *uuid) {
 
 static int issue(unsigned long command, struct request *request) {
   int control = open("/dev/" DM_DIR "/" DM_CONTROL_NODE, O_RDWR | O_CLOEXEC);
-  if (control < 0) return -errno;
+  /* No node, or no driver behind it: the kernel has no device-mapper (loaded). */
+  if (control < 0) return errno == ENOENT || errno == ENODEV || errno == ENXIO ? -EOPNOTSUPP : -errno;
   int status = ioctl(control, command, request) < 0 ? -errno : 0;
   close(control);
   return status;

@@ -2,7 +2,7 @@
 import { constants, existsSync, fstatSync, lstatSync, readSync, watch } from "node:fs";
 import { BangerError, type VmId } from "../base/base.ts";
 import { jailFiles } from "../rpc/rpc.ts";
-import { type Spawned, spawnAs } from "../sys/sys.ts";
+import { type BlockDevice, type Spawned, spawnAs } from "../sys/sys.ts";
 import { findMachine } from "./cgroup.ts";
 import { holding } from "./descriptors.ts";
 import { jailBase, makeJail, openJail, pathInJail } from "./jail.ts";
@@ -18,7 +18,7 @@ import { openOwned, openState } from "./state-files.ts";
 const answerMs = 30_000;
 const logFlags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT;
 
-interface Plan {
+export interface Plan {
   vm: VmId;
   kernel: string;
   initramfs: string;
@@ -50,46 +50,50 @@ export const launchMachine: Operation<"machine.launch", Plan> = {
     findVmm(site);
   },
 
-  do: (plan, site, { signal }) =>
-    holding(async (hold) => {
-      const { vm, vcpu, memoryMiB } = plan;
-      const { firecracker, jailer } = findVmm(site);
-      const state = hold(openState(site));
-      const open = (path: string, flags: number, links: "one" | "any") =>
-        hold(openOwned(site, state, path, flags, links));
-      // A control group that a killed launch has left could hold its jailer still.
-      await endMachine.do(vm, site, { signal });
-      await makeJail(site, vm, {
-        kernel: open(plan.kernel, constants.O_RDONLY, "any"),
-        initramfs: open(plan.initramfs, constants.O_RDONLY, "any"),
-        workDisk: open(plan.workDisk, constants.O_RDWR, "one"),
-        rootDisk: requireSnapshot(vm),
-      });
-      const stdout = open(plan.consoleLog, logFlags, "one");
-      const stderr = open(plan.vmmLog, logFlags, "one");
-      const from = fstatSync(stderr).size;
-      const args = jailerArguments({
-        vm,
-        firecracker,
-        user: site.user,
-        jailBase: jailBase(site),
-        vcpu,
-        memoryMiB,
-      });
-      const machine = spawnAs(jailer, args, { stdout, stderr });
-      try {
-        await whenListening(site, vm, machine, signal);
-      } catch (error) {
-        throw saying(error, lastWords(stderr, from));
-      }
-      await openJail(site, vm);
-      if (machine.identity === undefined) throw new BangerError("guest_failed", "Firecracker ended at once");
-      return { process: machine.identity };
-    }),
+  do: (plan, site, { signal }) => launchIn(site, plan, requireSnapshot(plan.vm), signal),
 
   undo: async ({ vm }, site) =>
     void (await endMachine.do(vm, site, { signal: new AbortController().signal })),
 };
+
+/** Jail, jailer, API socket. `rootDisk` becomes the owner's in the jail. */
+export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: AbortSignal) {
+  return holding(async (hold) => {
+    const { vm, vcpu, memoryMiB } = plan;
+    const { firecracker, jailer } = findVmm(site);
+    const state = hold(openState(site));
+    const open = (path: string, flags: number, links: "one" | "any") =>
+      hold(openOwned(site, state, path, flags, links));
+    // Of a launch that was killed: while it has the work disk in its jail, that has two names.
+    await endMachine.do(vm, site, { signal });
+    await makeJail(site, vm, {
+      kernel: open(plan.kernel, constants.O_RDONLY, "any"),
+      initramfs: open(plan.initramfs, constants.O_RDONLY, "any"),
+      workDisk: open(plan.workDisk, constants.O_RDWR, "one"),
+      rootDisk,
+    });
+    const stdout = open(plan.consoleLog, logFlags, "one");
+    const stderr = open(plan.vmmLog, logFlags, "one");
+    const from = fstatSync(stderr).size;
+    const args = jailerArguments({
+      vm,
+      firecracker,
+      user: site.user,
+      jailBase: jailBase(site),
+      vcpu,
+      memoryMiB,
+    });
+    const machine = spawnAs(jailer, args, { stdout, stderr });
+    try {
+      await whenListening(site, vm, machine, signal);
+    } catch (error) {
+      throw saying(error, lastWords(stderr, from));
+    }
+    await openJail(site, vm);
+    if (machine.identity === undefined) throw new BangerError("guest_failed", "Firecracker ended at once");
+    return { process: machine.identity };
+  });
+}
 
 /** Resolves when the API socket is there. Rejects when the process ends, on the signal, or after a while. */
 async function whenListening(site: Site, vm: VmId, machine: Spawned, signal: AbortSignal): Promise<void> {

@@ -13,8 +13,6 @@ export async function main(words: readonly string[]): Promise<void> {
   Object.assign(process.env, environment);
   process.chdir("/");
   process.umask(0o077);
-  // A login of root's has groups, whose files are not the owner's.
-  process.setgroups?.([]);
   const log = journal();
   process.on("uncaughtException", (error) =>
     log.error("uncaught", { error: error.message, stack: error.stack }),

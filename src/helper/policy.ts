@@ -44,7 +44,7 @@ export function checkProgram(
 
 /** A path of the root-owned config, which must mean one thing only. */
 export function checkConfiguredPath(key: string, path: string): void {
-  if (isAbsolute(path) && normalize(path) === path && path !== "/") return;
+  if (isAbsolute(path) && normalize(path) === path && !path.endsWith("/")) return;
   throw new BangerError(
     "bad_config",
     `${key} = ${JSON.stringify(path)} is not an absolute path in its plain form`,

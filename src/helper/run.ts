@@ -19,6 +19,8 @@ import { mayConnect } from "./policy.ts";
 /** Throws host_missing, denied or bad_config when this is not a place for a root helper. */
 export async function startHelper(places: Places, log: CallLog): Promise<Server> {
   const site = openSite(places, log);
+  // A login of root's has groups, whose files are not the owner's.
+  process.setgroups?.([]);
   const server = await serve({
     table: helper,
     program: {

@@ -1,6 +1,7 @@
 /** The device-mapper, by ioctls on its control device: see native/shim/dm.c. */
 import { dlopen, FFIType } from "bun:ffi";
 import shimPath from "../../build/native/shim.so" with { type: "file" };
+import { BangerError } from "../base/base.ts";
 import { cString } from "./owner-files.ts";
 import { check } from "./shim.ts";
 
@@ -33,8 +34,8 @@ const nameBytes = 128;
 const uuidBytes = 129;
 const textBytes = 4096;
 const listBytes = 1024 * 1024;
-/** What the kernel answers for a device that is not there. */
-const absent = -6;
+/** ENXIO: the kernel has no such device. EOPNOTSUPP, the shim's: it has no device-mapper, and so no device. */
+const isAbsent = (value: number) => value === -6 || value === -95;
 
 export interface MappedDevice {
   name: string;
@@ -50,6 +51,11 @@ export function createMapped(name: string, uuid: string, minor: number): boolean
   // SAFETY: the strings live until the call returns; the shim keeps no pointer. So in all calls below.
   const value = shim().banger_dm_create(cString(name), cString(uuid), minor);
   if (value === -16) return false;
+  if (value === -95) {
+    throw new BangerError("host_missing", "the kernel has no device-mapper", {
+      hint: "sudo modprobe dm_snapshot",
+    });
+  }
   check(value, `DM_DEV_CREATE of ${name}`);
   return true;
 }
@@ -66,7 +72,7 @@ export function startMapped(uuid: string, sectors: number, target: string, param
 export function removeMapped(uuid: string): boolean {
   const value = shim().banger_dm_remove(cString(uuid));
   if (value === -16) return false;
-  if (value !== absent) check(value, `DM_DEV_REMOVE of ${uuid}`);
+  if (!isAbsent(value)) check(value, `DM_DEV_REMOVE of ${uuid}`);
   return true;
 }
 
@@ -75,7 +81,7 @@ export function findMapped(uuid: string): MappedDevice | undefined {
   const out = new Uint32Array(4);
   const name = Buffer.alloc(nameBytes);
   const value = shim().banger_dm_info(cString(uuid), out, name);
-  if (value === absent) return undefined;
+  if (isAbsent(value)) return undefined;
   check(value, `DM_DEV_STATUS of ${uuid}`);
   const [major = 0, minor = 0, openCount = 0, active = 0] = out;
   return { name: text(name), major, minor, openCount, active: active === 1 };
@@ -85,7 +91,7 @@ export function findMapped(uuid: string): MappedDevice | undefined {
 export function mappedUuid(name: string): string | undefined {
   const uuid = Buffer.alloc(uuidBytes);
   const value = shim().banger_dm_uuid(cString(name), uuid);
-  if (value === absent) return undefined;
+  if (isAbsent(value)) return undefined;
   check(value, `DM_DEV_STATUS of ${name}`);
   return text(uuid);
 }
@@ -110,8 +116,7 @@ function describe(uuid: string, table: 0 | 1): string {
 export function mappedNames(): string[] {
   const out = Buffer.alloc(listBytes);
   const length = shim().banger_dm_list(out, out.length);
-  // ENOENT, ENODEV, ENXIO: no control device, or nothing behind it.
-  if (length === -2 || length === -19 || length === absent) return [];
+  if (isAbsent(length)) return [];
   check(length, "DM_LIST_DEVICES");
   return out
     .toString("latin1", 0, length)
