@@ -21,25 +21,30 @@ import { attachmentsOf, type KernelNetwork, type NetworkPlace, readNetwork, seri
 export function ensureBridge(place: NetworkPlace): Promise<HelperResult<"bridge.ensure">> {
   return serially(async () => {
     const before = readNetwork(place);
-    const stale = before.bridge !== undefined && hasOtherAddress(before.bridge.index, place);
-    if (stale && before.attached.length > 0) {
+    const outdated = [
+      ...before.strays,
+      ...(before.bridge !== undefined && hasOtherAddress(before.bridge.index, place) ? [before.bridge] : []),
+    ];
+    const [first] = outdated;
+    if (first !== undefined && before.attached.length > 0) {
       throw new BangerError(
         "precondition",
-        `the bridge ${place.bridge} has another address than configured`,
+        `the bridge ${first.name} is not the one that is configured now`,
         {
           hint: "stop all VMs first: banger vm stop",
         },
       );
     }
-    if (before.bridge !== undefined && stale) removeLink(before.bridge.index);
-    if (before.bridge === undefined || stale) {
+    for (const { index } of outdated) removeLink(index);
+    if (before.bridge === undefined || outdated.includes(before.bridge)) {
       refuseUsedSubnet(place);
       createBridge(place.bridge, bridgeMac);
     }
     const network = readNetwork(place);
     const { bridge } = network;
     if (bridge === undefined) throw new BangerError("operation_failed", `${place.bridge} vanished again`);
-    if (bridge.alias === undefined) changeLink(bridge.index, { alias: bridgeAlias(false) });
+    if (bridge.alias === undefined)
+      changeLink(bridge.index, { alias: bridgeAlias({ egress: false, routing: false }) });
     withoutIpv6(bridge.index);
     addAddress(bridge.index, place.address, place.prefix);
     const attachments = attachmentsOf(network);
@@ -47,7 +52,8 @@ export function ensureBridge(place: NetworkPlace): Promise<HelperResult<"bridge.
     const { routing } = bridge;
     await (await chooseFirewall()).ensure({ network: place, attachments, routing });
     changeLink(bridge.index, { up: true });
-    if (attachments.some(({ nat }) => nat)) await admitEgress(place, bridge, attachments);
+    if (attachments.some(({ nat }) => nat)) await admitEgress(place, attachments);
+    else await withdrawEgress(place, attachments);
     fillPool(place, network);
     return { name: place.bridge, address: place.address, prefix: place.prefix };
   });
@@ -97,9 +103,9 @@ export function removeNetwork(place: NetworkPlace): Promise<void> {
     const network = readNetwork(place);
     const taps = [...network.idle, ...network.attached.map(({ link }) => link)];
     for (const { index } of taps) removeLink(index);
-    if (network.bridge !== undefined) {
-      await withdrawEgress(place, network.bridge, []);
-      removeLink(network.bridge.index);
+    for (const bridge of [...network.strays, ...(network.bridge === undefined ? [] : [network.bridge])]) {
+      await withdrawEgress({ ...place, bridge: bridge.name }, []);
+      removeLink(bridge.index);
     }
     await (await chooseFirewall()).remove(taps.map(({ name }) => name));
   });

@@ -14,16 +14,14 @@ import {
   parseChains,
   ruleHandles,
 } from "../net/net.ts";
-import { applyNft, changeLink, type Link, listNft, run, runChecked } from "../sys/sys.ts";
+import { applyNft, changeLink, listNft, run, runChecked } from "../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
-import type { NetworkPlace } from "./network.ts";
+import { type NetworkPlace, readNetwork, requireBridge } from "./network.ts";
 
 const setting = "/proc/sys/net/ipv4/ip_forward";
 
 /** Tables of legacy iptables in use; nft does not see them. */
 const legacyTables = "/proc/net/ip_tables_names";
-
-type Bridge = Link & { routing: boolean };
 
 function forward(on: boolean): void {
   try {
@@ -36,34 +34,35 @@ function forward(on: boolean): void {
   }
 }
 
-/** Idempotent. The bridge's alias remembers what was switched on, from before it is. */
-export async function admitEgress(
-  place: NetworkPlace,
-  bridge: Bridge,
-  attachments: readonly Attachment[],
-): Promise<void> {
+/** Idempotent. The bridge's alias remembers what was done, from before it is. */
+export async function admitEgress(place: NetworkPlace, attachments: readonly Attachment[]): Promise<void> {
+  const bridge = requireBridge(readNetwork(place), place.bridge);
   const firewall = await chooseFirewall();
+  const mark = (routing: boolean) =>
+    changeLink(bridge.index, { alias: bridgeAlias({ egress: true, routing }) });
+  if (!bridge.egress) mark(bridge.routing);
   if (firewall.kind === "nft") await openGates(place.bridge);
   if (readFileSync(setting, "utf8").trim() !== "0") return;
-  changeLink(bridge.index, { alias: bridgeAlias(true) });
+  mark(true);
   await firewall.replace({ network: place, attachments, routing: true });
   forward(true);
 }
 
 /** Idempotent. */
-export async function withdrawEgress(
-  place: NetworkPlace,
-  bridge: Bridge,
-  attachments: readonly Attachment[],
-): Promise<void> {
+export async function withdrawEgress(place: NetworkPlace, attachments: readonly Attachment[]): Promise<void> {
+  const { bridge } = readNetwork(place);
+  if (bridge === undefined || !bridge.egress) return;
   const firewall = await chooseFirewall();
   const chains = firewall.kind === "nft" ? ((await listNft("list chains")) ?? []) : [];
+  const mark = (egress: boolean) =>
+    changeLink(bridge.index, { alias: bridgeAlias({ egress, routing: false }) });
   if (bridge.routing) {
     if (!(await dockerRelies(chains))) forward(false);
-    changeLink(bridge.index, { alias: bridgeAlias(false) });
+    mark(true);
     await firewall.replace({ network: place, attachments, routing: false });
   }
-  await closeGates(place.bridge, parseChains(chains));
+  if (firewall.kind === "nft") await closeGates(place.bridge, parseChains(chains));
+  mark(false);
 }
 
 /** Docker that finds forwarding switched on leaves it so, and needs it from then on. */
@@ -82,8 +81,8 @@ async function openGates(bridge: string): Promise<void> {
   const closed: BaseChain[] = [];
   for (const gate of gatesOf(chains)) if ((await ownRules(gate)).length === 0) closed.push(gate);
   if (closed.length > 0) await applyNft(gateInsertion(bridge, closed));
-  if (chains.some(({ table }) => table === "firewalld")) {
-    // For firewalld the bridge is in no zone, so in the default one. What it then lets guests do, banger's rules refuse.
+  if (chains.some(({ table }) => table === "firewalld") && !(await inZone(bridge))) {
+    // Without a zone of its own it is in the default one. What that lets guests do, banger's rules refuse.
     await runChecked("firewall-cmd", ["--zone=trusted", `--change-interface=${bridge}`]);
   }
   if (usesLegacy()) {
@@ -92,6 +91,12 @@ async function openGates(bridge: string): Promise<void> {
     for (const rule of legacyRules(bridge))
       await runChecked("iptables-legacy", ["-I", "FORWARD", "1", ...rule]);
   }
+}
+
+/** Of any zone; false also where firewalld's chain has another name: asking firewalld takes half a second. */
+async function inZone(bridge: string): Promise<boolean> {
+  const zones = (await listNft("list chain inet firewalld filter_FORWARD_ZONES")) ?? [];
+  return JSON.stringify(zones).includes(JSON.stringify(bridge));
 }
 
 async function closeGates(bridge: string, chains: readonly BaseChain[]): Promise<void> {

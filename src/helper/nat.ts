@@ -16,14 +16,14 @@ export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace)
       if (!on) return;
       throw new BangerError("precondition", "the VM has no network device");
     }
-    const bridge = requireBridge(network, place.bridge);
+    requireBridge(network, place.bridge);
     const attachments = attachmentsOf(network).map((each) => (each.vm === vm ? { ...each, nat: on } : each));
     if (on) {
       try {
-        await admitEgress(place, bridge, attachments);
+        await admitEgress(place, attachments);
       } catch (error) {
         const others = attachmentsOf(network);
-        if (!others.some(({ nat }) => nat)) await withdrawEgress(place, bridge, others);
+        if (!others.some(({ nat }) => nat)) await withdrawEgress(place, others);
         throw error;
       }
     }
@@ -35,6 +35,6 @@ export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace)
     if (on) return firewall.admit(wanted, attachment, false);
     await firewall.update(wanted, []);
     if (own.attachment.nat) forgetConnections(own.attachment.address);
-    if (!attachments.some(({ nat }) => nat)) await withdrawEgress(place, bridge, attachments);
+    if (!attachments.some(({ nat }) => nat)) await withdrawEgress(place, attachments);
   });
 }

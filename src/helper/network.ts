@@ -1,7 +1,14 @@
 /** What the network operations share: the configured network, and what of it is in the kernel. */
 import { BangerError } from "../base/base.ts";
 import type { RootConfig } from "../config/config.ts";
-import { type Attachment, bridgeMac, type Network, parseBridgeAlias, parseTapAlias } from "../net/net.ts";
+import {
+  type Attachment,
+  type BridgeMarks,
+  bridgeMac,
+  type Network,
+  parseBridgeAlias,
+  parseTapAlias,
+} from "../net/net.ts";
 import { type Link, listLinks } from "../sys/sys.ts";
 
 export interface NetworkPlace extends Network {
@@ -20,25 +27,36 @@ export function networkPlace(config: Readonly<RootConfig>, owner: number): Netwo
   };
 }
 
+export type Bridge = Link & BridgeMarks;
+
 export interface KernelNetwork {
-  bridge: (Link & { routing: boolean }) | undefined;
+  bridge: Bridge | undefined;
+  /** Bridges of banger's with another name: the configuration was another one. */
+  strays: Bridge[];
   attached: { link: Link; attachment: Attachment }[];
   idle: Link[];
   /** Names of interfaces that are there, whoever's. */
   names: ReadonlySet<string>;
 }
 
+const bridgeName = /^br-fc(-|$)/;
+
 /** Everything of banger's among the interfaces. A bridge of somebody else's that has the name is an error. */
 export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork {
   const links = listLinks();
   const found: KernelNetwork = {
     bridge: undefined,
+    strays: [],
     attached: [],
     idle: [],
     names: new Set(links.map(({ name }) => name)),
   };
   for (const link of links) {
     if (link.name === place.bridge) found.bridge = { ...link, ...ownBridge(link) };
+    else if (link.kind === "bridge" && bridgeName.test(link.name)) {
+      const stray = parseBridgeAlias(link.alias);
+      if (stray !== undefined) found.strays.push({ ...link, ...stray });
+    }
     const tap = link.kind === "tun" ? parseTapAlias(link.name, link.alias) : undefined;
     if (tap === "idle") found.idle.push(link);
     else if (tap !== undefined) found.attached.push({ link, attachment: tap });
@@ -46,12 +64,12 @@ export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork 
   return found;
 }
 
-function ownBridge(link: Link): { routing: boolean } {
+function ownBridge(link: Link): BridgeMarks {
   const own = link.kind === "bridge" ? parseBridgeAlias(link.alias) : undefined;
   if (own !== undefined) return own;
   // Made by a helper that ended before it could say whose it is: nobody else's bridge has this address.
   const halfMade = link.kind === "bridge" && link.alias === undefined && link.mac === bridgeMac;
-  if (halfMade && !link.up) return { routing: false };
+  if (halfMade && !link.up) return { egress: false, routing: false };
   throw new BangerError("already_exists", `there is an interface ${link.name} that is not banger's`, {
     hint: "set another bridge_name in /etc/banger/config.toml, or remove the interface if nothing uses it",
   });
@@ -61,7 +79,7 @@ export function attachmentsOf(network: KernelNetwork): Attachment[] {
   return network.attached.map(({ attachment }) => attachment);
 }
 
-export function requireBridge(network: KernelNetwork, name: string): Link & { routing: boolean } {
+export function requireBridge(network: KernelNetwork, name: string): Bridge {
   if (network.bridge !== undefined) return network.bridge;
   throw new BangerError("precondition", `the bridge ${name} is not there`, {
     hint: "sudo banger system restart",

@@ -122,7 +122,7 @@ export function releaseTap(params: HelperParams<"tap.release">, place: NetworkPl
       else removeLink(link.index);
     }
     const lastWithNat = own.some(({ attachment }) => attachment.nat) && !others.some(({ nat }) => nat);
-    if (lastWithNat && network.bridge !== undefined) await withdrawEgress(place, network.bridge, others);
+    if (lastWithNat) await withdrawEgress(place, others);
     fillPool(place, readNetwork(place));
   });
 }

@@ -59,14 +59,20 @@ export function parseTapAlias(tap: string, alias: string | undefined): Attachmen
   return { vm, tap, address, mac, nat: nat === "nat" };
 }
 
-/** `routing`: banger switched the host's forwarding on, and switches it off with the last VM that has NAT. */
-export function bridgeAlias(routing: boolean): string {
-  return routing ? "banger routing" : "banger";
+/** What was done to the host for guests with NAT, and is to be taken back after the last. */
+export interface BridgeMarks {
+  /** Other firewalls were opened. */
+  egress: boolean;
+  /** The host's forwarding was switched on. */
+  routing: boolean;
+}
+
+export function bridgeAlias({ egress, routing }: BridgeMarks): string {
+  return `banger${egress ? " egress" : ""}${routing ? " routing" : ""}`;
 }
 
 /** Undefined for a bridge that is not banger's. */
-export function parseBridgeAlias(alias: string | undefined): { routing: boolean } | undefined {
-  return alias === "banger" || alias === "banger routing"
-    ? { routing: alias === "banger routing" }
-    : undefined;
+export function parseBridgeAlias(alias: string | undefined): BridgeMarks | undefined {
+  const found = /^banger( egress)?( routing)?$/.exec(alias ?? "");
+  return found === null ? undefined : { egress: found[1] !== undefined, routing: found[2] !== undefined };
 }

@@ -5,6 +5,7 @@ import { newVmId, VmId } from "../base/base.ts";
 import {
   type Attachment,
   allocateAddress,
+  bridgeAlias,
   ebtablesAdmission,
   gateInsertion,
   gatesOf,
@@ -115,7 +116,11 @@ describe("names", () => {
     }
     expect(parseTapAlias("tap-pool-0", "banger:idle")).toBe("idle");
     expect(parseBridgeAlias("bangers")).toBeUndefined();
-    expect(parseBridgeAlias("banger routing")).toEqual({ routing: true });
+    for (const egress of [false, true]) {
+      for (const routing of [false, true]) {
+        expect(parseBridgeAlias(bridgeAlias({ egress, routing }))).toEqual({ egress, routing });
+      }
+    }
   });
 });
 

@@ -8,6 +8,7 @@
 export { allocateAddress, guestAddressProblem, subnetOf } from "./addresses.ts";
 export {
   type Attachment,
+  type BridgeMarks,
   bridgeAlias,
   bridgeMac,
   idleAlias,

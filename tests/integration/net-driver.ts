@@ -63,15 +63,19 @@ const calls: Record<string, (...args: never[]) => unknown> = {
   received,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { name, args } = JSON.parse(line) as { name: string; args: never[] };
-  try {
-    const result = (await calls[name]?.(...args)) ?? null;
-    process.stdout.write(
-      `${JSON.stringify({ result }, (_key, value) => (value instanceof Set ? [...value] : value))}\n`,
+async function answer(line: string): Promise<void> {
+  const { id, name, args } = JSON.parse(line) as { id: number; name: string; args: never[] };
+  const said = await Promise.resolve()
+    .then(() => calls[name]?.(...args))
+    .then(
+      (result) => ({ id, result: result ?? null }),
+      (error) => {
+        const { code, message, hint } = toBangerError(error);
+        return { id, error: { code, message, hint } };
+      },
     );
-  } catch (error) {
-    const { code, message, hint } = toBangerError(error);
-    process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
-  }
+  const plain = (_key: string, value: unknown) => (value instanceof Set ? [...value] : value);
+  process.stdout.write(`${JSON.stringify(said, plain)}\n`);
 }
+
+for await (const line of createInterface({ input: process.stdin })) void answer(line);

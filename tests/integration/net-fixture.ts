@@ -6,7 +6,8 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:chil
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { newVmId, type VmId } from "../../src/base/base.ts";
-import { macOf } from "../../src/net/net.ts";
+import { bridgeMac, macOf } from "../../src/net/net.ts";
+import { arp, ethernet } from "./net-frames.ts";
 
 export const driver = join(import.meta.dir, "net-driver.ts");
 
@@ -48,6 +49,12 @@ export function sh(command: string, input?: string): string {
   return stdout;
 }
 
+interface Answer {
+  id: number;
+  result?: unknown;
+  error?: { code: string; message: string };
+}
+
 export interface Guest {
   vm: VmId;
   tap: string;
@@ -68,9 +75,11 @@ export class NetLab {
   readonly host = `bt-host-${process.pid}-${made++}`;
   readonly internet = this.host.replace("host", "inet");
   readonly docker = this.host.replace("host", "dock");
+  readonly bridgeMac = bridgeMac;
   #driver: ChildProcessWithoutNullStreams | undefined;
   #lines: Interface | undefined;
-  #waiting: ((line: string) => void)[] = [];
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #calls = 0;
 
   /** `before` runs in the host's namespace and in a mount namespace of the driver's own, before the driver does. */
   constructor(readonly before = "true") {}
@@ -117,10 +126,14 @@ export class NetLab {
     this.#driver = spawn("ip", ["netns", "exec", this.host, "sh", "-ec", command]);
     this.#driver.stderr.pipe(process.stderr);
     this.#lines = createInterface({ input: this.#driver.stdout });
-    this.#lines.on("line", (line) => this.#waiting.shift()?.(line));
+    this.#lines.on("line", (line) => {
+      const answer = JSON.parse(line) as Answer;
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    });
   }
 
-  /** Ends the driver as a crash would. */
+  /** Ends the driver as a crash would. What it was asked is never answered. */
   async crash(): Promise<void> {
     const driver = this.#driver;
     if (driver === undefined) return;
@@ -138,12 +151,12 @@ export class NetLab {
   /** Calls the driver; rejects with its error, whose `code` is banger's. */
   call<T = unknown>(name: string, ...args: unknown[]): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push((line) => {
-        const answer = JSON.parse(line) as { result: T; error?: { code: string; message: string } };
-        if (answer.error) reject(Object.assign(new Error(answer.error.message), answer.error));
-        else resolve(answer.result);
+      const id = this.#calls++;
+      this.#waiting.set(id, ({ error, result }) => {
+        if (error) reject(Object.assign(new Error(error.message), error));
+        else resolve(result as T);
       });
-      this.#driver?.stdin.write(`${JSON.stringify({ name, args })}\n`);
+      this.#driver?.stdin.write(`${JSON.stringify({ id, name, args })}\n`);
     });
   }
 
@@ -159,7 +172,41 @@ export class NetLab {
     const vm = newVmId();
     const { tap } = await this.call<{ tap: string }>("acquire", { ...place, ...options }, vm, address);
     await this.call("open", tap);
-    return { vm, tap, address, mac: macOf(vm) };
+    // The bridge hears of it a moment later.
+    for (const deadline = Date.now() + 10_000; Date.now() < deadline; await Bun.sleep(5)) {
+      if (this.onHost(`bridge link show dev ${tap}`).includes("state forwarding")) break;
+    }
+    const mac = macOf(vm);
+    // An address that the host does not know yet would make it ask first.
+    this.onHost(`ip neigh replace ${address} lladdr ${mac} nud permanent dev br-fc`);
+    return { vm, tap, address, mac };
+  }
+
+  /**
+   * Sends frames as the guest, and returns what it got since the last time, until the kernel is through with them: the last one is a
+   * question that the bridge answers.
+   */
+  async exchange(guest: Guest, frames: Buffer[]): Promise<string[]> {
+    const { mac, address: sender } = guest;
+    const question = arp({ operation: "request", senderMac: mac, sender, target: place.address });
+    const last = ethernet(this.bridgeMac, mac, 0x0806, question);
+    const all = [...frames, last].map((frame) => frame.toString("hex"));
+    await this.call("send", guest.tap, all);
+    const answer = ethernet(mac, this.bridgeMac, 0x0806, Buffer.alloc(0)).toString("hex");
+    const got: string[] = [];
+    for (const deadline = Date.now() + 5000; ; await Bun.sleep(2)) {
+      got.push(...(await this.call<string[]>("received", guest.tap)));
+      if (got.some((frame) => frame.startsWith(answer))) break;
+      if (Date.now() > deadline) throw new Error("the bridge answers no ARP");
+    }
+    // Two namespaces on: what is on its way there, and back, is through in microseconds.
+    await Bun.sleep(10);
+    got.push(...(await this.call<string[]>("received", guest.tap)));
+    got.splice(
+      got.findIndex((frame) => frame.startsWith(answer)),
+      1,
+    );
+    return got;
   }
 
   arrived(namespace: string): number {
@@ -167,12 +214,7 @@ export class NetLab {
     return Number(/packets (\d+)/.exec(text)?.[1]);
   }
 
-  async bridgeMac(): Promise<string> {
-    const { bridge } = await this.call<{ bridge: { mac: string } }>("network", place);
-    return bridge.mac;
-  }
-
-  /** Everything of the network that a program could leave behind, but for counters. */
+  /** Everything of the network that a program could leave behind; not counters, and what the kernel says late. */
   snapshot(): string {
     const rules = this.onHost(
       "nft -s list ruleset; iptables-save -t filter 2>/dev/null | grep -v ^# || true",
@@ -186,7 +228,7 @@ export class NetLab {
       .replaceAll("\n\n\t", "\n\t")
       .replaceAll("\n\n}", "\n}");
     return `${used}\n${links}\nip_forward ${this.onHost("cat /proc/sys/net/ipv4/ip_forward")}`.replaceAll(
-      /packets \d+ bytes \d+|\[\d+:\d+\]|state (UP|DOWN|UNKNOWN)/g,
+      /packets \d+ bytes \d+|\[\d+:\d+\]|state (UP|DOWN|UNKNOWN)|NO-CARRIER,|,LOWER_UP|linkdown ?/g,
       "",
     );
   }

@@ -63,6 +63,7 @@ for (const { title, before, kind, gaps } of hosts) {
           "UDP multicast (mDNS)",
           "IGMP",
           "a packet with the bridge's address",
+          "IPv6 to the host",
           "a frame in a VLAN",
           "ARP to the port itself, by a link-local MAC address",
           "PPPoE",

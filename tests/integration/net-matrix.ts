@@ -221,14 +221,10 @@ export async function arrivals(lab: NetLab, flow: Flow, me: Guest, other: Guest)
   const count = () => [lab.host, lab.internet, lab.docker].map((name) => lab.arrived(name));
   for (const { tap } of [me, other]) await lab.call("received", tap);
   const before = count();
-  const bridge = await lab.bridgeMac();
-  const frames = flow.frames(me, other, bridge).map((bytes) => bytes.toString("hex"));
-  await lab.call("send", me.tap, frames);
-  await Bun.sleep(15);
+  const back = await lab.exchange(me, flow.frames(me, other, lab.bridgeMac));
   const after = count();
   const [host = 0, internet = 0, docker = 0] = after.map((value, at) => value - (before[at] ?? 0));
   const atOther = await lab.call<string[]>("received", other.tap);
-  const back = await lab.call<string[]>("received", me.tap);
   const seen = { host, internet, container: docker, other: atOther.length, back: back.length };
   return Object.fromEntries(Object.entries(seen).filter(([, value]) => value > 0));
 }
@@ -247,8 +243,5 @@ export async function exposedHost(lab: NetLab): Promise<{ me: Guest; other: Gues
   const me = await lab.guest("172.16.0.2");
   const other = await lab.guest("172.16.0.3");
   await lab.call("nat", place, other.vm, true);
-  // An address that the host does not know yet would make it ask first.
-  for (const { address, mac } of [me, other])
-    lab.onHost(`ip neigh replace ${address} lladdr ${mac} nud permanent dev br-fc`);
   return { me, other };
 }
