@@ -1,0 +1,98 @@
+/** Reaching a system daemon: it is never started, and what stands in the way is said. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { commit, version } from "../../src/base/version.ts";
+import type { DaemonChoice } from "../../src/rpc/choose-daemon.ts";
+import { connectIfRunning, ensureDaemon } from "../../src/rpc/ensure-daemon.ts";
+import { type Handlers, type Server, serve } from "../../src/rpc/rpc.ts";
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+let dir: string;
+let choice: DaemonChoice;
+let server: Server | undefined;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "banger-system-"));
+  const runtime = join(dir, "run");
+  choice = {
+    mode: "system",
+    reason: "a test",
+    paths: {
+      ...{ config: join(dir, "config.toml"), state: join(dir, "state"), cache: join(dir, "cache"), runtime },
+      ...{ socket: join(runtime, "bangerd.sock"), startError: join(runtime, "bangerd.error") },
+      ...{ lock: join(dir, "state/bangerd.lock"), daemonLog: join(dir, "state/bangerd.log") },
+    },
+  };
+});
+afterEach(() => {
+  server?.close();
+  server = undefined;
+  rmSync(dir, { recursive: true });
+});
+
+async function start(build = { version, commit }): Promise<void> {
+  const handlers = { ping: async () => ({ ...build, pid: 7 }) } as Partial<Handlers> as Handlers;
+  server = await serve({ socketPath: choice.paths.socket, handlers, log: quiet });
+}
+
+const unanswered = { code: "unavailable", hint: "sudo banger system restart" };
+
+test("one that runs is reached", async () => {
+  await start();
+  const client = await ensureDaemon({ choice });
+  expect((await client.call("ping", {})).pid).toBe(7);
+  client.close();
+});
+
+test("one that does not run is not started, and the way to start it is said", async () => {
+  await expect(ensureDaemon({ choice })).rejects.toMatchObject(unanswered);
+  expect(await connectIfRunning({ choice })).toBeUndefined();
+  expect(existsSync(choice.paths.state)).toBe(false);
+});
+
+test("one that ended long ago is not waited for", async () => {
+  mkdirSync(choice.paths.runtime);
+  utimesSync(choice.paths.runtime, 1, 1);
+  const started = performance.now();
+  await expect(ensureDaemon({ choice })).rejects.toMatchObject(unanswered);
+  expect(performance.now() - started).toBeLessThan(1000);
+});
+
+test("one that has just ended, and that systemd starts again, is waited for", async () => {
+  mkdirSync(choice.paths.runtime, { mode: 0o700 });
+  const client = ensureDaemon({ choice });
+  client.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await start();
+  (await client).close();
+});
+
+test("waiting for one ends with the caller's patience", async () => {
+  mkdirSync(choice.paths.runtime);
+  const controller = new AbortController();
+  const client = ensureDaemon({ choice, signal: controller.signal });
+  setTimeout(() => controller.abort(), 50);
+  await expect(client).rejects.toMatchObject({ code: "cancelled" });
+});
+
+test("one that could not start is quoted", async () => {
+  mkdirSync(choice.paths.runtime);
+  const said = {
+    code: "bad_config",
+    message: "config.toml:3: unknown key vmn; did you mean vmm?",
+    hint: null,
+  };
+  writeFileSync(choice.paths.startError, JSON.stringify(said));
+  await expect(ensureDaemon({ choice })).rejects.toMatchObject({
+    code: "bad_config",
+    message: `the system daemon does not answer: ${said.message}`,
+  });
+});
+
+test("one of another build is neither used nor replaced", async () => {
+  await start({ version: "0.0.1", commit: "ffffffff" });
+  await expect(ensureDaemon({ choice })).rejects.toMatchObject({ code: "bad_version" });
+  expect(await connectIfRunning({ choice })).toBeDefined();
+});
