@@ -21,7 +21,7 @@ test("dev may open /dev/kvm and become root, and has banger", async () => {
   ]);
   await machine.ok("exec 3<>/dev/kvm");
   expect((await machine.ok("sudo -n id -u")).trim()).toBe("0");
-  expect(await machine.ok("./banger --version")).toMatch(/^banger \d/);
+  expect(await machine.ok("./banger --version")).toStartWith("banger v");
 });
 
 test("a command's status, output, input and time limit are its own", async () => {

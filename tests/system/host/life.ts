@@ -4,12 +4,11 @@ import { dirname, join } from "node:path";
 import { removeTree, runChecked, waitForExit } from "../../../src/sys/sys.ts";
 import { endMachine, type HostParts, type HostRecord, hostRecord, launch } from "./machine.ts";
 import { executable, kept, runFiles } from "./places.ts";
-import { layer, settledHost } from "./settled.ts";
+import { bootMs, layer, settledHost } from "./settled.ts";
 import { runSsh, whenAnswering } from "./ssh.ts";
 
 export type Say = (line: string) => void;
 
-const bootMs = 180_000;
 const asRoot = { user: "root", input: undefined, timeoutMs: 120_000 } as const;
 
 /** Brings up a host that nothing has happened to yet; one that is up is ended. */

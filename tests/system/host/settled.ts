@@ -24,6 +24,9 @@ export interface SettledHost {
 /** Where the host keeps banger's images and kernels until a scenario gives them to banger: on the same file system. */
 export const storeInHost = "/srv/banger";
 
+/** About 15 s on two idle cores; others may be at work on them. */
+export const bootMs = 300_000;
+
 const takeStore = `
 set -e
 mkdir -m 0755 ${storeInHost}
@@ -59,7 +62,7 @@ async function settle(base: HostBase, kernel: StoredKernel, disk: string, payloa
   const { key, initramfs } = base;
   const machine = await launch({ key, initramfs, vmlinux: kernel.vmlinux, disk, payload });
   try {
-    await whenAnswering(machine, 180_000);
+    await whenAnswering(machine, bootMs);
     const run = { user: "root", input: undefined, timeoutMs: 240_000 } as const;
     const { status, stderr } = await runSsh(machine, takeStore, run);
     if (status !== 0 || stderr !== "")

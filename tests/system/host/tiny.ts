@@ -12,10 +12,9 @@ const initScript = join(import.meta.dir, "tiny-init.sh");
 
 /** Names what the guest is made of. */
 export async function tinyDigest(kernel: StoredKernel, busybox: string): Promise<string> {
-  const hash = createHash("sha256")
-    .update(kernel.id)
-    .update(await readFile(initScript));
-  return hash.update(await readFile(busybox)).digest("hex");
+  const hash = createHash("sha256").update(kernel.id);
+  for (const path of [import.meta.path, initScript, busybox]) hash.update(await readFile(path));
+  return hash.digest("hex");
 }
 
 /** Makes it an image of banger's store, named "tiny", below `imagesDir`. */
