@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { commit, version } from "../../src/base/version.ts";
 import type { DaemonChoice } from "../../src/rpc/choose-daemon.ts";
 import { connectIfRunning, ensureDaemon } from "../../src/rpc/ensure-daemon.ts";
-import { type Handlers, type Server, serve } from "../../src/rpc/rpc.ts";
+import { type Handlers, owner, type Server, serve } from "../../src/rpc/rpc.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 let dir: string;
@@ -34,7 +34,8 @@ afterEach(() => {
 
 async function start(build = { version, commit }): Promise<void> {
   const handlers = { ping: async () => ({ ...build, pid: 7 }) } as Partial<Handlers> as Handlers;
-  server = await serve({ socketPath: choice.paths.socket, handlers, log: quiet });
+  const program = { name: "bangerd", versionHint: "" };
+  server = await serve({ table: owner, program, socketPath: choice.paths.socket, handlers, log: quiet });
 }
 
 const unanswered = { code: "unavailable", hint: "sudo banger system restart" };
