@@ -104,6 +104,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     paths: { vm: vmPaths, config: paths.config },
     vms,
     runtimes,
+    devices,
     images,
     // A host without a usable driver is told so now, not after minutes of building.
     boot: {

@@ -34,6 +34,8 @@ export const Vm = z.strictObject({
   lastError: z.string().nullable(),
   pid: z.int().nullable(),
   consoleLog: z.string(),
+  /** How full the root disk's layer is; null while the VM does not run, and where it is a file that grows. */
+  layer: z.strictObject({ usedBytes: z.int(), totalBytes: z.int(), overflowed: z.boolean() }).nullable(),
   createdAt: z.string(),
   updatedAt: z.string(),
   startedAt: z.string().nullable(),

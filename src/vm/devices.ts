@@ -20,6 +20,13 @@ export const Network = z.strictObject({
 });
 export type Network = z.infer<typeof Network>;
 
+export interface LayerUse {
+  usedBytes: number;
+  totalBytes: number;
+  /** It has run full: the disk is lost. */
+  overflowed: boolean;
+}
+
 export interface HostDevices {
   /** An address for a new VM beside those that are taken; null where every guest has a network of its own. */
   address(taken: readonly string[]): string | null;
@@ -27,6 +34,8 @@ export interface HostDevices {
   attachRoot(vm: VmRecord): Promise<RootAttachment>;
   /** Absent is success. */
   detachRoot(id: VmId): Promise<void>;
+  /** How full the root disk's layer is; undefined where that cannot be, or is not known. */
+  layerOf(id: VmId): Promise<LayerUse | undefined>;
   connect(vm: VmRecord): Promise<Network>;
   /** Whether a VM's egress can change while it runs. */
   readonly liveEgress: boolean;
@@ -49,6 +58,7 @@ export function noDevices(dns: string | undefined): HostDevices {
       return { path: rootDisk.path, format: rootDisk.format };
     },
     detachRoot: async () => {},
+    layerOf: async () => undefined,
     connect: async () => ({ ...userMode, dns: dns ?? userMode.dns, link: null }),
     liveEgress: false,
     setEgress: async () => {},

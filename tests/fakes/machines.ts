@@ -40,6 +40,7 @@ export class MachineWorld {
         return { path: "/dev/root", format: "raw" };
       },
       detachRoot: async (vm) => void this.#devices.delete(`root ${vm}`),
+      layerOf: async () => undefined,
       connect: async (vm) => {
         this.#devices.add(`tap ${vm.id}`);
         const place = { address: vm.address ?? "", prefix: 24, gateway: "172.16.0.1", dns: "172.16.0.1" };

@@ -2,6 +2,7 @@
 import { formatBytes } from "../../base/base.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
+import type { Context } from "../context.ts";
 import { json, toggle } from "../flags.ts";
 import { printJson, renderTable } from "../output/table.ts";
 import { ago } from "../output/when.ts";
@@ -21,9 +22,21 @@ export const command = defineCommand({
     if (input.json) printJson(ctx, vms);
     else if (input.quiet) for (const vm of vms) ctx.out(vm.id);
     else ctx.out(vmTable(vms, ctx.today()));
+    if (!input.json) for (const vm of vms) warnOfLayer(vm, ctx);
     return undefined;
   },
 });
+
+const nearlyFull = 0.9;
+
+/** A layer that runs full takes the whole disk with it: said before it happens. */
+function warnOfLayer({ name, layer }: Vm, ctx: Pick<Context, "err">): void {
+  if (layer === null || (!layer.overflowed && layer.usedBytes < layer.totalBytes * nearlyFull)) return;
+  const how = layer.overflowed
+    ? "has run full and is lost"
+    : `is nearly full: ${formatBytes(layer.usedBytes)} of ${formatBytes(layer.totalBytes)}`;
+  ctx.err(`the system disk of VM ${name} ${how}; /root is on a disk of its own`);
+}
 
 export function vmTable(vms: readonly Vm[], now: Date): string {
   const header = ["ID", "NAME", "STATE", "IMAGE", "IP", "VCPU", "MEM", "DISK", "WORKSPACE", "CREATED"];

@@ -29,6 +29,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const { vms } = parts;
   const options = (ctx: Lifecycle) => ({ signal: ctx.signal, observe: stageObserver(ctx.emit) });
   const show = (vm: VmRecord): Vm => toVm(parts, vm);
+  const withLayer = async (vm: VmRecord): Promise<Vm> => ({
+    ...show(vm),
+    layer: (vm.state === "running" ? await parts.devices.layerOf(vm.id) : undefined) ?? null,
+  });
   return {
     "vm.create": async (params, ctx) => {
       // A key of the user's own that cannot be used is better known before a VM is made than after.
@@ -73,8 +77,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       await vms.delete(vms.find(ref).id, options(ctx), { onlyIdle: idle === true });
       return {};
     },
-    "vm.list": async () => vms.list().map(show),
-    "vm.show": async ({ ref }) => show(vms.find(ref)),
+    "vm.list": async () => Promise.all(vms.list().map(withLayer)),
+    "vm.show": async ({ ref }) => withLayer(vms.find(ref)),
     "vm.resolve": async ({ refs }) => {
       const snapshot = vms.list();
       const seen = new Set<VmId>();
@@ -146,5 +150,6 @@ function toVm(parts: Parts, vm: VmRecord): Vm {
     ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,
     consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
+    layer: null,
   };
 }

@@ -34,6 +34,16 @@ export function systemDevices(
       await helper.call("disk.detach", { vm: id });
     },
 
+    layerOf: async (id) => {
+      try {
+        const { usedSectors, totalSectors, overflowed } = await helper.call("disk.status", { vm: id });
+        return { usedBytes: usedSectors * 512, totalBytes: totalSectors * 512, overflowed };
+      } catch {
+        // A list of VMs must not fail because one of them is just ending.
+        return undefined;
+      }
+    },
+
     connect: async (vm) => {
       if (vm.address === null) {
         throw new BangerError("precondition", `VM ${vm.name} was made without an address`, {
