@@ -123,7 +123,7 @@ propagation=private
 unshare --mount true 2> /dev/null || propagation=unchanged
 mkdir "$BANGER_OUT/root"
 # shellcheck disable=SC2016 # the inner shell expands them
-unshare --mount --propagation "$propagation" sh -c 'mount --bind "$1" "$2/root"
+unshare --mount --propagation "$propagation" sh -c 'mount --bind "$1" "$2/root" || exit
   mke2fs -q -F -t ext4 -L banger-rootfs -m 0 -E lazy_itable_init=1,lazy_journal_init=1,nodiscard \
     -d "$2/root" "$2/rootfs.ext4" && made=0 || made=$?
   umount "$2/root" && exit $made' sh "$root" "$BANGER_OUT"
