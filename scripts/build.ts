@@ -28,7 +28,8 @@ function git(...args: string[]): string {
 }
 
 const commit = git("rev-parse", "--short=8", "HEAD") || "unknown";
-const dirty = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : `+dirty.${Date.now().toString(36)}`;
+const dirty =
+  git("status", "--porcelain", "--untracked-files=no") === "" ? "" : `+dirty.${Date.now().toString(36)}`;
 const epoch = process.env.SOURCE_DATE_EPOCH;
 const builtAt = (epoch === undefined ? new Date() : new Date(Number(epoch) * 1000))
   .toISOString()

@@ -35,5 +35,6 @@ export const testPackages = [
   { name: "libfaketime", why: "lets the tests' clock jump", programs: [] },
   { name: "qemu-utils", why: "a second opinion on qcow2 files", programs: ["qemu-img"] },
   { name: "cpio", why: "a second opinion on the initramfs", programs: ["cpio"] },
+  { name: "iproute2", why: "makes the namespaces of network tests", programs: ["ip"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];
