@@ -118,9 +118,14 @@ mv "$root/tmp" "$BANGER_OUT/tmp"
 mkdir -m 1777 "$root/tmp"
 truncate -s "$BANGER_SIZE" "$BANGER_OUT/rootfs.ext4"
 # A bind mount that leaves out what is mounted inside the root (proc, sys, dev), in a mount namespace that ends with it.
+# Where / is no mount point (in a chroot) the namespace cannot be cut off from the one outside: so it is unmounted, too.
+propagation=private
+unshare --mount true 2> /dev/null || propagation=unchanged
 mkdir "$BANGER_OUT/root"
 # shellcheck disable=SC2016 # the inner shell expands them
-unshare --mount sh -c 'mount --bind "$1" "$2/root" && exec mke2fs -q -F -t ext4 -L banger-rootfs -m 0 \
-  -E lazy_itable_init=1,lazy_journal_init=1,nodiscard -d "$2/root" "$2/rootfs.ext4"' sh "$root" "$BANGER_OUT"
+unshare --mount --propagation "$propagation" sh -c 'mount --bind "$1" "$2/root" || exit
+  mke2fs -q -F -t ext4 -L banger-rootfs -m 0 -E lazy_itable_init=1,lazy_journal_init=1,nodiscard \
+    -d "$2/root" "$2/rootfs.ext4" && made=0 || made=$?
+  umount "$2/root" && exit $made' sh "$root" "$BANGER_OUT"
 rmdir "$BANGER_OUT/root" "$root/tmp"
 mv "$BANGER_OUT/tmp" "$root/tmp"
