@@ -3,7 +3,16 @@
  * root/ becomes the owner's by jailer. ID stays shut (0700) until jailer has done: as root it works by names in
  * directories that are the owner's by then, and nobody may swap them meanwhile.
  */
-import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readdirSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+} from "node:fs";
 import { BangerError, type VmId } from "../base/base.ts";
 import { parentProblem } from "../config/config.ts";
 import { jailFiles } from "../rpc/rpc.ts";
@@ -49,7 +58,9 @@ export function openJailBase(site: Site): number {
 
 function mkdirIfAbsent(path: string): void {
   try {
-    mkdirSync(path, { mode: passable });
+    mkdirSync(path);
+    // Whatever the umask took of it.
+    chmodSync(path, passable);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }

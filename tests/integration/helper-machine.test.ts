@@ -68,7 +68,9 @@ describe.if(isRoot)("a machine", () => {
   const ours = (name: string) => join(bed.places.state, "vms", vm, name);
 
   test("has the owner's files and device in its jail, and writes its logs as the owner", async () => {
+    const umask = process.umask(0o077);
     const { process: machine } = await launch();
+    process.umask(umask);
     expect(isAlive(machine)).toBe(true);
     const inJail = (name: string) => lstatSync(join(jail(), "root", name));
     expect(inJail("work.ext4").ino).toBe(statSync(ours("work.ext4")).ino);
