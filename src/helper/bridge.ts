@@ -1,4 +1,4 @@
-/** The operation bridge.ensure, and the network's removal. */
+/** The operation bridge.ensure. */
 import { BangerError } from "../base/base.ts";
 import { bridgeAlias, bridgeMac, idleAlias, subnetOf, tapName } from "../net/net.ts";
 import type { HelperResult } from "../rpc/helper-contract.ts";
@@ -95,18 +95,4 @@ export function fillPool(place: NetworkPlace, network: KernelNetwork): void {
     createTap(tapName(index), place.owner, idleAlias);
     missing -= 1;
   }
-}
-
-/** Takes everything of banger's network out of the kernel, and other firewalls' rules for it. Absent is success. */
-export function removeNetwork(place: NetworkPlace): Promise<void> {
-  return serially(async () => {
-    const network = readNetwork(place);
-    const taps = [...network.idle, ...network.attached.map(({ link }) => link)];
-    for (const { index } of taps) removeLink(index);
-    for (const bridge of [...network.strays, ...(network.bridge === undefined ? [] : [network.bridge])]) {
-      await withdrawEgress({ ...place, bridge: bridge.name }, []);
-      removeLink(bridge.index);
-    }
-    await (await chooseFirewall()).remove(taps.map(({ name }) => name));
-  });
 }

@@ -1,32 +1,25 @@
 /**
- * `bangerd-root --clear`: takes everything of banger's out of the kernel. For the uninstall, when the service has been
- * stopped and no VM runs. Each thing is found by the mark that was set on it, whatever made it and whenever.
+ * `bangerd-root --clear`: takes everything of banger's network out of the kernel, and what was done to the host for it
+ * back. For the uninstall, when the service has been stopped and no VM runs. Needs no configuration: each thing is found
+ * by the mark that was set on it, whatever made it and whenever. What bears none is never touched, whatever its name.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { run, runChecked } from "../sys/sys.ts";
+import { removeLink } from "../sys/sys.ts";
+import { chooseFirewall } from "./firewall.ts";
+import { forsakeEgress } from "./forwarding.ts";
+import { readNetwork, serially } from "./network.ts";
 
-const links = "/sys/class/net";
-const tables = ["inet banger", "bridge banger"] as const;
-
-export async function clear(): Promise<void> {
-  for (const name of readdirSync(links)) {
-    if (isOurs(name)) await runChecked("ip", ["link", "delete", name]);
-  }
-  // Where there is no nft, there is no table either.
-  const listed = await run("nft", ["list", "tables"]).catch(() => undefined);
-  const present = listed?.stdout.toString("utf8").split("\n") ?? [];
-  for (const table of tables) {
-    if (present.includes(`table ${table}`)) await runChecked("nft", ["delete", "table", ...table.split(" ")]);
-  }
-}
-
-/** The bridge's alias is "banger", a TAP's "banger:...". Others are never touched, whatever their names. */
-function isOurs(name: string): boolean {
-  try {
-    return /^banger($|:| )/.test(readFileSync(join(links, name, "ifalias"), "utf8").trim());
-  } catch {
-    // No link at all (bonding_masters), or one that has just gone.
-    return false;
-  }
+/** Absent is success. */
+export function clear(): Promise<void> {
+  return serially(async () => {
+    const { strays: bridges, idle, attached } = readNetwork({});
+    const taps = [...idle, ...attached.map(({ link }) => link)];
+    for (const { index } of taps) removeLink(index);
+    // A host without any firewall has nothing of one.
+    const firewall = await chooseFirewall().catch(() => undefined);
+    for (const bridge of bridges) {
+      if (firewall !== undefined) await forsakeEgress(bridge);
+      removeLink(bridge.index);
+    }
+    await firewall?.remove(taps.map(({ name }) => name));
+  });
 }

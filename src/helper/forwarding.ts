@@ -16,7 +16,7 @@ import {
 } from "../net/net.ts";
 import { applyNft, changeLink, listNft, run, runChecked } from "../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
-import { type NetworkPlace, readNetwork, requireBridge } from "./network.ts";
+import { type Bridge, type NetworkPlace, readNetwork, requireBridge } from "./network.ts";
 
 const setting = "/proc/sys/net/ipv4/ip_forward";
 
@@ -52,17 +52,31 @@ export async function admitEgress(place: NetworkPlace, attachments: readonly Att
 export async function withdrawEgress(place: NetworkPlace, attachments: readonly Attachment[]): Promise<void> {
   const { bridge } = readNetwork(place);
   if (bridge === undefined || !bridge.egress) return;
-  const firewall = await chooseFirewall();
-  const chains = firewall.kind === "nft" ? ((await listNft("list chains")) ?? []) : [];
-  const mark = (egress: boolean) =>
-    changeLink(bridge.index, { alias: bridgeAlias({ egress, routing: false }) });
+  const chains = await forwardingChains();
   if (bridge.routing) {
-    if (!(await dockerRelies(chains))) forward(false);
-    mark(true);
-    await firewall.replace({ network: place, attachments, routing: false });
+    await stopForwarding(chains);
+    changeLink(bridge.index, { alias: bridgeAlias({ egress: true, routing: false }) });
+    await (await chooseFirewall()).replace({ network: place, attachments, routing: false });
   }
-  if (firewall.kind === "nft") await closeGates(place.bridge, parseChains(chains));
-  mark(false);
+  await closeGates(bridge.name, parseChains(chains));
+  changeLink(bridge.index, { alias: bridgeAlias({ egress: false, routing: false }) });
+}
+
+/** As withdrawEgress, for a bridge that is about to be removed, with banger's own rules. */
+export async function forsakeEgress(bridge: Bridge): Promise<void> {
+  if (!bridge.egress) return;
+  const chains = await forwardingChains();
+  if (bridge.routing) await stopForwarding(chains);
+  await closeGates(bridge.name, parseChains(chains));
+}
+
+/** Where nft is not in use there are none that it knows. */
+async function forwardingChains(): Promise<readonly unknown[]> {
+  return (await chooseFirewall()).kind === "nft" ? ((await listNft("list chains")) ?? []) : [];
+}
+
+async function stopForwarding(chains: readonly unknown[]): Promise<void> {
+  if (!(await dockerRelies(chains))) forward(false);
 }
 
 /** Docker that finds forwarding switched on leaves it so, and needs it from then on. */
@@ -110,7 +124,7 @@ async function closeGates(bridge: string, chains: readonly BaseChain[]): Promise
   if (chains.some(({ table }) => table === "firewalld")) {
     await run("firewall-cmd", ["--zone=trusted", `--remove-interface=${bridge}`]);
   }
-  if (usesLegacy())
+  if (chains.length > 0 && usesLegacy())
     for (const rule of legacyRules(bridge)) await run("iptables-legacy", ["-D", "FORWARD", ...rule]);
 }
 

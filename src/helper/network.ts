@@ -41,8 +41,11 @@ export interface KernelNetwork {
 
 const bridgeName = /^br-fc(-|$)/;
 
-/** Everything of banger's among the interfaces. A bridge of somebody else's that has the name is an error. */
-export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork {
+/**
+ * Everything of banger's among the interfaces. A bridge of somebody else's that has the configured name is an error;
+ * without a configuration, all of banger's bridges are strays.
+ */
+export function readNetwork(place: { bridge?: string }): KernelNetwork {
   const links = listLinks();
   const found: KernelNetwork = {
     bridge: undefined,
@@ -52,11 +55,9 @@ export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork 
     names: new Set(links.map(({ name }) => name)),
   };
   for (const link of links) {
-    if (link.name === place.bridge) found.bridge = { ...link, ...ownBridge(link) };
-    else if (link.kind === "bridge" && bridgeName.test(link.name)) {
-      const stray = parseBridgeAlias(link.alias);
-      if (stray !== undefined) found.strays.push({ ...link, ...stray });
-    }
+    const marks = link.kind === "bridge" ? marksOf(link) : undefined;
+    if (link.name === place.bridge) found.bridge = { ...link, ...requireOwn(link, marks) };
+    else if (marks !== undefined && bridgeName.test(link.name)) found.strays.push({ ...link, ...marks });
     const tap = link.kind === "tun" ? parseTapAlias(link.name, link.alias) : undefined;
     if (tap === "idle") found.idle.push(link);
     else if (tap !== undefined) found.attached.push({ link, attachment: tap });
@@ -64,12 +65,15 @@ export function readNetwork(place: Pick<NetworkPlace, "bridge">): KernelNetwork 
   return found;
 }
 
-function ownBridge(link: Link): BridgeMarks {
-  const own = link.kind === "bridge" ? parseBridgeAlias(link.alias) : undefined;
-  if (own !== undefined) return own;
+/** Undefined for a bridge that is not banger's. */
+function marksOf(link: Link): BridgeMarks | undefined {
   // Made by a helper that ended before it could say whose it is: nobody else's bridge has this address.
-  const halfMade = link.kind === "bridge" && link.alias === undefined && link.mac === bridgeMac;
-  if (halfMade && !link.up) return { egress: false, routing: false };
+  const halfMade = link.alias === undefined && link.mac === bridgeMac && !link.up;
+  return halfMade ? { egress: false, routing: false } : parseBridgeAlias(link.alias);
+}
+
+function requireOwn(link: Link, marks: BridgeMarks | undefined): BridgeMarks {
+  if (marks !== undefined) return marks;
   throw new BangerError("already_exists", `there is an interface ${link.name} that is not banger's`, {
     hint: "set another bridge_name in /etc/banger/config.toml, or remove the interface if nothing uses it",
   });

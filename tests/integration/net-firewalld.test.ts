@@ -1,5 +1,5 @@
 /** Beside a real firewalld, where one is installed: not by set-up, because it would take over the developer's network. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { canaries, NetLab, netMissing, place, sh } from "./net-fixture.ts";
 import { ethernet, tcp } from "./net-frames.ts";
@@ -7,6 +7,8 @@ import { ethernet, tcp } from "./net-frames.ts";
 const installed = ["firewalld", "dbus-daemon"].every(
   (program) => spawnSync(program, ["--version"]).error === undefined,
 );
+// Namespaces and their firewalls take seconds on a host that is busy.
+setDefaultTimeout(120_000);
 const missing = netMissing() ?? (installed ? undefined : "firewalld and dbus are not installed");
 if (missing !== undefined) console.warn(`firewalld tests skipped: ${missing}`);
 
@@ -44,5 +46,5 @@ describe.skipIf(missing !== undefined)("beside firewalld", () => {
       expect(await probe()).toEqual([0, 0]);
       expect(rules()).toBe("");
     }
-  }, 60_000);
+  });
 });

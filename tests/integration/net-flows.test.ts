@@ -2,11 +2,13 @@
  * What a guest reaches: every flow is sent as frames into the VM's TAP, and counted where it may arrive: at the host's
  * own input, in the internet, in a container of the host's, at another guest, and back at the sender.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Guest, NetLab, netMissing, place, withoutNft, withoutNftAndEbtables } from "./net-fixture.ts";
 import { ethernet } from "./net-frames.ts";
 import { arrivals, exposedHost, flows } from "./net-matrix.ts";
 
+// Namespaces and their firewalls take seconds on a host that is busy.
+setDefaultTimeout(120_000);
 const missing = netMissing();
 if (missing !== undefined) console.warn(`network tests skipped: ${missing}`);
 
@@ -23,7 +25,7 @@ for (const { title, before, kind, gaps } of hosts) {
     let other: Guest;
     beforeAll(async () => {
       ({ me, other } = await exposedHost(lab));
-    }, 30_000);
+    });
     afterAll(() => lab.stop());
 
     test("the host's firewall is found, and what it cannot do is said", async () => {
@@ -69,6 +71,6 @@ for (const { title, before, kind, gaps } of hosts) {
           "PPPoE",
         ]
       `);
-    }, 30_000);
+    });
   });
 }
