@@ -1,32 +1,34 @@
 /**
  * `bangerd-root --clear`: takes everything of banger's out of the kernel. For the uninstall, when the service has been
- * stopped and no VM runs. Each thing is found by the mark that was set on it, whatever made it and whenever.
+ * stopped and no VM runs. Each thing is found by its mark, whatever made it and whenever.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { run, runChecked } from "../sys/sys.ts";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { removeNetwork } from "./bridge.ts";
+import { journal } from "./log.ts";
+import { networkPlace } from "./network.ts";
+import { handlersFor } from "./operations.ts";
+import type { Places } from "./places.ts";
+import { openSite } from "./run.ts";
 
-const links = "/sys/class/net";
-const tables = ["inet banger", "bridge banger"] as const;
-
-export async function clear(): Promise<void> {
-  for (const name of readdirSync(links)) {
-    if (isOurs(name)) await runChecked("ip", ["link", "delete", name]);
+/** Throws denied or bad_config, see openSite. */
+export async function clear(places: Places): Promise<void> {
+  // Written before any service was started, and removed after this: without it there is nothing to clear.
+  if (!existsSync(places.install)) return;
+  const site = openSite(places, journal());
+  const operations = handlersFor(site);
+  const ctx = {
+    opId: randomBytes(4).toString("hex"),
+    signal: new AbortController().signal,
+    emit: () => {},
+    ticket: () => "",
+    connectionClosed: Promise.withResolvers<void>().promise,
+    otherClients: () => 0,
+  };
+  for (const { vm } of (await operations.inventory({}, ctx)).vms) {
+    await operations["machine.end"]({ vm }, ctx);
+    await operations["disk.detach"]({ vm }, ctx);
   }
-  // Where there is no nft, there is no table either.
-  const listed = await run("nft", ["list", "tables"]).catch(() => undefined);
-  const present = listed?.stdout.toString("utf8").split("\n") ?? [];
-  for (const table of tables) {
-    if (present.includes(`table ${table}`)) await runChecked("nft", ["delete", "table", ...table.split(" ")]);
-  }
-}
-
-/** The bridge's alias is "banger", a TAP's "banger:...". Others are never touched, whatever their names. */
-function isOurs(name: string): boolean {
-  try {
-    return /^banger($|:| )/.test(readFileSync(join(links, name, "ifalias"), "utf8").trim());
-  } catch {
-    // No link at all (bonding_masters), or one that has just gone.
-    return false;
-  }
+  await operations["resolver.clear"]({}, ctx);
+  await removeNetwork(networkPlace(site.config, site.user.uid));
 }
