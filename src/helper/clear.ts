@@ -1,25 +1,33 @@
 /**
- * `bangerd-root --clear`: takes everything of banger's network out of the kernel, and what was done to the host for it
- * back. For the uninstall, when the service has been stopped and no VM runs. Needs no configuration: each thing is found
- * by the mark that was set on it, whatever made it and whenever. What bears none is never touched, whatever its name.
+ * `bangerd-root --clear`: takes everything of banger's out of the kernel. For the uninstall, when the service has been
+ * stopped and no VM runs. Each thing is found by its mark, whatever made it and whenever.
  */
-import { removeLink } from "../sys/sys.ts";
-import { chooseFirewall } from "./firewall.ts";
-import { forsakeEgress } from "./forwarding.ts";
-import { readNetwork, serially } from "./network.ts";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { clearNetwork } from "./clear-network.ts";
+import { journal } from "./log.ts";
+import { handlersFor } from "./operations.ts";
+import type { Places } from "./places.ts";
+import { openSite } from "./run.ts";
 
-/** Absent is success. */
-export function clear(): Promise<void> {
-  return serially(async () => {
-    const { strays: bridges, idle, attached } = readNetwork({});
-    const taps = [...idle, ...attached.map(({ link }) => link)];
-    for (const { index } of taps) removeLink(index);
-    // A host without any firewall has nothing of one.
-    const firewall = await chooseFirewall().catch(() => undefined);
-    for (const bridge of bridges) {
-      if (firewall !== undefined) await forsakeEgress(bridge);
-      removeLink(bridge.index);
-    }
-    await firewall?.remove(taps.map(({ name }) => name));
-  });
+/** Throws denied or bad_config, see openSite. */
+export async function clear(places: Places): Promise<void> {
+  // Written before any service was started, and removed after this: without it there is nothing to clear.
+  if (!existsSync(places.install)) return;
+  const site = openSite(places, journal());
+  const operations = handlersFor(site);
+  const ctx = {
+    opId: randomBytes(4).toString("hex"),
+    signal: new AbortController().signal,
+    emit: () => {},
+    ticket: () => "",
+    connectionClosed: Promise.withResolvers<void>().promise,
+    otherClients: () => 0,
+  };
+  for (const { vm } of (await operations.inventory({}, ctx)).vms) {
+    await operations["machine.end"]({ vm }, ctx);
+    await operations["disk.detach"]({ vm }, ctx);
+  }
+  await operations["resolver.clear"]({}, ctx);
+  await clearNetwork();
 }

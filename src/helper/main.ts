@@ -8,7 +8,6 @@ import { startHelper } from "./run.ts";
 const environment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" };
 
 export async function main(words: readonly string[]): Promise<void> {
-  if (words.includes("--clear")) return (await import("./clear.ts")).clear();
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, environment);
   process.chdir("/");
@@ -19,6 +18,10 @@ export async function main(words: readonly string[]): Promise<void> {
   );
   process.on("unhandledRejection", (error) => log.error("unhandled", { error: String(error) }));
   try {
+    if (words.includes("--clear")) {
+      await (await import("./clear.ts")).clear(places);
+      process.exit(0);
+    }
     const server = await startHelper(places, log);
     const stop = () => {
       // VMs run on: they are in control groups and sessions of their own.

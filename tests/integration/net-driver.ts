@@ -6,7 +6,7 @@ import { closeSync, readSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { toBangerError, type VmId } from "../../src/base/base.ts";
 import { ensureBridge } from "../../src/helper/bridge.ts";
-import { clear } from "../../src/helper/clear.ts";
+import { clearNetwork } from "../../src/helper/clear-network.ts";
 import { chooseFirewall } from "../../src/helper/firewall.ts";
 import { setNat } from "../../src/helper/nat.ts";
 import { type NetworkPlace, readNetwork } from "../../src/helper/network.ts";
@@ -40,7 +40,7 @@ const calls: Record<string, (...args: never[]) => unknown> = {
     acquireTap({ vm, address, mac }, place),
   release: (place: NetworkPlace, vm: VmId) => releaseTap({ vm }, place),
   nat: (place: NetworkPlace, vm: VmId, on: boolean) => setNat({ vm, on }, place),
-  remove: () => clear(),
+  remove: () => clearNetwork(),
   route: (place: NetworkPlace, port: number) => routeNames({ port }, place),
   unroute: (place: NetworkPlace) => clearNames(place),
   network: (place: NetworkPlace) => readNetwork(place),

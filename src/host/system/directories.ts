@@ -44,6 +44,7 @@ export async function removeIfEmpty(path: string): Promise<void> {
     await rmdir(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "ENOENT" && code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+    // EBUSY: a control group with others below it.
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY"].includes(String(code))) throw error;
   }
 }

@@ -54,8 +54,8 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     // The administrator's config.toml stays, and then so does its directory.
     await removeIfEmpty(dirname(places.installFile));
     await removeIfEmpty(places.machines);
-    if (purge) for (const path of data) await removeDirectory(path);
-    else await removeIfEmpty(places.jail);
+    // Jails are of running VMs, of which there is none.
+    for (const path of purge ? data : [places.jail]) await removeDirectory(path);
     const kept: string[] = [];
     for (const path of data) if (await exists(path)) kept.push(path);
     // Held until this has ended, and nobody's after that.
