@@ -35,10 +35,13 @@ const guestPowerOff: Step<VmContext, EndInput, object> = {
   do: async ({ id, deps }, { orderly }) => {
     const session = deps.runtimes.current(id);
     const machine = deps.state.vms.get(id)?.machine;
-    if (!orderly || session === undefined || machine === null || machine === undefined) return {};
+    if (!orderly || machine === null || machine === undefined) return {};
+    if (session === undefined && deps.driver.pressPowerButton === undefined) return {};
     const limit = AbortSignal.timeout(limits.orderlyStop);
     try {
-      await session.powerOff("systemd", limit);
+      // Without an agent there may still be a keyboard.
+      if (session === undefined) await deps.driver.pressPowerButton?.(machine, limit);
+      else await session.powerOff("systemd", limit);
       await deps.driver.exited(machine, limit);
     } catch (error) {
       deps.log.warn("the guest did not power itself off in time", { vm: id, error: String(error) });

@@ -8,8 +8,8 @@ import type { z } from "zod";
 import { BangerError } from "../../base/base.ts";
 import { type ApiRequest, Fault, InstanceInfo, VersionInfo } from "./requests.ts";
 
-/** An answer takes less than a millisecond; InstanceStart, which loads the kernel, some ten. A starved host takes longer. */
-const answerMs = 30_000;
+/** An answer takes less than a millisecond; InstanceStart, which loads the kernel, some ten; on an emulated and busy host, half a minute. */
+const answerMs = 120_000;
 /** Firecracker's answers are shorter than a KiB. What answers may be a Firecracker that its guest has taken over. */
 const maxAnswerBytes = 64 * 1024;
 const maxFaultLength = 500;

@@ -11,6 +11,8 @@ export const driverWords: readonly string[] = [
   "pci=off",
   // Firecracker ends when its guest asks the keyboard controller for a reset; it has no way to power off.
   "reboot=k",
+  // Only from ACPI does the kernel know the keyboard's interrupt, and without it no Ctrl-Alt-Del would arrive.
+  "i8042.nopnp=0",
   // The only console there is; later words win over the kernel's defaults for every guest.
   "console=ttyS0",
   "8250.nr_uarts=1",

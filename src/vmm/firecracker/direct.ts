@@ -22,7 +22,7 @@ import { type JailedMachine, type Jailer, type LaunchRequest, names, runFiles } 
 const sigkill = 9;
 const killMs = 30_000;
 /** The API's socket is there after 2 ms. */
-const answerMs = 30_000;
+const answerMs = 60_000;
 
 /** `program`: an absolute path. */
 export function directJailer(program: string): Jailer {

@@ -23,13 +23,15 @@ export interface FirecrackerOptions {
   jailer: Jailer;
   /** A file that remembers the probe's answer until the host boots again or Firecracker changes. */
   probeCache?: string;
+  /** In place of looking at the host; for tests. */
+  look?: (signal?: AbortSignal) => Promise<DriverProbe>;
 }
 
-export function firecrackerDriver({ program, jailer, probeCache }: FirecrackerOptions): VmmDriver {
+export function firecrackerDriver({ program, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
   let probed: Promise<DriverProbe> | undefined;
   const probe = (signal?: AbortSignal): Promise<DriverProbe> => {
     const question = { program, jailed: jailer.jailed, cache: probeCache };
-    probed ??= probeFirecracker(question, signal).catch((error: unknown) => {
+    probed ??= (look?.(signal) ?? probeFirecracker(question, signal)).catch((error: unknown) => {
       // An aborted probe has no answer: the next caller asks anew.
       probed = undefined;
       throw error;
