@@ -1,10 +1,10 @@
 /** The host as it comes from its packages: built once per recipe, never booted, never written. */
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DebianMirror, debianMirror } from "../../../src/apt/apt.ts";
 import { explainFailure, mmdebstrapMode } from "../../../src/image/mmdebstrap.ts";
-import { ownNamespace } from "../../../src/image/namespace.ts";
 import { cpioArchive, fileType } from "../../../src/kernel/cpio.ts";
 import { moduleClosure, type StoredKernel } from "../../../src/kernel/kernel.ts";
 import {
@@ -14,6 +14,7 @@ import {
   runStreaming,
   stageDirectory,
 } from "../../../src/sys/sys.ts";
+import { asRoot } from "./as-root.ts";
 import { firecrackerDigest, firecrackerDirectory } from "./firecracker.ts";
 import { kept } from "./places.ts";
 import { bootModules, bootScript, cmdline, diskBytes, packages, suite } from "./recipe.ts";
@@ -31,7 +32,7 @@ export interface HostBase {
 /** The base for a kernel, built when it is not there; that takes about a minute. */
 export async function hostBase(kernel: StoredKernel, say: (line: string) => void): Promise<HostBase> {
   const scripts = await Promise.all(
-    ["provision.sh", "make-disk.sh"].map((name) => readFile(beside(name), "utf8")),
+    ["base.ts", "provision.sh", "make-disk.sh"].map((name) => readFile(beside(name), "utf8")),
   );
   const inputs = {
     suite,
@@ -83,10 +84,8 @@ async function bootstrap(
   const mirror = debianMirror(undefined);
   const mode = await mmdebstrapMode(signal);
   const firecracker = await firecrackerDirectory();
-  const temporary = join(staging, "tmp");
-  await mkdir(temporary);
-  // mmdebstrap's other users must get through to it.
-  await chmod(staging, 0o711);
+  // Without root, mmdebstrap's other users must get through to it, and this checkout may be in a private directory.
+  const temporary = await mkdtemp(join(mode === "root" ? staging : tmpdir(), "banger-system-"));
   await chmod(temporary, 0o1777);
   // Copied by mmdebstrap itself, before and after its change of user; the last is a shell's words.
   const hooks = [
@@ -136,10 +135,8 @@ function sources(mirror: DebianMirror): string[] {
 }
 
 async function makeDisk(staging: string, tar: string, signal: AbortSignal): Promise<void> {
-  const script = ["sh", beside("make-disk.sh"), tar, join(staging, "root.ext4"), String(diskBytes), staging];
-  const [program = "sh", ...args] =
-    process.getuid?.() === 0 ? script : ["unshare", ...ownNamespace, ...script];
-  await runChecked(program, args, { signal });
+  const disk = join(staging, "root.ext4");
+  await asRoot("sh", [beside("make-disk.sh"), tar, disk, String(diskBytes), staging], signal);
 }
 
 async function hostInitramfs(kernel: StoredKernel, busybox: string): Promise<Buffer> {

@@ -9,7 +9,7 @@ import { runSsh, whenAnswering } from "./ssh.ts";
 
 export type Say = (line: string) => void;
 
-const asRoot = { user: "root", input: undefined, timeoutMs: 120_000 } as const;
+const asRoot = { user: "root", input: undefined, timeoutMs: 300_000 } as const;
 
 /** Brings up a host that nothing has happened to yet; one that is up is ended. */
 export async function up(say: Say): Promise<HostRecord> {

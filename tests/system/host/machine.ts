@@ -7,7 +7,7 @@
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -40,6 +40,7 @@ export type HostRecord = z.infer<typeof HostRecord>;
 export type HostParts = Pick<HostRecord, "key" | "vmlinux" | "initramfs" | "disk" | "payload">;
 
 const sigkill = 9;
+const niceness = 10;
 
 /** The record of the host that is up. Undefined when none is, or one of which nothing more is known. */
 export async function hostRecord(): Promise<HostRecord | undefined> {
@@ -56,14 +57,10 @@ export async function launch(parts: HostParts): Promise<HostRecord> {
   const control = await mkdtemp(join(tmpdir(), "banger-host-"));
   const log = openSync(runFiles.qemuLog, "w", 0o600);
   try {
-    const child = spawnDetached(
-      "nice",
-      ["-n", "10", "qemu-system-x86_64", ...qemuArguments(parts, sshPort)],
-      {
-        stdout: log,
-        stderr: log,
-      },
-    );
+    // Niceness adds up: what runs the tests may be nice already, and a host at 19 starves beside a compiler.
+    const nicer = String(Math.max(0, niceness - getPriority()));
+    const qemu = ["qemu-system-x86_64", ...qemuArguments(parts, sshPort)];
+    const child = spawnDetached("nice", ["-n", nicer, ...qemu], { stdout: log, stderr: log });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw new Error(`QEMU did not start; its log: ${runFiles.qemuLog}`);
     const record: HostRecord = { process: identity, sshPort, control, ...parts };

@@ -47,4 +47,10 @@ for unit in getty@tty1.service getty.target apt-daily.timer apt-daily-upgrade.ti
   systemd-networkd-wait-online.service systemd-hwdb-update.service; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+# Beside others' work the emulated processors may stand still for a minute: units wait longer than systemd's 90 s.
+for manager in system user; do
+  mkdir -p "$root/etc/systemd/$manager.conf.d"
+  printf '[Manager]\nDefaultTimeoutStartSec=300s\nDefaultTimeoutStopSec=300s\nDefaultDeviceTimeoutSec=300s\n' \
+    > "$root/etc/systemd/$manager.conf.d/slow.conf"
+done
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin

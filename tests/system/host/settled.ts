@@ -7,6 +7,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoredKernel } from "../../../src/kernel/kernel.ts";
 import { removeTree, runChecked, stageDirectory, waitForExit } from "../../../src/sys/sys.ts";
+import { removeStale } from "./as-root.ts";
 import { type HostBase, hostBase } from "./base.ts";
 import { endMachine, launch } from "./machine.ts";
 import { kept } from "./places.ts";
@@ -37,6 +38,7 @@ systemctl is-system-running --wait || systemctl --failed --no-legend >&2
 sync`;
 
 export async function settledHost(say: (line: string) => void): Promise<SettledHost> {
+  await removeStale(kept);
   const store = await hostStore(say);
   const base = await hostBase(store.kernel, say);
   const contents = [base.digest, store.image.id, await tinyDigest(store.kernel, base.busybox), takeStore];
@@ -63,7 +65,7 @@ async function settle(base: HostBase, kernel: StoredKernel, disk: string, payloa
   const machine = await launch({ key, initramfs, vmlinux: kernel.vmlinux, disk, payload });
   try {
     await whenAnswering(machine, bootMs);
-    const run = { user: "root", input: undefined, timeoutMs: 240_000 } as const;
+    const run = { user: "root", input: undefined, timeoutMs: 600_000 } as const;
     const { status, stderr } = await runSsh(machine, takeStore, run);
     if (status !== 0 || stderr !== "")
       throw new Error(`the host did not settle (status ${status}): ${stderr}`);
