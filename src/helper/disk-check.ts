@@ -48,7 +48,9 @@ export const checkDisk: Operation<"disk.check", VmId> = {
 /** Exit status as in e2fsck(8): 1, corrected; 2, corrected, and the system should be rebooted if it was mounted. */
 export function verdict(vm: VmId, status: number, said: string): { repaired: boolean } {
   if (status <= 3) return { repaired: status !== 0 };
-  const words = said.trim().split("\n").slice(-2).join("; ");
+  const lines = said.trim().split("\n");
+  // What needs a decision is said last; what kept it from working at all, first.
+  const words = (status < 8 ? lines.slice(-2) : lines.slice(0, 2)).join("; ");
   if ((status & 4) !== 0 && status < 8) {
     throw new BangerError("corrupt", `the root disk of VM ${vm} has errors that need a decision: ${words}`, {
       hint: "delete the VM, or repair it by hand with e2fsck",

@@ -187,6 +187,9 @@ test("e2fsck's verdict", () => {
   expect(codeOf(() => verdict(vm, 4, "UNEXPECTED INCONSISTENCY"))).toBe("corrupt");
   for (const status of [8, 12, 16, 32, 128 + 9])
     expect(codeOf(() => verdict(vm, status, ""))).toBe("operation_failed");
+  expect(() => verdict(vm, 8, "Bad magic number\nwhile opening\nusage:\n  e2fsck DEVICE\n")).toThrow(
+    "Bad magic number",
+  );
 });
 
 describe("jailer", () => {
