@@ -78,7 +78,13 @@ describe.if(isRoot)("the helper's socket", () => {
       'use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un($ARGV[0])) or exit 7; syswrite S, "rpc\\nContent-Length: 66\\r\\n\\r\\n" . q({"jsonrpc":"2.0","id":1,"method":"ping","params":{"op":"0123abcd","params":{}}}); sysread(S, $b, 10); print length($b // "")';
     const as = async (user: typeof owner) => {
       const who = [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"];
-      const child = spawn("setpriv", [...who, "perl", "-e", `alarm 5; ${script}`, bed.places.socket]);
+      const child = spawn("setpriv", [
+        ...who,
+        "perl",
+        "-e",
+        `alarm 30; $SIG{PIPE} = "IGNORE"; ${script}`,
+        bed.places.socket,
+      ]);
       const closed = new Promise((resolve) => child.on("close", resolve));
       return `${await text(child.stdout)} ${await closed}`;
     };
