@@ -66,7 +66,8 @@ static int run(void *argument) {
   /* close_range(2), since 5.9: whatever else is open was opened by others in this process. */
   if (syscall(SYS_close_range, keep >= 0 ? kept_fd + 1 : kept_fd, ~0u, 0) < 0) goto failed;
   if (syscall(SYS_chdir, "/") < 0) goto failed;
-  syscall(SYS_umask, 077);
+  /* The usual one: the control group that jailer makes is for its owner to read. */
+  syscall(SYS_umask, 022);
   /* jailer leaves its supplementary groups to the machine. */
   if (syscall(SYS_setgroups, 0, NULL) < 0) goto failed;
   if (child->become && confine(child) < 0) goto failed;
