@@ -21,13 +21,14 @@ describe("help", () => {
         banger vm list                     what runs
 
       Commands:
-        vm       run, enter and manage virtual machines
-        image    list, build and delete images
-        kernel   list, fetch and remove kernels
-        daemon   look after bangerd, the daemon that owns the VMs
-        system   install banger's services, restart and remove them
-        ps       list VMs
-        version  print the version, its commit and when it was built
+        vm           run, enter and manage virtual machines
+        image        list, build and delete images
+        kernel       list, fetch and remove kernels
+        daemon       look after bangerd, the daemon that owns the VMs
+        system       install banger's services, restart and remove them
+        firecracker  fetch Firecracker, the VMM of the supported path
+        ps           list VMs
+        version      print the version, its commit and when it was built
 
       More: banger <command> --help
       "
