@@ -1,5 +1,5 @@
 /** Whether KVM is worth a try. That it is there proves nothing: a guest must really have run. */
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 
 export type KvmObstacle = { kind: "no extension" | "no device" | "no access"; reason: string };
 
@@ -12,7 +12,9 @@ export function kvmObstacle(): KvmObstacle | undefined {
     accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
     return undefined;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT"
+    // A service may have a /dev of its own, without the node (systemd's PrivateDevices); the driver is there all the same.
+    const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
+    return absent && !existsSync("/sys/class/misc/kvm")
       ? {
           kind: "no device",
           reason:

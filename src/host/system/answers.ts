@@ -7,7 +7,10 @@ const readyMs = 15_000;
 /** An emulated processor starts the daemons in 5 to 10 s instead of 0.3 (measured, QEMU TCG). */
 const emulationFactor = 8;
 const pollMs = 100;
-/** A service that has ended this often will not stay; on a slow host systemd itself takes minutes to see that. */
+/**
+ * A service that ends this often while we watch will not stay; on a slow host systemd itself takes minutes to see that.
+ * What it did before is not counted: bangerd ends while there is no helper yet.
+ */
 const givenUpAfter = 3;
 
 export interface Waiting {
@@ -25,12 +28,13 @@ export async function waitUntilReady(host: SystemHost, { build, signal }: Waitin
     [unitNames.daemon, sockets.daemon],
   ] as const;
   for (const [unit, socket] of waitedFor) {
+    const before = await host.systemd.state(unit);
     for (const until = performance.now() + limit; ; ) {
       signal?.throwIfAborted();
       const answer = await host.ping(socket);
       if (answer !== undefined && matches(answer, build)) break;
       const { active, restarts } = await host.systemd.state(unit);
-      if (active === "failed" || restarts >= givenUpAfter)
+      if (active === "failed" || restarts - before.restarts >= givenUpAfter)
         throw await gaveUp(host, "operation_failed", unit, "does not start");
       if (performance.now() > until) {
         const seconds = Math.round(limit / 1000);

@@ -230,7 +230,7 @@ describe("an install that fails", () => {
   test("because a service does not stay is told with its last words, and taken back", async () => {
     const before = fake.dump();
     fake.answer = undefined;
-    fake.restarts = 3;
+    fake.restartsPerLook = 1;
     await expect(run()).rejects.toThrow("bangerd-root does not start: the cat sat on the socket");
     expect(fake.dump()).toEqual(before);
   });

@@ -27,7 +27,9 @@ export class FakeHost implements SystemHost, Systemd {
   before: (effect: string) => void = () => {};
   /** What a daemon that runs says; undefined is silence. */
   answer: Answer | undefined = { version: build.version, commit: build.commit, pid: 4711 };
-  restarts = 0;
+  /** How often a service has ended by itself between two looks at it. */
+  restartsPerLook = 0;
+  #restarts = 0;
   vms: string[] = [];
   users: Record<string, string> = {
     alice: `alice:x:${uid}:${gid}:Alice:/home/alice:/bin/bash`,
@@ -89,11 +91,12 @@ export class FakeHost implements SystemHost, Systemd {
   };
   state = async (unit: string) => {
     const runs = this.running.has(unit);
+    this.#restarts += this.restartsPerLook;
     return {
       active: runs ? "active" : "inactive",
       sub: runs ? "running" : "dead",
       enabled: this.enabled.has(unit),
-      restarts: this.restarts,
+      restarts: this.#restarts,
     };
   };
   lastWords = async () => "the cat sat on the socket";
