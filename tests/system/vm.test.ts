@@ -1,0 +1,90 @@
+/** VMs as the owner of an installed host uses them: jailed, on the bridge, over device-mapper disks; and what is left. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { host } from "./host.ts";
+
+const machine = await host();
+const root = { user: "root" } as const;
+const slow = { timeoutMs: 400_000 } as const;
+const small = "--image tiny --memory 256M --vcpu 1 --disk-size 64M";
+
+/** Everything that a machine has in the host while it runs, by the names that the kernel shows; idle TAPs belong to nobody. */
+const traces = async () =>
+  machine.ok(
+    `pgrep -ax firecracker | cut -d' ' -f2-3; dmsetup ls | grep -v '^No devices'; losetup -n -O BACK-FILE
+ls /var/lib/banger-jail/firecracker /run/banger/vms /sys/fs/cgroup/banger 2>/dev/null | grep -- -4
+cat /sys/class/net/*/ifalias 2>/dev/null | grep '^banger:[0-9a-f]'
+nft list ruleset 2>/dev/null | grep -E '172\\.16\\.0\\.[0-9]+ \\.|02:' ; true`,
+    root,
+  );
+
+beforeAll(async () => {
+  await machine.giveStore();
+  await machine.ok("sudo ./banger system install --owner dev", slow);
+}, 400_000);
+afterAll(() => machine.reset(), 300_000);
+
+test("the system daemon serves its owner, with Firecracker", async () => {
+  const status = JSON.parse(await machine.ok("banger daemon status --json"));
+  expect(status).toMatchObject({ mode: "system", driver: "firecracker", acceleration: "kvm" });
+});
+
+test("vm run boots a jailed machine, keeps the streams apart and gives the command's status; nothing is left", async () => {
+  const before = await traces();
+  const command = "'echo out; echo err >&2; exit 42'";
+  const { status, stdout, stderr } = await machine.run(
+    `banger vm run --rm ${small} -- /bin/sh -c ${command}`,
+    slow,
+  );
+  expect([status, stdout]).toEqual([42, "out\n"]);
+  expect(stderr).toContain("err\n");
+  expect(await traces()).toBe(before);
+}, 400_000);
+
+test("a VM has an address of the bridge, survives both services' restart, and keeps its disks over stop and start", async () => {
+  await machine.ok(`banger vm create --name kept ${small}`, slow);
+  const shown = async () => JSON.parse(await machine.ok("banger vm show kept"));
+  const { pid, ip, layer } = await shown();
+  expect(ip).toBe("172.16.0.2");
+  expect(layer.overflowed).toBe(false);
+  expect((await machine.ok(`ping -c 1 -W 5 ${ip} >/dev/null && echo answered`, slow)).trim()).toBe(
+    "answered",
+  );
+  await machine.ok("banger vm exec kept -- /bin/sh -c 'echo one > /kept; echo two > /root/kept; sync'", slow);
+  await machine.ok("sudo systemctl restart bangerd-root && sudo systemctl restart bangerd", slow);
+  expect((await shown()).pid).toBe(pid);
+  expect(await machine.ok("banger vm exec kept -- /bin/cat /kept /root/kept", slow)).toBe("one\ntwo\n");
+  await machine.ok("banger vm stop kept", slow);
+  expect(await traces()).toBe("");
+  await machine.ok("banger vm start kept", slow);
+  expect(await machine.ok("banger vm exec kept -- /bin/cat /kept /root/kept", slow)).toBe("one\ntwo\n");
+}, 600_000);
+
+test("two VMs get an address each, and neither reaches the other", async () => {
+  await machine.ok(`banger vm create --name other ${small}`, slow);
+  const { ip } = JSON.parse(await machine.ok("banger vm show other"));
+  expect(ip).toBe("172.16.0.3");
+  const { status } = await machine.run("banger vm exec other -- /bin/ping -c 1 -W 3 172.16.0.2", slow);
+  expect(status).toBe(1);
+}, 400_000);
+
+test("a Firecracker that is killed leaves a stopped VM that says why, and no device", async () => {
+  const { pid } = JSON.parse(await machine.ok("banger vm show other"));
+  await machine.ok(`kill -9 ${pid}`, root);
+  for (let tries = 0; tries < 60; tries += 1) {
+    const vm = JSON.parse(await machine.ok("banger vm show other"));
+    if (vm.state === "stopped") break;
+    await Bun.sleep(500);
+  }
+  expect(JSON.parse(await machine.ok("banger vm show other"))).toMatchObject({ state: "stopped", pid: null });
+}, 200_000);
+
+test("deleting them leaves nothing in the kernel, the jails or the state", async () => {
+  await machine.ok("banger vm delete kept other", slow);
+  expect(await traces()).toBe("");
+  expect((await machine.ok("ls /var/lib/banger/vms", root)).trim()).toBe("");
+}, 400_000);
+
+test("a machine of another user may not be touched by way of the owner's socket", async () => {
+  const { status } = await machine.run("sudo -u nobody /usr/local/bin/banger vm list");
+  expect(status).not.toBe(0);
+});
