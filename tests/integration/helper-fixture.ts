@@ -161,7 +161,7 @@ export function perlAs(user: { uid: number; gid: number }, script: string, ...ar
     "--clear-groups",
     "perl",
     "-e",
-    script,
+    `alarm 120; ${script}`,
     ...args,
   ];
   return spawn("setpriv", words, { stdio: ["ignore", "pipe", "inherit"] });
