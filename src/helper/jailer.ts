@@ -51,5 +51,7 @@ export function jailerArguments(request: JailerRequest): string[] {
     ...["--cgroup", `memory.max=${memoryMaxBytes}`],
     ...["--cgroup", `cpu.max=${cpuMax}`],
     ...["--cgroup", `pids.max=${pidsMax}`],
+    // What it has to say at its start would be in the console's log.
+    ...["--", "--level", "Warning"],
   ];
 }

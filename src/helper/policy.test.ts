@@ -206,7 +206,7 @@ describe("jailer", () => {
     expect(jailerArguments(request).join(" ")).toBe(
       `--id ${vm} --exec-file /usr/local/bin/firecracker --uid 1000 --gid 1001 --chroot-base-dir /var/lib/banger-jail` +
         " --cgroup-version 2 --parent-cgroup banger --cgroup memory.max=1224736768" +
-        " --cgroup cpu.max=300000 100000 --cgroup pids.max=34",
+        " --cgroup cpu.max=300000 100000 --cgroup pids.max=34 -- --level Warning",
     );
   });
 
