@@ -1,5 +1,6 @@
 /** The system mode: Firecracker under the jailer, and devices of the host, all by way of the root helper. */
 import { join } from "node:path";
+import { BangerError } from "../../base/base.ts";
 import { type Config, loadRootConfig } from "../../config/config.ts";
 import { helperSocket, systemConfigFile } from "../../config/paths.ts";
 import type { VmPaths } from "../../vm/vm.ts";
@@ -17,7 +18,7 @@ const defaultJails = "/var/lib/banger-jail";
 export async function systemPlatform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform> {
   const rootConfig = loadRootConfig(systemConfigFile);
   const helper = helperAt(helperSocket);
-  const bridge = await helper.call("bridge.ensure", {});
+  const bridge = await whenAnswering(() => helper.call("bridge.ensure", {}));
   const jails = rootConfig.jailer_chroot_base ?? defaultJails;
   return {
     driver: firecrackerDriver({
@@ -28,4 +29,20 @@ export async function systemPlatform(config: Config, place: DaemonPlace, vms: Vm
     devices: systemDevices(helper, bridge, config.default_dns),
     rootDiskStrategy: "snapshot",
   };
+}
+
+/** Both services are started at once, and the helper's socket comes a moment after its process. In ms. */
+const helperStartMs = 60_000;
+const pauseMs = 100;
+
+async function whenAnswering<T>(ask: () => Promise<T>): Promise<T> {
+  for (const until = Date.now() + helperStartMs; ; ) {
+    try {
+      return await ask();
+    } catch (error) {
+      const silent = error instanceof BangerError && error.code === "unavailable";
+      if (!silent || Date.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
 }
