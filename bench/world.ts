@@ -46,8 +46,11 @@ export function timeToOutput(args: readonly string[]): Promise<number> {
 /** From the start of `vm create` to the banner of the guest's sshd, in ms; then the VM is deleted. */
 export async function timeToSsh(name: string, size: readonly string[]): Promise<number> {
   const started = performance.now();
-  const options = { env, cwd: scratch, stdio: ["ignore", "ignore", "inherit"] } as const;
-  const create = spawn(banger, ["vm", "create", "--name", name, ...size], options);
+  const create = spawn(banger, ["vm", "create", "--name", name, ...size], {
+    env,
+    cwd: scratch,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const created = new Promise<number | null>((resolve) => create.once("close", resolve));
   // The connection waits for a guest that boots; only the VM's name must be known.
   while (!(await banner(name))) {
