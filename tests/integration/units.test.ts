@@ -99,7 +99,11 @@ describe("the units", () => {
   test("let the daemon write to its three directories, and the owner's home only be read", () => {
     expect(values(units.daemon, "User")).toEqual([owner]);
     expect(values(units.daemon, "ProtectSystem")).toEqual(["strict"]);
-    expect(values(units.daemon, "ReadWritePaths")).toEqual(["/var/lib/banger", "/var/cache/banger"]);
+    expect(values(units.daemon, "ReadWritePaths")).toEqual([
+      "/var/lib/banger",
+      "/var/cache/banger",
+      "/var/lib/banger-jail",
+    ]);
     expect([values(units.daemon, "RuntimeDirectory"), values(units.daemon, "RuntimeDirectoryMode")]).toEqual([
       ["banger"],
       ["0700"],
