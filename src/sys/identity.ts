@@ -29,8 +29,10 @@ export function identify(pid: number): ProcessIdentity | undefined {
   }
   // The second field is the command's name in parentheses and may hold anything, ')' and spaces included.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, startTicks] = [fields[0], Number(fields[19])];
-  if (state === "Z" || state === "X" || !Number.isFinite(startTicks)) return undefined;
+  const [state, threads, startTicks] = [fields[0], Number(fields[17]), Number(fields[19])];
+  // A first thread that has ended shows as a zombie while others still hold the process's files open.
+  const ended = state === "X" || (state === "Z" && threads <= 1);
+  if (ended || !Number.isFinite(startTicks)) return undefined;
   return { pid, startTicks, bootId: bootId() };
 }
 
