@@ -16,3 +16,13 @@ export function durably<T>(db: Database, write: () => T): T {
     db.run("PRAGMA synchronous = NORMAL");
   }
 }
+
+/** True when the write-ahead log is empty now (wal_checkpoint(TRUNCATE)): it may have grown to 4 MiB. */
+export function reclaim(db: Database): boolean {
+  try {
+    return db.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+  } catch {
+    // The database itself would have to grow for that.
+    return false;
+  }
+}

@@ -4,7 +4,7 @@ import { renameSync } from "node:fs";
 import { BangerError } from "../base/base.ts";
 import type { Journal } from "../pipeline/pipeline.ts";
 import { type ArtifactTable, artifactTable } from "./artifacts.ts";
-import { durably } from "./durable.ts";
+import { durably, reclaim } from "./durable.ts";
 import { sqliteJournal } from "./journal.ts";
 import { migrations as allMigrations, type Migration } from "./migrations.ts";
 import { type VmTable, vmTable } from "./vms.ts";
@@ -18,6 +18,8 @@ export interface State {
   readonly setAside: string | undefined;
   /** Runs a write that, like everything written before it, outlives a power cut; others outlive a kill. */
   durably<T>(write: () => T): T;
+  /** Writes the log back into the database and cuts it, for a disk that is full. False when there is no room for that. */
+  reclaim(): boolean;
   close(): void;
 }
 
@@ -44,6 +46,7 @@ export function openState(path: string, migrations: readonly Migration[] = allMi
     journal: sqliteJournal(db),
     setAside,
     durably: (write) => durably(db, write),
+    reclaim: () => reclaim(db),
     close: () => db.close(),
   };
 }

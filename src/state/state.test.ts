@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BangerError, newVmId, VmName } from "../base/base.ts";
@@ -108,6 +108,21 @@ describe("opening", () => {
     expect(error.code).toBe("bad_version");
     expect(error.message).toContain("schema 99");
     expect(readdirSync(dir).filter((name) => name.includes("corrupt"))).toEqual([]);
+  });
+
+  test("a log that has grown is given back to a full disk, and nothing of it is lost", () => {
+    const state = openState(path);
+    const image = {
+      id: `sha256:${"0".repeat(64)}`,
+      directory: "/images/0",
+      createdAt: "2026-01-01T00:00:00Z",
+    };
+    for (let index = 0; index < 50; index += 1) state.images.put({ ...image, name: `image-${index}` });
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+    expect(state.reclaim()).toBe(true);
+    expect(statSync(`${path}-wal`).size).toBe(0);
+    expect(state.images.list().length).toBe(50);
+    state.close();
   });
 
   test("a migration that fails rolls back wholly", () => {

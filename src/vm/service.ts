@@ -8,6 +8,7 @@ import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-step
 import { recoverRun, vmOf } from "./journalled.ts";
 import { type NewVm, newRecord } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
+import { isDatabaseFull, isFull, withRoom } from "./room.ts";
 import { getVm, updateVm } from "./rows.ts";
 import type { Unlock } from "./runtime.ts";
 import { checkChange, type SpecChange, setSteps } from "./set-steps.ts";
@@ -98,7 +99,13 @@ export class VmService {
     const { deps } = this;
     try {
       deps.runtimes.expectSession(id);
-      await this.#run(startSteps, id, { id }, options);
+      await withRoom(deps, {
+        run: () => this.#run(startSteps, id, { id }, options),
+        settle: async () => {
+          for (const left of this.#left(id)) await this.recover(left);
+        },
+        wantsRoom: isDatabaseFull,
+      });
       const started = getVm(deps.state, id);
       this.watch(started);
       return started;
@@ -223,15 +230,13 @@ export class VmService {
 
   /** Goes through a list that ends a VM, also on a full disk: these lists can be gone through again at any point. */
   async #end(list: EndSteps, input: EndInput, options: CallOptions): Promise<void> {
-    try {
-      await this.#run(list, input.id, input, options);
-    } catch (error) {
-      if (toBangerError(error).code !== "no_space" || !this.deps.reserve.release()) throw error;
-      for (const left of this.#left(input.id)) this.deps.state.journal.end(left.run);
-      await this.#run(list, input.id, input, options);
-    } finally {
-      this.deps.reserve.hold();
-    }
+    await withRoom(this.deps, {
+      run: () => this.#run(list, input.id, input, options),
+      settle: async () => {
+        for (const left of this.#left(input.id)) this.deps.state.journal.end(left.run);
+      },
+      wantsRoom: isFull,
+    });
   }
 
   #run<Init extends object, Acc extends object>(

@@ -196,6 +196,9 @@ describe("the life of a VM", () => {
   for (const step of ["mark_stopping", "vmm_end", "mark_stopped"]) {
     test(`a stop that failed after ${step} and was repeated does not stop what was started since`, async () => {
       const { deps, service } = daemon({ failpoint: diskFullOnce(`vm.stop.${step}`) });
+      // There is no reserve, and no room to be had from the database either.
+      const none = { hold: () => {}, release: () => false };
+      Object.assign(deps, { state: { ...deps.state, reclaim: () => false }, reserve: none });
       const vm = await make(service, deps, "a");
       await service.start(vm.id, options());
       await expect(service.stop(vm.id, options())).rejects.toThrow("the disk is full");
