@@ -10,4 +10,4 @@ export { formatInstall, type Install, readInstall } from "./install.ts";
 export { loadConfig, parseConfig } from "./load.ts";
 export { loadRootConfig, type RootConfig } from "./root-config.ts";
 export { parentProblem, readRootOwned, rootOwnedProblem } from "./root-owned.ts";
-export { type Config, ConfigSchema, inertKeys } from "./schema.ts";
+export { administratorKeys, type Config, ConfigSchema, inertKeys } from "./schema.ts";

@@ -51,6 +51,8 @@ export function userPaths(env: Readonly<Record<string, string | undefined>>): Pa
 export const installFile = "/etc/banger/install.toml";
 /** What root runs and trusts; an administrator's, never the owner's. */
 export const systemConfigFile = "/etc/banger/config.toml";
+/** Where `sudo banger firecracker install` puts Firecracker and its jailer: root's, because root runs them. */
+export const systemFirecracker = "/usr/local/lib/banger/firecracker";
 export const helperSocket = "/run/banger-root/bangerd-root.sock";
 
 /** The paths of `bangerd --system`; `home` is the owner's. */

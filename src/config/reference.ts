@@ -1,6 +1,6 @@
 /** docs/config.md, made from the schema: each key with its meaning, default and a value that is allowed. */
 import type { z } from "zod";
-import { ConfigSchema, FileSync, inertKeys, VmDefaults } from "./schema.ts";
+import { administratorKeys, ConfigSchema, FileSync, inertKeys, VmDefaults } from "./schema.ts";
 
 export function configReference(): string {
   const defaults: Record<string, unknown> = ConfigSchema.parse({});
@@ -8,10 +8,15 @@ export function configReference(): string {
     Object.entries(shape)
       .filter(([key]) => prefix !== "" || (key !== "vm_defaults" && key !== "file_sync"))
       .map(([key, schema]) => {
-        const inert = prefix === "" && (inertKeys as readonly string[]).includes(key);
+        const is = (keys: readonly string[]) => prefix === "" && keys.includes(key);
+        const where = is(inertKeys)
+          ? " (checked, but without effect in this version)"
+          : is(administratorKeys)
+            ? " (system services, and there in `/etc/banger/config.toml`)"
+            : "";
         const value = prefix === "" ? defaults[key] : undefined;
         const shown = value === undefined ? "-" : `\`${JSON.stringify(value)}\``;
-        return `| \`${key}\` | ${shown} | ${schema.description ?? ""}${inert ? " (checked, but without effect in this version)" : ""} |`;
+        return `| \`${key}\` | ${shown} | ${schema.description ?? ""}${where} |`;
       })
       .join("\n");
   const head = "| key | default | meaning |\n|---|---|---|";
@@ -20,6 +25,8 @@ export function configReference(): string {
 \`~/.config/banger/config.toml\` (or \`$XDG_CONFIG_HOME/banger/config.toml\`). Every key is optional; the file is read when the daemon
 starts (\`banger daemon stop\` makes the next command read it again). It is strict: an unknown key, a wrong type or a value out of range
 is an error that names key and line. This page is made from the schema (\`npm run gen\`).
+
+What the system services do as root is in \`/etc/banger/config.toml\`, which must be root's: \`firecracker_bin\` and the keys that say so below.
 
 ${head}
 ${rows(ConfigSchema.shape, "")}

@@ -57,9 +57,11 @@ export const ConfigSchema = z.strictObject({
     .default("info")
     .describe("how much the daemon logs; BANGER_LOG_LEVEL overrides it"),
   vmm: z
-    .enum(["auto", "qemu"], 'must be "auto" or "qemu"')
+    .enum(["auto", "qemu", "firecracker"], 'must be "auto", "qemu" or "firecracker"')
     .default("auto")
-    .describe("which virtual machine monitor runs VMs; auto takes the best one that works on this host"),
+    .describe(
+      "which virtual machine monitor runs VMs; auto is Firecracker with the system services, QEMU without; Firecracker without them needs jailer_enabled = false",
+    ),
   default_image_name: z
     .string()
     .min(1)
@@ -87,12 +89,18 @@ export const ConfigSchema = z.strictObject({
     .default(0)
     .describe("how often VM statistics are sampled; 0 only when asked"),
   file_sync: z.array(FileSync).default([]).describe("files copied from the host into each new VM"),
-  firecracker_bin: hostPath().optional().describe("the firecracker program; by default looked up in PATH"),
+  firecracker_bin: hostPath()
+    .optional()
+    .describe(
+      "the firecracker program; by default what `banger firecracker install` put there, else looked up in PATH",
+    ),
   jailer_bin: hostPath().optional().describe("the jailer program"),
   jailer_enabled: z
     .boolean("must be true or false")
     .default(true)
-    .describe("false launches Firecracker without a jail"),
+    .describe(
+      "false: Firecracker without a jail and without a network, as yourself, for debugging; not with the system services",
+    ),
   jailer_chroot_base: hostPath().optional().describe("where jails are made; must be root's"),
   bridge_name: z
     .string()
@@ -115,13 +123,15 @@ export const inertKeys: readonly (keyof Config)[] = [
   "auto_stop_stale_after",
   "stats_poll_interval",
   "file_sync",
-  "firecracker_bin",
+];
+
+/** Keys of /etc/banger/config.toml: the administrator's, because root acts on them. In a user's file they change nothing. */
+export const administratorKeys = [
   "jailer_bin",
-  "jailer_enabled",
   "jailer_chroot_base",
   "bridge_name",
   "bridge_ip",
   "cidr",
   "nat_private_networks",
   "tap_pool_size",
-];
+] as const satisfies readonly (keyof Config)[];

@@ -4,8 +4,8 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import { type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
-import type { Paths } from "../config/paths.ts";
+import { administratorKeys, type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
+import { type Paths, systemConfigFile } from "../config/paths.ts";
 import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { Handlers } from "../rpc/rpc.ts";
@@ -54,6 +54,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const config = loadConfig(paths.config);
   for (const key of inertKeys) {
     if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
+  }
+  for (const key of administratorKeys) {
+    if (isSet(config, key))
+      log.warn(`config key ${key} has no effect in ${paths.config}`, { belongs: systemConfigFile });
   }
   const vmPaths = {
     vms: join(paths.state, "vms"),
@@ -157,7 +161,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   };
 }
 
-/** True when the user has set an inert key to something other than its default. */
+/** True when the user has set a key to something other than its default. */
 function isSet(config: Config, key: keyof Config): boolean {
   const value = config[key];
   const initial = loadConfig("/dev/null")[key];

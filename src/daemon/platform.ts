@@ -1,9 +1,10 @@
 /** What a daemon's mode decides: the driver, what the host lends to machines, and how root disks are layered. */
 import { join } from "node:path";
+import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import { probeRootDiskStrategy, type RootDiskStrategy } from "../disk/disk.ts";
 import { type HostDevices, noDevices, type VmPaths } from "../vm/vm.ts";
-import { qemuDriver, type VmmDriver } from "../vmm/vmm.ts";
+import { directJailer, findProgram, firecrackerDriver, qemuDriver, type VmmDriver } from "../vmm/vmm.ts";
 import type { DaemonPlace } from "./place.ts";
 
 export interface Platform {
@@ -12,9 +13,34 @@ export interface Platform {
   rootDiskStrategy: RootDiskStrategy;
 }
 
-/** User mode: QEMU, disks as files, the network inside QEMU. */
+/** User mode: QEMU, disks as files, the network inside QEMU. Throws bad_config for a driver that it has not. */
 export async function userPlatform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform> {
-  return plainPlatform(qemuDriver({ probeCache: join(place.paths.state, "qemu-probe.json") }), config, vms);
+  const { state } = place.paths;
+  const driver =
+    config.vmm === "firecracker"
+      ? unjailedFirecracker(config, state)
+      : qemuDriver({ probeCache: join(state, "qemu-probe.json") });
+  return plainPlatform(driver, config, vms);
+}
+
+/** For debugging: what a jail needs is root's, and so is what a network needs. */
+function unjailedFirecracker({ jailer_enabled, firecracker_bin }: Config, state: string): VmmDriver {
+  if (jailer_enabled) {
+    throw new BangerError(
+      "bad_config",
+      'vmm = "firecracker" needs the system services: a jail is made by root',
+      {
+        hint: "sudo banger system install --owner $USER; or, to debug without jail and network, jailer_enabled = false",
+      },
+    );
+  }
+  const installed = join(state, "firecracker", "current", "firecracker");
+  const program = firecracker_bin ?? findProgram(installed) ?? findProgram("firecracker") ?? installed;
+  return firecrackerDriver({
+    programs: [program],
+    jailer: directJailer(program),
+    probeCache: join(state, "firecracker-probe.json"),
+  });
 }
 
 /** Any driver that needs nothing of the host. */

@@ -1,3 +1,5 @@
+import { systemFirecracker } from "../config/paths.ts";
+
 /** Where the helper finds and makes things. Constants: nothing in the environment or in a request can move them. */
 export interface Places {
   install: string;
@@ -9,7 +11,7 @@ export interface Places {
   jails: string;
   /** The cgroup2 file system. */
   cgroups: string;
-  /** Where firecracker and jailer are looked for unless the root-owned config says otherwise. */
+  /** Where programs are looked for, firecracker and jailer unless the root-owned config says otherwise. The first may be a link. */
   programs: readonly string[];
   /** The device-mapper's nodes. */
   mapper: string;
@@ -22,6 +24,6 @@ export const places: Places = {
   state: "/var/lib/banger",
   jails: "/var/lib/banger-jail",
   cgroups: "/sys/fs/cgroup",
-  programs: ["/usr/local/bin", "/usr/bin"],
+  programs: [`${systemFirecracker}/current`, "/usr/local/bin", "/usr/bin"],
   mapper: "/dev/mapper",
 };

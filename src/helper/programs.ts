@@ -1,5 +1,5 @@
 /** Programs that root starts: only such as root alone could have put there. */
-import { lstatSync } from "node:fs";
+import { lstatSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { parentProblem } from "../config/config.ts";
@@ -8,7 +8,9 @@ import { checkConfiguredPath, checkFirecrackerName, checkProgram } from "./polic
 
 /** The first that is there. Throws host_missing, or denied when others could have put it there. */
 export function findProgram(name: string, directories: readonly string[]): string {
-  for (const directory of directories) {
+  for (const place of directories) {
+    const directory = resolved(place);
+    if (directory === undefined) continue;
     const path = join(directory, name);
     const found = lstatSync(path, { throwIfNoEntry: false });
     // Links (merged /usr, alternatives) are passed by: what is run is what was looked at.
@@ -17,8 +19,21 @@ export function findProgram(name: string, directories: readonly string[]): strin
     return path;
   }
   throw new BangerError("host_missing", `the program ${name} was not found in ${directories.join(" or ")}`, {
-    hint: "see what is missing: banger doctor",
+    hint:
+      name === "firecracker" || name === "jailer"
+        ? "install it: sudo banger firecracker install"
+        : "install it with the host's package manager",
   });
+}
+
+/** Without links, which the next installation replaces: what is run is what was looked at. */
+function resolved(directory: string): string | undefined {
+  try {
+    return realpathSync(directory);
+  } catch {
+    // It is not there.
+    return undefined;
+  }
 }
 
 export function findVmm({ config, places }: Site): { firecracker: string; jailer: string } {

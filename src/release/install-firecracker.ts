@@ -77,15 +77,6 @@ export async function installFirecracker(request: InstallRequest): Promise<Insta
   };
 }
 
-/** Paths of what `install` put there last; undefined when nothing was. */
-export async function currentFirecracker(
-  directory: string,
-): Promise<{ firecracker: string; jailer: string } | undefined> {
-  const [firecracker = "", jailer = ""] = programs.map((program) => join(directory, "current", program));
-  const there = await Promise.all([firecracker, jailer].map((path) => stat(path).catch(() => undefined)));
-  return there.every((found) => found?.isFile()) ? { firecracker, jailer } : undefined;
-}
-
 /** Both programs are there, and say that they are of this version. */
 async function isWhole(directory: string, version: string): Promise<boolean> {
   for (const program of programs) {

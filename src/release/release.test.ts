@@ -1,12 +1,20 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { type ChosenRelease, chooseRelease, firecrackerReleases } from "./firecracker-catalog.ts";
-import { currentFirecracker, installFirecracker } from "./install-firecracker.ts";
+import { installFirecracker } from "./install-firecracker.ts";
 
 const version = "9.8.7";
 const member = (program: string) => `release-v${version}-x86_64/${program}-v${version}-x86_64`;
@@ -76,10 +84,7 @@ describe("installing Firecracker", () => {
     expect(readFileSync(installed.firecracker, "utf8")).toBe(program("Firecracker"));
     const directory = join(installed.firecracker, "..");
     expect(readdirSync(directory).sort()).toEqual(["firecracker", "jailer"]);
-    expect(await currentFirecracker(dir)).toEqual({
-      firecracker: join(dir, "current/firecracker"),
-      jailer: join(dir, "current/jailer"),
-    });
+    expect(realpathSync(join(dir, "current"))).toBe(realpathSync(directory));
     expect(readdirSync(dir).filter((name) => name.startsWith("."))).toEqual([]);
   });
 

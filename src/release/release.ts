@@ -7,7 +7,6 @@
  */
 export { firecrackerReleases } from "./firecracker-catalog.ts";
 export {
-  currentFirecracker,
   type InstalledFirecracker,
   type InstallRequest,
   installFirecracker,

@@ -102,6 +102,7 @@ export interface VmmDriver {
   kill(handle: MachineHandle): Promise<void>;
 }
 
+export { findProgram } from "./find-program.ts";
 export { directJailer } from "./firecracker/direct.ts";
 export { type FirecrackerOptions, firecrackerDriver } from "./firecracker/driver.ts";
 export type { JailedMachine, Jailer, LaunchedMachine, LaunchRequest } from "./firecracker/jailer.ts";

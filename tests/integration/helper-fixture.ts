@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -69,10 +70,12 @@ export async function makeBed(): Promise<Bed> {
     state: join(root, "state"),
     jails: join(root, "jails"),
     cgroups,
-    programs: [join(root, "bin")],
+    // As an installed Firecracker is found: by a link to its version.
+    programs: [join(root, "current")],
     mapper: join(root, "mapper"),
   };
   for (const directory of ["etc", "bin", "mapper"]) mkdirSync(join(root, directory), { mode: 0o755 });
+  symlinkSync("bin", join(root, "current"));
   writeFileSync(places.install, formatInstall(installOf()), { mode: 0o644 });
   ownersDirectory(places.state);
   ownersFile(join(places.state, "images", image.slice(7), "rootfs.ext4"), 4 << 20, 0o400);

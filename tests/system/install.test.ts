@@ -155,7 +155,9 @@ test("uninstall keeps the owner's data, and the next install finds them", async 
 });
 
 test("uninstall --purge leaves the host as it was", async () => {
-  expect((await machine.run("sudo ./banger system uninstall --purge", root)).status).toBe(0);
+  expect((await machine.run("sudo ./banger system uninstall --purge", { timeoutMs: 300_000 })).status).toBe(
+    0,
+  );
   expect(difference(before, await snapshot())).toEqual(nothing);
 });
 
@@ -165,7 +167,9 @@ test("an install that is killed anywhere is finished by the next, and removed by
       timeoutMs: 300_000,
     });
     if (seconds > 3) expect((await install()).status).toBe(0);
-    expect((await machine.run("sudo ./banger system uninstall --purge", root)).status).toBe(0);
+    expect((await machine.run("sudo ./banger system uninstall --purge", { timeoutMs: 300_000 })).status).toBe(
+      0,
+    );
     expect(difference(before, await snapshot())).toEqual(nothing);
   }
 });

@@ -1,16 +1,13 @@
 /** banger firecracker install */
 import { join } from "node:path";
-import { userPaths } from "../../config/paths.ts";
+import { systemFirecracker, userPaths } from "../../config/paths.ts";
 import { defineCommand } from "../command.ts";
 import { text } from "../flags.ts";
-
-/** For the services: a directory that is root's, because root runs what is in it. */
-const systemDirectory = "/usr/local/lib/banger/firecracker";
 
 export const command = defineCommand({
   summary: "download Firecracker and its jailer, checked against a pinned sha256",
   details:
-    "Takes the official release archive from GitHub. As root it goes to /usr/local/lib/banger/firecracker, for the services; as a user to banger's state directory. An installed version stays beside the new one.",
+    "Takes the official release archive from GitHub. As root it goes to /usr/local/lib/banger/firecracker, where the system services look first; as a user to banger's state directory. An installed version stays beside the new one.",
   examples: [
     { command: "firecracker install", note: "the version that banger is tested with" },
     {
@@ -26,7 +23,7 @@ export const command = defineCommand({
   run: async ({ version, sha256 }, ctx) => {
     const { firecrackerReleases, installFirecracker } = await import("../../release/release.ts");
     const root = process.getuid?.() === 0;
-    const directory = root ? systemDirectory : join(userPaths(ctx.env).state, "firecracker");
+    const directory = root ? systemFirecracker : join(userPaths(ctx.env).state, "firecracker");
     ctx.err(`fetching Firecracker ${version ?? firecrackerReleases.default}`);
     const installed = await installFirecracker({ version, sha256, directory, signal: ctx.signal });
     ctx.err(installed.fetched ? `Firecracker ${installed.version} is installed` : "it was there already");

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { type Config, loadRootConfig } from "../../config/config.ts";
-import { helperSocket, systemConfigFile } from "../../config/paths.ts";
+import { helperSocket, systemConfigFile, systemFirecracker } from "../../config/paths.ts";
 import type { VmPaths } from "../../vm/vm.ts";
 import { firecrackerDriver } from "../../vmm/vmm.ts";
 import type { DaemonPlace } from "../place.ts";
@@ -16,13 +16,26 @@ const defaultJails = "/var/lib/banger-jail";
 
 /** Throws unavailable when the helper does not run, bad_version when it is of another build. */
 export async function systemPlatform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform> {
+  if (config.vmm === "qemu" || !config.jailer_enabled) {
+    const key = config.vmm === "qemu" ? 'vmm = "qemu"' : "jailer_enabled = false";
+    throw new BangerError(
+      "bad_config",
+      `${key} is not for the system services: they run VMs by Firecracker, jailed`,
+      {
+        hint: `take it out of ${place.paths.config}`,
+      },
+    );
+  }
   const rootConfig = loadRootConfig(systemConfigFile);
   const helper = helperAt(helperSocket);
   const bridge = await whenAnswering(() => helper.call("bridge.ensure", {}));
   const jails = rootConfig.jailer_chroot_base ?? defaultJails;
   return {
     driver: firecrackerDriver({
-      program: rootConfig.firecracker_bin ?? "firecracker",
+      programs:
+        rootConfig.firecracker_bin === undefined
+          ? [join(systemFirecracker, "current", "firecracker"), "firecracker"]
+          : [rootConfig.firecracker_bin],
       jailer: helperJailer(helper, { vms, jails }),
       probeCache: join(place.paths.state, "firecracker-probe.json"),
     }),

@@ -81,7 +81,7 @@ beforeEach(() => {
   answers = {};
   heard = [];
   driver = firecrackerDriver({
-    program: "/nowhere",
+    programs: ["/nowhere"],
     jailer,
     look: async () => ({ driver: "firecracker", usable: true, acceleration: "kvm", version: "1.12.1" }),
   });
@@ -170,7 +170,7 @@ describe("a start", () => {
   test("where Firecracker cannot run never comes to the jailer", async () => {
     const unusable = { driver: "firecracker", usable: false, acceleration: "none", version: "" } as const;
     const useless = firecrackerDriver({
-      program: "/nowhere",
+      programs: ["/nowhere"],
       jailer,
       look: async () => ({ ...unusable, reason: "no KVM" }),
     });

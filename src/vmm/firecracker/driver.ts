@@ -18,8 +18,8 @@ const consoleBound = { mostBytes: 16 * 1024 * 1024, keepBytes: 1024 * 1024 };
 const ownLogBound = { mostBytes: 4 * 1024 * 1024, keepBytes: 256 * 1024 };
 
 export interface FirecrackerOptions {
-  /** Name or absolute path of the program whose version is asked; the jailer's launches run the same one. */
-  program: string;
+  /** Names or absolute paths; the first that is there is asked for its version, and is what the jailer launches. */
+  programs: readonly string[];
   jailer: Jailer;
   /** A file that remembers the probe's answer until the host boots again or Firecracker changes. */
   probeCache?: string;
@@ -27,16 +27,18 @@ export interface FirecrackerOptions {
   look?: (signal?: AbortSignal) => Promise<DriverProbe>;
 }
 
-export function firecrackerDriver({ program, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
+export function firecrackerDriver({ programs, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
   let probed: Promise<DriverProbe> | undefined;
   const probe = (signal?: AbortSignal): Promise<DriverProbe> => {
-    const question = { program, jailed: jailer.jailed, cache: probeCache };
-    probed ??= (look?.(signal) ?? probeFirecracker(question, signal)).catch((error: unknown) => {
-      // An aborted probe has no answer: the next caller asks anew.
-      probed = undefined;
-      throw error;
-    });
-    return probed;
+    const question = { programs, jailed: jailer.jailed, cache: probeCache };
+    const asked = probed ?? look?.(signal) ?? probeFirecracker(question, signal);
+    probed = asked;
+    const forget = () => {
+      if (probed === asked) probed = undefined;
+    };
+    // Asked anew by the next caller: what is missing may have been installed, and an aborted probe has no answer.
+    asked.then(({ usable }) => usable || forget(), forget);
+    return asked;
   };
   const files = (runDir: string) => runFiles(jailer.runPath(runDir));
   const handle = (process: ProcessIdentity, runDir: string): MachineHandle => ({

@@ -9,11 +9,9 @@ import { judgeVersion, newestTested, oldest, parseVersion } from "./version.ts";
 
 export const driverName = "firecracker";
 
-const installHint = "install it: banger firecracker install";
-
 export interface ProbeOptions {
-  /** Name or absolute path. */
-  program: string;
+  /** Names or absolute paths: the first that is there counts. */
+  programs: readonly string[];
   /** In a jail Firecracker has a /dev/kvm of its own: this user's access to the host's one does not matter. */
   jailed: boolean;
   cache: string | undefined;
@@ -24,11 +22,12 @@ export interface ProbeOptions {
  * device model of its own in front of a unix socket, without vhost (docs/vsock.md of Firecracker).
  */
 export async function probeFirecracker(
-  { program, jailed, cache }: ProbeOptions,
+  { programs, jailed, cache }: ProbeOptions,
   signal?: AbortSignal,
 ): Promise<DriverProbe> {
-  const path = findProgram(program);
-  if (path === undefined) return unusable("", `${program} is not installed`, installHint);
+  const path = programs.map(findProgram).find((found) => found !== undefined);
+  const installHint = `install it: ${jailed ? "sudo " : ""}banger firecracker install`;
+  if (path === undefined) return unusable("", "Firecracker is not installed", installHint);
   const known = await recall(cache, path, () => firecrackerVersion(path, signal));
   const { version } = known;
   if (version === "unknown") return unusable("", `${path} does not say which Firecracker it is`, installHint);

@@ -51,7 +51,11 @@ const guestAddress = "172.31.0.2";
 const limitMs = 180_000;
 
 function newDriver(): VmmDriver {
-  return firecrackerDriver({ program, jailer: directJailer(program), probeCache: "/tmp/fc-probe.json" });
+  return firecrackerDriver({
+    programs: [program],
+    jailer: directJailer(program),
+    probeCache: "/tmp/fc-probe.json",
+  });
 }
 
 async function prepare(asked: Asked, driver: VmmDriver): Promise<MachineSpec> {
