@@ -16,6 +16,8 @@ export interface Flag {
   /** As written on the command line, with dashes. */
   long: string;
   short: string | undefined;
+  /** Its name is written with `--no-` before it, and it switches off. */
+  negated: boolean;
   /** Undefined for a switch. */
   value: string | undefined;
   description: string;
@@ -26,9 +28,11 @@ export function flagsOf(command: Command): Flag[] {
   return Object.entries(command.flags).map(([key, schema]) => {
     const meta = metaOf(schema);
     const name = kebab(key);
+    const negated = meta.negated === true;
     return {
       key,
-      long: meta.negated === true ? `--no-${name}` : `--${name}`,
+      negated,
+      long: negated ? `--no-${name}` : `--${name}`,
       short: meta.short === undefined ? undefined : `-${meta.short}`,
       value: isSwitch(schema) ? undefined : (meta.value ?? name.toUpperCase()),
       description: meta.description ?? "",
@@ -117,7 +121,7 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     checked.given.add(flag.key);
     if (flag.value === undefined) {
       if (equals >= 0) throw wrong(`${flag.long} takes no value`, path);
-      checked.canonical.push(`--${flag.long.startsWith("--no-") ? "no-" : ""}${flag.key}`);
+      checked.canonical.push(`--${flag.negated ? "no-" : ""}${flag.key}`);
       continue;
     }
     const value = equals < 0 ? queue[index + 1] : word.slice(equals + 1);

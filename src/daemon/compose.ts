@@ -8,10 +8,10 @@ import { administratorKeys, type Config, inertKeys, loadConfig, specDefaults } f
 import { type Paths, systemConfigFile } from "../config/paths.ts";
 import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
-import type { Handlers } from "../rpc/rpc.ts";
+import type { DaemonStatus, Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
 import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
-import type { DriverProbe } from "../vmm/vmm.ts";
+import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
@@ -99,8 +99,30 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   await reconcile(deps, vms);
 
   const startedAt = new Date().toISOString();
-  const probe = await driver.probe();
+  // While nobody waits for it; who needs the answer asks again, and gets this one.
+  await driver.probe();
   const running = () => vms.list().filter((vm) => vm.machine !== null).length;
+  const status = (probe: DriverProbe): DaemonStatus => ({
+    pid: process.pid,
+    version,
+    commit,
+    mode: place.mode,
+    modeReason: place.reason,
+    socket: paths.socket,
+    logPath: paths.daemonLog,
+    stateDir: paths.state,
+    startedAt,
+    rssBytes: process.memoryUsage.rss(),
+    vmsRunning: running(),
+    vmsTotal: vms.list().length,
+    driver: driver.name,
+    acceleration: probe.acceleration,
+    driverReason: probe.reason ?? null,
+    driverHint: probe.hint ?? null,
+    driverUsable: probe.usable,
+    diskStrategy: rootDiskStrategy,
+    idleTimeoutMs: place.mode === "system" ? 0 : config.daemon_idle_timeout,
+  });
   const parts: Parts = {
     config,
     state,
@@ -112,10 +134,9 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     images,
     // A host without a usable driver is told so now, not after minutes of building.
     boot: {
-      ensure: async (name, ctx) => usable(probe, () => images.ensure(name, ctx)),
-      renew: async (name, ctx) => usable(probe, () => images.renew(name, ctx)),
+      ensure: async (name, ctx) => usable(driver, () => images.ensure(name, ctx)),
+      renew: async (name, ctx) => usable(driver, () => images.renew(name, ctx)),
     },
-    driver: probe,
     defaults: () => specDefaults(config, { cpus: availableParallelism(), memoryBytes: totalmem() }),
     spaceWarnings: async ({ diskBytes, overlayBytes }) => {
       const free = (await freeSpace(vmPaths.vms)).bytes;
@@ -126,25 +147,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ];
     },
     ssh: { identityFile: () => sshKey.identityFile() },
-    status: async () => ({
-      pid: process.pid,
-      version,
-      commit,
-      mode: place.mode,
-      modeReason: place.reason,
-      socket: paths.socket,
-      logPath: paths.daemonLog,
-      stateDir: paths.state,
-      startedAt,
-      rssBytes: process.memoryUsage.rss(),
-      vmsRunning: running(),
-      vmsTotal: vms.list().length,
-      driver: driver.name,
-      acceleration: probe.acceleration,
-      driverReason: probe.reason ?? null,
-      diskStrategy: rootDiskStrategy,
-      idleTimeoutMs: place.mode === "system" ? 0 : config.daemon_idle_timeout,
-    }),
+    status: async () => status(await driver.probe()),
     stop: env.stop,
   };
   return {
@@ -168,7 +171,8 @@ function isSet(config: Config, key: keyof Config): boolean {
   return JSON.stringify(value) !== JSON.stringify(initial);
 }
 
-function usable<T>(probe: DriverProbe, then: () => Promise<T>): Promise<T> {
+async function usable<T>(driver: VmmDriver, then: () => Promise<T>): Promise<T> {
+  const probe = await driver.probe();
   if (probe.usable) return then();
   throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
 }

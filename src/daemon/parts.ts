@@ -4,7 +4,6 @@ import type { Config, SpecDefaults } from "../config/config.ts";
 import type { DaemonStatus, LifecycleEvent } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService } from "../vm/vm.ts";
-import type { DriverProbe } from "../vmm/vmm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 
 export interface ProgressContext {
@@ -27,7 +26,6 @@ export interface Parts {
     /** The same, but an image that was made by an older recipe is made anew. */
     renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   };
-  driver: DriverProbe;
   defaults(): SpecDefaults;
   /** What a person should know before a VM of this size is made: it is allowed, but may not fit. */
   spaceWarnings(spec: VmSpec): Promise<string[]>;

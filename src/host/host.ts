@@ -13,7 +13,7 @@ export { type InstallRequest, install } from "./system/install.ts";
 export { findOwner, lookUpUser } from "./system/owner.ts";
 export { type Places, systemPlaces } from "./system/places.ts";
 export { restart, type ServiceStatus, type SystemStatus, status } from "./system/status.ts";
-export type { Answer, SystemHost } from "./system/system-host.ts";
+export type { Answer, DriverFacts, SystemHost } from "./system/system-host.ts";
 export { hostSystemd, type Systemd, type UnitState } from "./system/systemd.ts";
 export { type Uninstalled, uninstall } from "./system/uninstall.ts";
 export { unitNames, unitTexts } from "./system/units.ts";

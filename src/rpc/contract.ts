@@ -144,8 +144,12 @@ export const DaemonStatus = z.strictObject({
   vmsRunning: z.int(),
   vmsTotal: z.int(),
   driver: z.string(),
+  /** Whether a VM can run here at all. */
+  driverUsable: z.boolean(),
   acceleration: z.string(),
   driverReason: z.string().nullable(),
+  /** What to do about it. */
+  driverHint: z.string().nullable(),
   diskStrategy: z.string(),
   idleTimeoutMs: z.number(),
 });

@@ -75,19 +75,18 @@ banger daemon stop && banger vm create --name full ${small}`,
     slow,
   );
   const warnings = async () => (await machine.run("banger vm list", slow)).stderr;
-  const write = (megabytes: number) =>
+  const write = (file: string, bytes: number) =>
     machine.run(
-      `banger vm exec full -- /bin/sh -c 'dd if=/dev/zero of=/fill-${megabytes} bs=1M count=${megabytes}; sync'`,
+      `banger vm exec full -- /bin/sh -c 'dd if=/dev/zero of=/${file} bs=4096 count=${Math.floor(bytes / 4096)}; sync'`,
       slow,
     );
   const { layer } = await shown("full");
   expect(layer.overflowed).toBe(false);
   expect(layer.usedBytes).toBeLessThan(layer.totalBytes);
   expect(await warnings()).toBe("");
-  await write(3);
-  await write(1);
+  await write("most", layer.totalBytes * 0.95 - layer.usedBytes);
   expect(await warnings()).toContain("is nearly full");
-  await write(8);
+  await write("too-much", layer.totalBytes);
   expect((await shown("full")).layer).toMatchObject({ overflowed: true });
   expect(await warnings()).toContain("full");
   await machine.run("banger vm stop full", slow);

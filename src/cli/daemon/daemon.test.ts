@@ -22,6 +22,8 @@ const status = {
   driver: "qemu",
   acceleration: "tcg",
   driverReason: "the CPU has neither vmx nor svm",
+  driverHint: null,
+  driverUsable: true,
   diskStrategy: "qcow2",
   idleTimeoutMs: 600_000,
 };

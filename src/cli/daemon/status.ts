@@ -3,6 +3,7 @@ import { formatBytes } from "../../base/base.ts";
 import type { DaemonStatus } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import { json } from "../flags.ts";
+import { driverRows } from "../output/driver-rows.ts";
 import { printJson, renderRecord } from "../output/table.ts";
 import { ago } from "../output/when.ts";
 import { notRunning } from "./not-running.ts";
@@ -42,10 +43,7 @@ function statusRows(status: DaemonStatus, now: Date): [string, string][] {
     ["started", ago(status.startedAt, now)],
     ["memory", formatBytes(status.rssBytes)],
     ["vms", `${status.vmsRunning} running, ${status.vmsTotal} in all`],
-    ["driver", `${status.driver} (${status.acceleration})`],
-    ...(status.driverReason === null
-      ? []
-      : [["why this driver", status.driverReason] satisfies [string, string]]),
+    ...driverRows(status),
     ["root disks", status.diskStrategy],
     ["ends itself", idle],
   ];

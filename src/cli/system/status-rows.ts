@@ -1,8 +1,9 @@
 /** The installation as rows: for install, status and restart. */
 import type { ServiceStatus, SystemStatus } from "../../host/host.ts";
+import { driverRows } from "../output/driver-rows.ts";
 import { ago } from "../output/when.ts";
 
-export function statusRows({ install, services }: SystemStatus, now: Date): [string, string][] {
+export function statusRows({ install, services, driver }: SystemStatus, now: Date): [string, string][] {
   return [
     ["owner", `${install.owner} (uid ${install.uid})`],
     ["version", `${install.version} (${install.commit}), built ${install.built_at}`],
@@ -17,6 +18,7 @@ export function statusRows({ install, services }: SystemStatus, now: Date): [str
         [`${name} socket`, `${service.socket} ${answerOf(service)}`],
       ];
     }),
+    ...(driver === null ? [] : driverRows(driver)),
   ];
 }
 

@@ -15,6 +15,13 @@ const status: SystemStatus = {
     ...{ built_at: "2026-03-01T10:00:00Z", installed_at: "2026-03-04T11:00:00Z" },
   },
   services: [service("bangerd-root"), service("bangerd")],
+  driver: {
+    ...{ driver: "firecracker", driverUsable: false, acceleration: "none" },
+    ...{
+      driverReason: "Firecracker is not installed",
+      driverHint: "install it: sudo banger firecracker install",
+    },
+  },
   well: true,
 };
 
@@ -37,6 +44,7 @@ describe("banger system", () => {
       bangerd-root socket:  /run/bangerd-root.sock answers: 1.0.0 (0123abcd), pid 4711
       bangerd:              active (running), starts at boot
       bangerd socket:       /run/bangerd.sock answers: 1.0.0 (0123abcd), pid 4711
+      driver:               firecracker, which cannot run VMs here: Firecracker is not installed (install it: sudo banger firecracker install)
       "
     `);
     const { out } = await banger(["system", "status", "--json"], { system: () => system() });

@@ -4,6 +4,7 @@ import { builtAt, commit, version } from "../../base/version.ts";
 import {
   type Answer,
   clearKernel,
+  type DriverFacts,
   hostSystemd,
   install,
   lookUpUser,
@@ -32,6 +33,7 @@ export function systemOf({ asRoot, self, say }: Caller): System {
     asRoot,
     lookUpUser,
     ping,
+    driver: () => driverFacts(places.sockets.daemon),
     runningVms: () => runningVms(places.sockets.daemon),
     clearKernel: () => clearKernel(self),
     now: () => new Date(),
@@ -57,6 +59,14 @@ async function ping(socket: string): Promise<Answer | undefined> {
   return asked(socket, async (client) => {
     const { version, commit, pid } = await client.call("ping", {}, { signal: AbortSignal.timeout(answerMs) });
     return { version, commit, pid };
+  });
+}
+
+async function driverFacts(socket: string): Promise<DriverFacts | undefined> {
+  return asked(socket, async (client) => {
+    const status = await client.call("daemon.status", {}, { signal: AbortSignal.timeout(answerMs) });
+    const { driver, driverUsable, acceleration, driverReason, driverHint } = status;
+    return { driver, driverUsable, acceleration, driverReason, driverHint };
   });
 }
 

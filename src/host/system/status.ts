@@ -3,7 +3,7 @@ import { BangerError, toBangerError } from "../../base/base.ts";
 import { type Install, readInstall } from "../../config/install.ts";
 import { waitUntilReady } from "./answers.ts";
 import { exclusively, needsRoot, needsSystemd } from "./requirements.ts";
-import type { Answer, SystemHost } from "./system-host.ts";
+import type { Answer, DriverFacts, SystemHost } from "./system-host.ts";
 import type { UnitState } from "./systemd.ts";
 import { unitNames } from "./units.ts";
 
@@ -18,6 +18,8 @@ export interface SystemStatus {
   install: Install;
   /** In the order in which they start. */
   services: ServiceStatus[];
+  /** What the daemon says of the VMs it can run; null when it does not answer, or not to this user. */
+  driver: DriverFacts | null;
   /** True when every service runs, and answers whom it may. */
   well: boolean;
 }
@@ -34,6 +36,9 @@ export async function status(host: SystemHost): Promise<SystemStatus> {
   return {
     install,
     services,
+    driver: services.every(({ answer }) => answer !== null && answer !== "denied")
+      ? ((await host.driver()) ?? null)
+      : null,
     well: services.every(({ active, answer }) => active === "active" && answer !== null),
   };
 }

@@ -8,6 +8,16 @@ export interface Answer {
   pid: number;
 }
 
+/** What the daemon says of the machines it can run. */
+export interface DriverFacts {
+  driver: string;
+  driverUsable: boolean;
+  acceleration: string;
+  /** Null where there is nothing to say. */
+  driverReason: string | null;
+  driverHint: string | null;
+}
+
 export interface SystemHost {
   places: Places;
   systemd: Systemd;
@@ -20,6 +30,8 @@ export interface SystemHost {
   ping(socket: string): Promise<Answer | undefined>;
   /** Names of the VMs that run, as the daemon knows them; undefined when it does not answer. */
   runningVms(): Promise<string[] | undefined>;
+  /** Undefined when the daemon does not answer. */
+  driver(): Promise<DriverFacts | undefined>;
   /** Takes everything of banger's out of the kernel; the services have been stopped. */
   clearKernel(): Promise<void>;
   now(): Date;

@@ -65,6 +65,10 @@ export class FakeHost implements SystemHost, Systemd {
     const unit = socket === this.places.sockets.daemon ? unitNames.daemon : unitNames.helper;
     return this.running.has(unit) ? this.answer : undefined;
   };
+  driver = async () => ({
+    ...{ driver: "firecracker", driverUsable: true, acceleration: "kvm" },
+    ...{ driverReason: null, driverHint: null },
+  });
   runningVms = async () => (this.running.has(unitNames.daemon) ? this.vms : undefined);
   clearKernel = async () => this.#do("clear kernel");
 

@@ -4,7 +4,8 @@ import { open, unlink } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
 import { boundLog, isAlive, type ProcessIdentity, waitForExit } from "../../sys/sys.ts";
 import { lastLines, logEnd } from "../log-tail.ts";
-import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
+import { type Probe, rememberedProbe } from "../remembered-probe.ts";
+import type { MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { FirecrackerApi } from "./api.ts";
 import { agentPort } from "./cmdline.ts";
@@ -24,22 +25,12 @@ export interface FirecrackerOptions {
   /** A file that remembers the probe's answer until the host boots again or Firecracker changes. */
   probeCache?: string;
   /** In place of looking at the host; for tests. */
-  look?: (signal?: AbortSignal) => Promise<DriverProbe>;
+  look?: Probe;
 }
 
 export function firecrackerDriver({ programs, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
-  let probed: Promise<DriverProbe> | undefined;
-  const probe = (signal?: AbortSignal): Promise<DriverProbe> => {
-    const question = { programs, jailed: jailer.jailed, cache: probeCache };
-    const asked = probed ?? look?.(signal) ?? probeFirecracker(question, signal);
-    probed = asked;
-    const forget = () => {
-      if (probed === asked) probed = undefined;
-    };
-    // Asked anew by the next caller: what is missing may have been installed, and an aborted probe has no answer.
-    asked.then(({ usable }) => usable || forget(), forget);
-    return asked;
-  };
+  const question = { programs, jailed: jailer.jailed, cache: probeCache };
+  const probe = rememberedProbe(look ?? ((signal) => probeFirecracker(question, signal)));
   const files = (runDir: string) => runFiles(jailer.runPath(runDir));
   const handle = (process: ProcessIdentity, runDir: string): MachineHandle => ({
     driver: driverName,

@@ -5,8 +5,9 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import { boundLog, isAlive, signalProcess, waitForExit } from "../../sys/sys.ts";
 import { logEnd } from "../log-tail.ts";
+import { rememberedProbe } from "../remembered-probe.ts";
 import { checkSocketPath } from "../socket-path.ts";
-import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
+import type { MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
 import { lastWords, spawnQemu, whenAnswering } from "./launch.ts";
@@ -26,15 +27,7 @@ export interface QemuOptions {
 }
 
 export function qemuDriver(options: QemuOptions = {}): VmmDriver {
-  let probed: Promise<DriverProbe> | undefined;
-  const probe = (signal?: AbortSignal): Promise<DriverProbe> => {
-    probed ??= probeQemu(options.probeCache, signal).catch((error: unknown) => {
-      // An aborted probe has no answer: the next caller asks anew.
-      probed = undefined;
-      throw error;
-    });
-    return probed;
-  };
+  const probe = rememberedProbe((signal) => probeQemu(options.probeCache, signal));
   let measured: ReturnType<typeof tscKhz> | undefined;
   const tsc = () => {
     measured ??= tscKhz();
