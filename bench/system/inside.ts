@@ -1,6 +1,6 @@
 /** Runs in the emulated host, as root: one measurement, named by the first argument; prints its result as JSON. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { comparePairs, median, type PairResult } from "../pairs.ts";
 import { type MachineByHand, type StartedByHand, sh, startByHand, stockCmdline } from "./by-hand.ts";
@@ -167,6 +167,28 @@ async function chunks(): Promise<Record<string, Record<string, number>>> {
   );
 }
 
+/** What the daemon's own steps take, in ms: medians over some lives of the smallest VM. */
+async function steps(): Promise<Record<string, number>> {
+  const config = "/home/dev/.config/banger/config.toml";
+  sh(`install -d -o dev -g dev "\${1%/*}"; echo 'log_level = "debug"' > "$1"`, config);
+  run(["daemon", "stop"]);
+  sh(`until ${banger} daemon status > /dev/null 2>&1; do sleep 1; done`);
+  const log = "/var/lib/banger/bangerd.log";
+  const before = statSync(log).size;
+  for (let round = 0; round < 5; round += 1) run(["vm", "run", "--rm", ...small, "--", "true"]);
+  sh('rm "$1"', config);
+  run(["daemon", "stop"]);
+  sh(`until ${banger} daemon status > /dev/null 2>&1; do sleep 1; done`);
+  const seen = new Map<string, number[]>();
+  for (const line of readFileSync(log).subarray(before).toString().split("\n")) {
+    if (!line.includes('"step"')) continue;
+    const { list, step, status, ms } = JSON.parse(line) as Record<string, string> & { ms?: number };
+    const key = `${list} ${step}`;
+    if (status === "done" && ms !== undefined) seen.set(key, [...(seen.get(key) ?? []), ms]);
+  }
+  return Object.fromEntries([...seen].map(([key, times]) => [key, median(times)]));
+}
+
 const benches: Record<string, () => Promise<unknown>> = {
   cold: (): Promise<PairResult> =>
     comparePairs(
@@ -209,6 +231,7 @@ const benches: Record<string, () => Promise<unknown>> = {
   },
   idle: idlePss,
   ten: async (): Promise<number[][]> => [await ten(), await ten(), await ten()],
+  steps,
   chunks,
 };
 

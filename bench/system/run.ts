@@ -98,6 +98,10 @@ const benches: Record<string, (machine: Host) => Promise<void>> = {
       "1.10",
     );
   },
+  steps: async (machine) => {
+    for (const [step, ms] of Object.entries(await inside<Record<string, number>>(machine, "steps")))
+      say(`  ${step}: ${ms.toFixed(1)} ms`);
+  },
   chunks: async (machine) => {
     const sizes = await inside<Record<string, Record<string, number>>>(machine, "chunks");
     say(

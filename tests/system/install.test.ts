@@ -141,11 +141,47 @@ test("what does not answer is not started by a command", async () => {
   expect((await machine.run(`${installed} system status`)).status).toBe(1);
 });
 
+test("a Firecracker that banger installed comes before the host's own; without any, that is said, and mended without a restart", async () => {
+  const other = "/usr/local/lib/banger/firecracker";
+  const driver = async () => {
+    const { driverUsable, driverReason, driverHint } = JSON.parse(
+      await machine.ok(`${installed} daemon status --json`),
+    );
+    return [driverUsable, driverReason, driverHint];
+  };
+  await machine.ok(
+    "mkdir /root/away && mv /usr/local/bin/firecracker /usr/local/bin/jailer /root/away/",
+    root,
+  );
+  await machine.ok(`${installed} daemon stop`);
+  await machine.ok(`until ${installed} daemon status >/dev/null 2>&1; do sleep 1; done`);
+  const missing = [false, "Firecracker is not installed", "install it: sudo banger firecracker install"];
+  expect(await driver()).toEqual(missing);
+  const run = await machine.run(`${installed} vm create`);
+  expect([run.status, run.stderr]).toEqual([
+    1,
+    expect.stringContaining(`${missing[1]}\n  hint: ${missing[2]}`),
+  ]);
+  // As `banger firecracker install` leaves it; the archive itself cannot be had here.
+  await machine.ok(
+    `mkdir -p ${other}/1.12.1-test && cp /root/away/* ${other}/1.12.1-test/ && ln -s 1.12.1-test ${other}/current`,
+    root,
+  );
+  expect(await driver()).toEqual([true, null, null]);
+  await machine.giveStore();
+  const small = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
+  const { status: exit } = await machine.run(`${installed} vm run --rm ${small} -- /bin/sh -c 'exit 7'`, {
+    timeoutMs: 300_000,
+  });
+  expect(exit).toBe(7);
+  await machine.ok("mv /root/away/* /usr/local/bin/ && rmdir /root/away", root);
+});
+
 test("uninstall keeps the owner's data, and the next install finds them", async () => {
   const { status: exit, stderr } = await machine.run(`sudo ${installed} system uninstall`, root);
   expect([exit, stderr]).toEqual([
     0,
-    "kept: /var/lib/banger, /var/cache/banger (--purge removes them too)\n",
+    "kept: /var/lib/banger, /var/cache/banger, /usr/local/lib/banger/firecracker (--purge removes them too)\n",
   ]);
   await machine.ok(
     "test -e /var/lib/banger/banger.db -a ! -e /usr/local/bin/banger -a ! -e /etc/banger",

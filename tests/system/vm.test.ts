@@ -78,6 +78,30 @@ test("a Firecracker that is killed leaves a stopped VM that says why, and no dev
   expect(JSON.parse(await machine.ok("banger vm show other"))).toMatchObject({ state: "stopped", pid: null });
 }, 200_000);
 
+test("a start starts no process but jailer, which becomes Firecracker", async () => {
+  const pids = await machine.ok("systemctl show -P MainPID bangerd bangerd-root | xargs");
+  await machine.ok(
+    `cd /sys/kernel/tracing && echo 0 > tracing_on && echo > trace
+for event in sched_process_fork sched_process_exec; do echo 1 > events/sched/$event/enable; done; echo 1 > tracing_on`,
+    root,
+  );
+  await machine.ok("banger vm start other", slow);
+  const trace = await machine.ok(
+    `cd /sys/kernel/tracing && echo 0 > tracing_on && cat trace
+for event in sched_process_fork sched_process_exec; do echo 0 > events/sched/$event/enable; done`,
+    root,
+  );
+  const family = new Set(pids.trim().split(" "));
+  const started: string[] = [];
+  for (const line of trace.split("\n")) {
+    const [, parent, child] = /sched_process_fork: .* pid=(\d+) .* child_pid=(\d+)/.exec(line) ?? [];
+    if (parent !== undefined && child !== undefined && family.has(parent)) family.add(child);
+    const [, program, pid] = /sched_process_exec: filename=(\S+) pid=(\d+)/.exec(line) ?? [];
+    if (program !== undefined && pid !== undefined && family.has(pid)) started.push(program);
+  }
+  expect(started).toEqual(["/usr/local/bin/jailer", "/firecracker"]);
+}, 400_000);
+
 test("deleting them leaves nothing in the kernel, the jails or the state", async () => {
   await machine.ok("banger vm delete kept other", slow);
   expect(await traces()).toBe("");

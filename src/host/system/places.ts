@@ -1,6 +1,6 @@
 /** Every file and directory of a system installation. Tests put all of them below a directory of their own. */
 import { join } from "node:path";
-import { helperSocket, installFile, systemPaths } from "../../config/paths.ts";
+import { helperSocket, installFile, systemFirecracker, systemPaths } from "../../config/paths.ts";
 
 export interface Places {
   /** The one executable. */
@@ -9,6 +9,8 @@ export interface Places {
   links: readonly string[];
   /** Of `links`, and of an empty directory that services mount over. */
   library: string;
+  /** What `banger firecracker install` has put there as root. */
+  firecracker: string;
   installFile: string;
   units: { daemon: string; helper: string };
   /** The owner's. */
@@ -36,6 +38,7 @@ export function systemPlaces(root = "/"): Places {
     executable: below("/usr/local/bin/banger"),
     links: [join(library, "bangerd"), join(library, "bangerd-root")],
     library,
+    firecracker: below(systemFirecracker),
     installFile: below(installFile),
     units: {
       daemon: below("/etc/systemd/system/bangerd.service"),

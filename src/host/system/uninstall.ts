@@ -9,14 +9,14 @@ import type { SystemHost } from "./system-host.ts";
 import { unitNames } from "./units.ts";
 
 export interface UninstallRequest {
-  /** VMs, images and caches go too. */
+  /** VMs, images, caches and an installed Firecracker go too. */
   purge: boolean;
 }
 
 export interface Uninstalled {
   /** False when there was nothing. */
   found: boolean;
-  /** Directories with the owner's data that are still there. */
+  /** Directories of what is not made anew by an install that are still there. */
   kept: string[];
 }
 
@@ -37,7 +37,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
       places.executable,
       places.installFile,
     ];
-    const data = [places.state, places.cache, places.jail];
+    const data = [places.state, places.cache, places.jail, places.firecracker];
     const present = await Promise.all([...files, ...(purge ? data : [])].map(exists));
     // The daemon first: it would ask for a helper that has gone.
     const units = [unitNames.daemon, unitNames.helper];
@@ -50,12 +50,12 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     await systemd.reload();
     await systemd.forget(units);
     for (const path of places.runtimes) await removeDirectory(path);
-    for (const path of [join(places.library, "tmp"), places.library]) await removeIfEmpty(path);
     // The administrator's config.toml stays, and then so does its directory.
     await removeIfEmpty(dirname(places.installFile));
     await removeIfEmpty(places.machines);
     // Jails are of running VMs, of which there is none.
     for (const path of purge ? data : [places.jail]) await removeDirectory(path);
+    for (const path of [join(places.library, "tmp"), places.library]) await removeIfEmpty(path);
     const kept: string[] = [];
     for (const path of data) if (await exists(path)) kept.push(path);
     // Held until this has ended, and nobody's after that.
