@@ -7,11 +7,39 @@ const machine = await host();
 const asRoot = { user: "root" } as const;
 
 beforeAll(async () => {
+  await withoutServices();
   await machine.giveStore();
   await bringDriver(machine);
-}, 180_000);
+}, 600_000);
 
 afterAll(() => machine.reset(), 300_000);
+
+/** What a user's own daemon runs when it is told to, on a host without banger's services; its store is where the host has it. */
+const told: { daemon: object; status: number | null; refused: string } = {
+  daemon: {},
+  status: null,
+  refused: "",
+};
+async function withoutServices(): Promise<void> {
+  const config = "~/.config/banger/config.toml";
+  const banger = "XDG_STATE_HOME=/srv ./banger";
+  const slow = { timeoutMs: 300_000 };
+  await machine.ok(`mkdir -p ~/.config/banger && echo 'vmm = "firecracker"' > ${config}`);
+  told.refused = (await machine.run(`${banger} vm list`, slow)).stderr;
+  await machine.ok(`echo 'jailer_enabled = false' >> ${config}`);
+  const command = "vm run --rm --image tiny --memory 128M --vcpu 1 --disk-size 64M -- /bin/sh -c 'exit 5'";
+  told.status = (await machine.run(`${banger} ${command}`, slow)).status;
+  told.daemon = JSON.parse(await machine.ok(`${banger} daemon status --json`));
+  await machine.ok(`${banger} daemon stop; rm -r ~/.config/banger`);
+}
+
+test("a user's own daemon runs Firecracker when it is told to, without a jail; asked for one, it says who can make it", () => {
+  expect(told.refused).toContain('vmm = "firecracker" needs the system services');
+  expect([told.status, told.daemon]).toEqual([
+    5,
+    expect.objectContaining({ mode: "user", driver: "firecracker", acceleration: "kvm", vmsTotal: 0 }),
+  ]);
+});
 
 test("a guest starts, is talked to over vsock, found again by a driver that knows nothing, and killed", async () => {
   const told = await live(machine, { image: "tiny", memoryMiB: 128, end: "kill" });
