@@ -1,27 +1,33 @@
 /**
  * Stopping at a named point, for tests that kill banger's processes there.
  *
- * BANGER_FAILPOINT=LIST.STEP:WHEN:DIR makes the daemon write DIR/hit when it comes to that point, and stand still until
- * DIR/go exists. Unset, as it is for everybody else, nothing of this runs.
+ * BANGER_FAILPOINT=DIR has the daemon, at every step, look into DIR/point for the point that is wanted (LIST.STEP:WHEN, WHEN
+ * being before, after, undo_before or undo_after). When it comes there it writes DIR/hit, and stands still until DIR/go
+ * exists. Unset, as it is for everybody else, nothing of this runs.
  */
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
 
-const grammar = /^([a-z_.]+):(before|after|undo_before|undo_after):(\/.+)$/;
-
 /** The failpoint that the environment asks for, if it does. Throws bad_config for one that is malformed. */
-export function failpointFromEnvironment(value: string | undefined): Failpoint | undefined {
-  if (value === undefined || value === "") return undefined;
-  const [, wantedStep, wantedWhen, dir] = grammar.exec(value) ?? [];
-  if (dir === undefined)
-    throw new BangerError("bad_config", `BANGER_FAILPOINT=${value} is not STEP:WHEN:DIR`);
+export function failpointFromEnvironment(dir: string | undefined): Failpoint | undefined {
+  if (dir === undefined || dir === "") return undefined;
+  if (!isAbsolute(dir)) throw new BangerError("bad_config", `BANGER_FAILPOINT=${dir} is no absolute path`);
   const cell = new Int32Array(new SharedArrayBuffer(4));
   return (step, when) => {
-    if (step !== wantedStep || when !== wantedWhen || existsSync(join(dir, "go"))) return;
+    if (wanted(dir) !== `${step}:${when}` || existsSync(join(dir, "go"))) return;
     writeFileSync(join(dir, "hit"), String(process.pid));
     // Stands still on purpose, timers and sockets included: a process that is about to be killed does nothing more.
     while (!existsSync(join(dir, "go"))) Atomics.wait(cell, 0, 0, 5);
   };
+}
+
+function wanted(dir: string): string | undefined {
+  try {
+    return readFileSync(join(dir, "point"), "utf8").trim();
+  } catch {
+    // None, at the moment.
+    return undefined;
+  }
 }

@@ -43,13 +43,14 @@ async function approach({ list, step, when }: Point) {
   const dir = join(banger.dir, "failpoint");
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir);
+  writeFileSync(join(dir, "point"), `${list}.${step}:${when}`);
   const commands: Record<string, string[]> = {
     "vm.stop": ["vm", "stop", name],
     "vm.delete": ["vm", "delete", name],
     "vm.set": ["vm", "set", name, "--disk-size", "512M", "--nat"],
   };
   const args = commands[list] ?? ["vm", "create", "--name", name, ...small];
-  const cli = banger.start(args, { env: { BANGER_FAILPOINT: `${list}.${step}:${when}:${dir}` } });
+  const cli = banger.start(args, { env: { BANGER_FAILPOINT: dir } });
   const ended = new Promise<number | null>((resolve) => cli.on("close", resolve));
   cli.stderr.resume();
   cli.stdout.resume();
@@ -130,9 +131,8 @@ test("a daemon killed again during its recovery is recovered from all the same",
   for (const step of ["agent_hello", "vmm_launch", "run_directory"]) {
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir);
-    const cli = banger.start(["vm", "list"], {
-      env: { BANGER_FAILPOINT: `vm.start.${step}:undo_before:${dir}` },
-    });
+    writeFileSync(join(dir, "point"), `vm.start.${step}:undo_before`);
+    const cli = banger.start(["vm", "list"], { env: { BANGER_FAILPOINT: dir } });
     cli.stdout.resume();
     cli.stderr.resume();
     await eventually(`recovery comes to ${step}`, 60_000, () => existsSync(join(dir, "hit")));

@@ -1,6 +1,7 @@
 /** What changes of a VM that is there: its way out while it runs, its disks; and a root disk that runs full. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
+import { settledVms } from "./traces.ts";
 
 const machine = await host();
 const root = { user: "root" } as const;
@@ -71,9 +72,11 @@ test("a work disk grows while the VM is stopped, and keeps what is on it", async
 test("a root disk's layer that fills up is reported, before and after it is too late; the next start is refused", async () => {
   await machine.ok(
     `mkdir -p ~/.config/banger && printf '[vm_defaults]\\nsystem_overlay_size = "4M"\\n' > ~/.config/banger/config.toml
-banger daemon stop && banger vm create --name full ${small}`,
+banger daemon stop`,
     slow,
   );
+  await settledVms(machine);
+  await machine.ok(`banger vm create --name full ${small}`, slow);
   const warnings = async () => (await machine.run("banger vm list", slow)).stderr;
   const write = (file: string, bytes: number) =>
     machine.run(

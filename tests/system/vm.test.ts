@@ -1,21 +1,14 @@
 /** VMs as the owner of an installed host uses them: jailed, on the bridge, over device-mapper disks; and what is left. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
+import { tracesOf } from "./traces.ts";
 
 const machine = await host();
 const root = { user: "root" } as const;
 const slow = { timeoutMs: 400_000 } as const;
 const small = "--image tiny --memory 256M --vcpu 1 --disk-size 64M";
 
-/** Everything that a machine has in the host while it runs, by the names that the kernel shows; idle TAPs belong to nobody. */
-const traces = async () =>
-  machine.ok(
-    `pgrep -ax firecracker | cut -d' ' -f2-3; dmsetup ls | grep -v '^No devices'; losetup -n -O BACK-FILE
-ls /var/lib/banger-jail/firecracker /run/banger/vms /sys/fs/cgroup/banger 2>/dev/null | grep -- -4
-cat /sys/class/net/*/ifalias 2>/dev/null | grep '^banger:[0-9a-f]'
-nft list ruleset 2>/dev/null | grep -E '172\\.16\\.0\\.[0-9]+ \\.|02:' ; true`,
-    root,
-  );
+const traces = () => tracesOf(machine);
 
 beforeAll(async () => {
   await machine.giveStore();

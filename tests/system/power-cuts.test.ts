@@ -1,0 +1,81 @@
+/**
+ * The host's power cut at random moments of VMs' lives: nothing that was acknowledged is lost, nothing is left over.
+ * BANGER_POWER_CUTS=20 has that many (default 3), BANGER_SEED repeats a run's moments.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { host } from "./host.ts";
+import { settledVms, tracesOf } from "./traces.ts";
+
+const machine = await host();
+const slow = { timeoutMs: 300_000 } as const;
+const small = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
+const cuts = Number(process.env.BANGER_POWER_CUTS ?? 3);
+const seed = Number(process.env.BANGER_SEED ?? Date.now() % 1_000_000);
+
+/** mulberry32: the same moments for the same seed. */
+function random(): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+beforeAll(async () => {
+  await machine.giveStore();
+  await machine.ok("sudo ./banger system install --owner dev", slow);
+  await machine.ok(`banger vm run --rm ${small} -- true`, slow);
+  // What the test itself has put there is to outlive the first cut.
+  await machine.ok("sync", { user: "root" });
+}, 900_000);
+afterAll(() => machine.reset(), 300_000);
+
+test(`${cuts} power cuts (seed ${seed})`, async () => {
+  const next = random();
+  for (let cut = 0; cut < cuts; cut += 1) {
+    // The lives of one VM after the other, each command's end noted here: acknowledged, so it must hold.
+    const acknowledged: string[] = [];
+    const life = (async () => {
+      const steps = [
+        ["create", `banger vm create --name cut ${small}`],
+        ["written", "banger vm exec cut -- /bin/sh -c 'echo kept > /kept; echo kept > /root/kept; sync'"],
+        ["stopped", "banger vm stop cut"],
+        ["started", "banger vm start cut"],
+        ["stopped", "banger vm stop cut"],
+        ["deleted", "banger vm delete cut"],
+      ] as const;
+      for (const [what, command] of steps) {
+        const { status } = await machine.run(command, slow);
+        if (status !== 0) return;
+        acknowledged.push(what);
+      }
+    })();
+    // A whole life takes about 25 s on a quiet machine.
+    await Bun.sleep(next() * 28_000);
+    await machine.powerCut();
+    await life;
+    const vms = await settledVms(machine);
+    const what = `cut ${cut + 1}, acknowledged: ${acknowledged.join(" ")}; ${JSON.stringify(vms)}`;
+    process.stderr.write(`    ${what.slice(0, 160)}\n`);
+    if (acknowledged.includes("deleted")) expect(vms, what).toEqual([]);
+    else if (acknowledged.includes("create") && acknowledged.length < 5) {
+      expect(
+        vms.map(({ name, state }) => `${name} ${state}`),
+        what,
+      ).toEqual([expect.stringMatching(/^cut (created|stopped)$/)]);
+    }
+    expect(await tracesOf(machine), what).toBe("");
+    for (const { name } of vms) {
+      if (acknowledged.includes("written")) {
+        await machine.ok(`banger vm start ${name}`, slow);
+        expect(await machine.ok(`banger vm exec ${name} -- /bin/cat /kept /root/kept`, slow), what).toBe(
+          "kept\nkept\n",
+        );
+      }
+      await machine.ok(`banger vm delete ${name}`, slow);
+    }
+    expect(await machine.ok("ls /var/lib/banger/vms", { user: "root" }), what).toBe("");
+  }
+}, 3_600_000);
