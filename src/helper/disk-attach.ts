@@ -75,7 +75,7 @@ export const attachDisk: Operation<"disk.attach", Plan> = {
         create(plan);
         const sectors = Math.floor(fstatSync(base).size / sectorBytes);
         const table = `7:${origin.number} 7:${layer.number} P ${chunkSectors}`;
-        startMapped(plan.uuid, sectors, "snapshot", table);
+        start(plan, sectors, table);
       });
       return result(plan, site);
     }),
@@ -98,6 +98,23 @@ function create({ name, uuid, minors }: Plan): void {
     if (there !== undefined) throw refused(`the device ${name} has just been made by somebody else`);
   }
   throw new BangerError("operation_failed", `no number is free for the device ${name}`);
+}
+
+/** The kernel reads the layer's header and index here, and refuses what is none (ENXIO, EINVAL). */
+function start({ vm, uuid }: Plan, sectors: number, table: string): void {
+  try {
+    startMapped(uuid, sectors, "snapshot", table);
+  } catch (cause) {
+    if (!(cause instanceof Error && /: (ENXIO|EINVAL)$/.test(cause.message))) throw cause;
+    throw new BangerError(
+      "corrupt",
+      `the layer of the root disk of VM ${vm} is damaged: the kernel does not take it`,
+      {
+        hint: "its files under /root are safe, in the work disk; make a new VM",
+        cause,
+      },
+    );
+  }
 }
 
 function result({ vm, name }: Plan, { places }: Site) {

@@ -58,7 +58,7 @@ export function acquireTap(
       }
       throw error;
     }
-    return { tap: link.name };
+    return { tap: link.name, nat: attachment.nat };
   });
 }
 

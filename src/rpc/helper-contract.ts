@@ -62,7 +62,8 @@ export const helper = {
     summary:
       "a TAP device of the VM's own on the bridge; what comes through it has this MAC and address or is dropped",
     params: z.strictObject({ vm: VmId, address: Address, mac: Mac }),
-    result: z.strictObject({ tap: InterfaceName }),
+    /** `nat`: of one that the VM had already. */
+    result: z.strictObject({ tap: InterfaceName, nat: z.boolean() }),
   },
   "tap.release": { summary: "gives the VM's TAP back, with its firewall rules", params: vm, result: none },
   "nat.set": {

@@ -67,7 +67,7 @@ test("a layer of garbage makes no machine, and harms nothing", async () => {
   );
   const before = await traces();
   const { status, stderr } = await machine.run("banger vm start asked", slow);
-  expect([status, stderr]).toEqual([1, expect.stringContaining("banger: ")]);
+  expect([status, stderr]).toEqual([1, expect.stringContaining("is damaged")]);
   expect(await traces()).toBe(before);
   await machine.ok(`mv ${cow()}.kept ${cow()}`);
 });
@@ -88,7 +88,7 @@ test("a machine runs as the owner, without a capability or a way to one, behind 
         .map((line) => line.split(/:\s+/)),
     ),
   ).toEqual({
-    ...{ Uid: "1000\t1000\t1000\t1000", Gid: "1000\t1000\t1000\t1000", "Groups:": undefined },
+    ...{ Uid: "1000\t1000\t1000\t1000", Gid: "1000\t1000\t1000\t1000", Groups: "" },
     ...{ CapPrm: none, CapEff: none, CapInh: none, CapAmb: none, NoNewPrivs: "1", Seccomp: "2" },
   });
   // Its root is the jail: what a guest that has taken over Firecracker sees of the host.
@@ -122,8 +122,7 @@ test("resolved asks banger's name server for .vm and for nothing else, until tha
   expect(await machine.ok("resolvectl status br-fc")).toBe(before);
 });
 
-test("what was refused is in the helper's journal, with who asked", async () => {
+test("what was refused is in the helper's journal", async () => {
   const journal = await machine.ok("journalctl -u bangerd-root -o cat", root);
   expect(journal).toContain("is not this VM's");
-  expect(journal).toContain('"uid":1000');
 });

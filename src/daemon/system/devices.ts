@@ -51,8 +51,8 @@ export function systemDevices(
         });
       }
       const mac = macOf(vm.id);
-      const { tap } = await helper.call("tap.acquire", { vm: vm.id, address: vm.address, mac });
-      await helper.call("nat.set", { vm: vm.id, on: vm.spec.nat });
+      const { tap, nat } = await helper.call("tap.acquire", { vm: vm.id, address: vm.address, mac });
+      if (nat !== vm.spec.nat) await helper.call("nat.set", { vm: vm.id, on: vm.spec.nat });
       return {
         address: vm.address,
         prefix: bridge.prefix,

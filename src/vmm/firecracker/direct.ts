@@ -37,6 +37,9 @@ export function directJailer(program: string): Jailer {
     launch: async (request, signal) => {
       const { api, vsock } = runFiles(request.runDir);
       for (const path of [api, vsock]) checkSocketPath(path);
+      const there = await find(request.id);
+      if (there?.process !== undefined)
+        throw new BangerError("precondition", `the VM runs already, as process ${there.process.pid}`);
       const process = await launch(program, request, signal);
       return {
         process,

@@ -28,6 +28,7 @@ class FakeJailer implements Jailer {
   ended: string[] = [];
 
   launch = async ({ runDir }: Pick<MachineSpec, "runDir">) => {
+    if (this.machines.length > 0) throw new BangerError("precondition", "the VM runs already");
     mkdirSync(this.runPath(runDir), { recursive: true });
     const server = Bun.serve({
       unix: join(this.runPath(runDir), "firecracker.socket"),

@@ -86,7 +86,6 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
       const { usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "Firecracker cannot be used", { hint });
       if (signal?.aborted) throw cancelled(signal.reason);
-      await refuseSecond(jailer, spec);
       const said = await logEnd(spec.vmmLog);
       let launched: LaunchedMachine;
       try {
@@ -167,12 +166,6 @@ async function all<T>(items: readonly T[], act: (item: T) => Promise<void>): Pro
 
 function same(a: ProcessIdentity | undefined, b: ProcessIdentity): boolean {
   return a?.pid === b.pid && a.startTicks === b.startTicks && a.bootId === b.bootId;
-}
-
-async function refuseSecond(jailer: Jailer, spec: MachineSpec): Promise<void> {
-  const there = await jailer.find(spec.id);
-  if (there?.process === undefined) return;
-  throw new BangerError("precondition", `VM ${spec.name} runs already, as process ${there.process.pid}`);
 }
 
 /** Where a machine's console and its own complaints go: the files behind its standard output and error. */

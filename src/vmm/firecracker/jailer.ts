@@ -30,7 +30,10 @@ export interface JailedMachine {
 export interface Jailer {
   /** Whether machines run in a jail, with device nodes of its own: then this user needs no access to /dev/kvm. */
   readonly jailed: boolean;
-  /** Resolves when the API's socket accepts connections. On failure nothing of it is left. */
+  /**
+   * Resolves when the API's socket accepts connections. On failure nothing of it is left. Throws precondition for a VM that
+   * has a machine already, and leaves that alone.
+   */
   launch(request: LaunchRequest, signal?: AbortSignal): Promise<LaunchedMachine>;
   /** Where this process finds what Firecracker calls `view.run`. Short, because of sockets; known after any crash. */
   runPath(runDir: string): string;
