@@ -38,7 +38,11 @@ export async function openSession(
   const first = await Promise.race([agent.catch(() => undefined), alone]).finally(() => clearTimeout(timer));
   if (first !== undefined) return first;
   signal.throwIfAborted();
-  const ssh = openSshSession(ways.ssh, { signal: within(patience.sshMs) });
+  const sshLimit = within(patience.sshMs);
+  const ssh = openSshSession(ways.ssh, { signal: sshLimit }).catch((error: unknown) => {
+    if (!sshLimit.aborted || signal.aborted || decided.signal.aborted) throw error;
+    throw new BangerError("timeout", `sshd did not let us in within ${patience.sshMs / 1000} s`);
+  });
   ssh.catch(() => {});
   try {
     const winner = await Promise.any([agent, ssh]);

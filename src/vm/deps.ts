@@ -66,7 +66,7 @@ export const limits = {
   /** How long the agent is asked alone before ssh is tried beside it; less where ssh was the way before. */
   agentAlone: 5_000,
   agentAloneAgain: 1_000,
-  /** Of one attempt by ssh, under emulation. */
-  ssh: 20_000,
+  /** Of one attempt by ssh: 20 s were too few for an emulated guest on a busy machine. */
+  ssh: 60_000,
   vmmTerm: 5_000,
 } as const;

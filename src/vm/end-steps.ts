@@ -63,7 +63,7 @@ async function bySsh(
   const vm = deps.state.vms.get(id);
   if (vm === undefined || deps.sshTarget?.(vm) === undefined) return undefined;
   try {
-    const patience = { agentMs: limits.agentAlone, agentAloneMs: 0, sshMs: limits.ssh };
+    const patience = { agentMs: limits.agentAlone, agentAloneMs: 0, sshMs: limits.orderlyStop };
     const session = await talk(deps, id, machine, patience);
     deps.runtimes.attach(id, session);
     return session;

@@ -258,6 +258,14 @@ describe("the choice of the way", () => {
     });
   });
 
+  test("an sshd that hangs is given its time, and the error says so", async () => {
+    const dial = never as unknown as () => Promise<Duplex>;
+    const brief = { ...patience, sshMs: 500 };
+    await expect(
+      openSession({ agent: silent, ssh: { ...ssh(), dial } }, brief, signal),
+    ).rejects.toMatchObject({ details: { ssh: "sshd did not let us in within 0.5 s" } });
+  });
+
   test("an agent that comes too late is sent away", async () => {
     const late = Promise.withResolvers<GuestSession>();
     let closed = false;
