@@ -156,6 +156,14 @@ test("files have one purpose, and names say which", () => {
   ).toEqual([]);
 });
 
+test("ssh2, which is large, is loaded by nobody who might not need it", () => {
+  const wrong = product.filter((file) =>
+    /\bimport (?!type\b)[^;]*?from "ssh2"/.test(readFileSync(join(src, file), "utf8")),
+  );
+  // Which is itself loaded only where there is no OpenSSH.
+  expect(wrong).toEqual(["cli/ssh/built-in.ts"]);
+});
+
 test("nothing is left unfinished or silenced", () => {
   const pattern = new RegExp(
     [

@@ -13,6 +13,7 @@ import { openState, type State } from "../state/state.ts";
 import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
+import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
 import { imageHandlers } from "./handlers/images.ts";
@@ -90,10 +91,12 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     reserve,
     runtimes,
     openSession: (stream, signal) => openAgentSession(stream, { signal, log }),
+    sshTarget: (vm) => sshTarget(vm, vmPaths, sshKey),
     log,
     failpoint: failpointFromEnvironment(process.env.BANGER_FAILPOINT),
   };
   runtimes.revive = (id) => reattach(deps, id);
+  runtimes.otherWay = (id) => state.vms.get(id)?.address != null;
   const vms = new VmService(deps);
   await images.cleanStaging();
   await reconcile(deps, vms);

@@ -152,6 +152,35 @@ describe("a session with a guest that cannot be trusted", () => {
 describe("a guest that has gone silent", () => {
   const limits = { askMs: 10, lostMs: 100 };
 
+  test("is not asked whether it answers when it was heard of a moment ago, or has work", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session({ askMs: 60_000, lostMs: 60_000 });
+    await session.answering();
+    expect(guest.sent).toHaveLength(0);
+    session.close();
+    const busy = await new FakeGuest().session({ askMs: 10, lostMs: 60_000 });
+    const child = await busy.exec(request);
+    await Bun.sleep(20);
+    await busy.answering();
+    busy.close();
+    await expect(child.exit).rejects.toThrow("closed");
+  });
+
+  test("is asked before something new is begun, and its session ends when it does not answer", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session(limits);
+    await Bun.sleep(20);
+    await expect(session.answering()).rejects.toBeInstanceOf(BangerError);
+    expect((await session.closed).reason).toContain("does not answer any more");
+    const well = new FakeGuest();
+    const other = await well.session({ askMs: 100, lostMs: 1000 });
+    await Bun.sleep(120);
+    const asked = other.answering();
+    well.say(Frame.pong, 0, 0);
+    await asked;
+    other.close();
+  });
+
   test("is asked, and given up when it does not answer while a command runs", async () => {
     const guest = new FakeGuest();
     const session = await guest.session(limits);

@@ -30,6 +30,7 @@ export function openAgentSession(stream: Duplex, options: SessionOptions = {}): 
 }
 
 class AgentSession implements GuestSession {
+  readonly channel = "agent";
   readonly closed: Promise<{ reason: string }>;
   readonly #closed = Promise.withResolvers<{ reason: string }>();
   readonly #hello = Promise.withResolvers<GuestHello>();
@@ -81,19 +82,9 @@ class AgentSession implements GuestSession {
     const onAbort = () => this.#end(new BangerError("cancelled", "the guest agent did not say hello"));
     signal?.addEventListener("abort", onAbort, { once: true });
     const { handshakeTimeoutMs } = this.options;
-    const limit =
-      handshakeTimeoutMs === undefined
-        ? undefined
-        : setTimeout(
-            () =>
-              this.#end(
-                new BangerError(
-                  "timeout",
-                  `the guest agent did not say hello within ${handshakeTimeoutMs} ms`,
-                ),
-              ),
-            handshakeTimeoutMs,
-          );
+    const late = `the guest agent did not say hello within ${handshakeTimeoutMs} ms`;
+    const tooLate = () => this.#end(new BangerError("timeout", late));
+    const limit = handshakeTimeoutMs === undefined ? undefined : setTimeout(tooLate, handshakeTimeoutMs);
     if (signal?.aborted) onAbort();
     const stopGreeting = keepGreeting(this.stream, this.#parser);
     try {
@@ -103,14 +94,10 @@ class AgentSession implements GuestSession {
       clearTimeout(limit);
       signal?.removeEventListener("abort", onAbort);
     }
-    if (this.#greeting.protocol !== protocolVersion) {
-      const error = new BangerError(
-        "bad_version",
-        `the guest agent speaks protocol ${this.#greeting.protocol}, this banger ${protocolVersion}`,
-        {
-          hint: "restart the VM: banger vm restart",
-        },
-      );
+    const { protocol } = this.#greeting;
+    if (protocol !== protocolVersion) {
+      const what = `the guest agent speaks protocol ${protocol}, this banger ${protocolVersion}`;
+      const error = new BangerError("bad_version", what, { hint: "restart the VM: banger vm restart" });
       this.#end(error);
       throw error;
     }
@@ -201,6 +188,19 @@ class AgentSession implements GuestSession {
       throw error;
     } finally {
       for (const one of [limit, signal]) one?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async answering(): Promise<void> {
+    const { askMs } = this.options.liveness ?? usualLimits;
+    // With streams open the liveness looks out, and is more patient: ending the session would end them.
+    if (this.#channels.size > 0 || this.#liveness.silentMs < askMs) return;
+    try {
+      await this.ping(AbortSignal.timeout(askMs / 2));
+    } catch (error) {
+      if (this.#channels.size > 0) return;
+      this.#end(new BangerError("unavailable", "the guest agent does not answer any more"));
+      throw error;
     }
   }
 

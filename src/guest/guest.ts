@@ -1,8 +1,8 @@
 /**
  * The guest room: the only way anything in banger talks to a guest.
  *
- * Owns the agent protocol (native/agent.c is its other end, docs/agent-protocol.md its description) and the session on
- * top of it. Promises: everything a guest sends is bounded and parsed; a guest that lies, floods or falls silent ends
+ * Owns the agent protocol (native/agent/ is its other end, docs/agent-protocol.md its description), the session on top of
+ * it, and the session over ssh that takes its place when the agent does not answer. Promises: everything a guest sends is bounded and parsed; a guest that lies, floods or falls silent ends
  * its own session and nothing else. Never knows which VMM carries the bytes, and never touches the host's files.
  */
 import type { Duplex, Readable, Writable } from "node:stream";
@@ -88,11 +88,18 @@ export interface GuestStats {
   processes: number;
 }
 
-/** One live conversation with one guest over one byte stream. */
+/** One live conversation with one guest. */
 export interface GuestSession {
+  /** By what it goes. */
+  readonly channel: "agent" | "ssh";
   readonly hello: GuestHello;
   /** Settles when the stream ends or the guest breaks the protocol; never rejects. */
   readonly closed: Promise<{ reason: string }>;
+  /**
+   * Resolves at once while the guest was heard of a moment ago, or while it has other work; else it is asked. A guest that
+   * does not answer then ends the session, and this rejects: nothing has been begun that could happen twice.
+   */
+  answering(): Promise<void>;
   /** Resolves when the guest has reached basic.target; rejects when the session ends first. */
   ready(signal?: AbortSignal): Promise<void>;
   exec(request: ExecRequest, signal?: AbortSignal): Promise<GuestProcess>;
@@ -108,7 +115,7 @@ export interface GuestSession {
   connect(target: { port: number } | { path: string }, signal?: AbortSignal): Promise<Duplex>;
   ports(signal?: AbortSignal): Promise<ListeningPort[]>;
   stats(signal?: AbortSignal): Promise<GuestStats>;
-  /** Round trip through the agent's main loop. */
+  /** Round trip through the agent's main loop; by ssh, through a shell. */
   ping(signal?: AbortSignal): Promise<void>;
   /** sync(2) in the guest, then an orderly or immediate power-off. Resolves when the guest has acknowledged the sync. */
   powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void>;
@@ -117,3 +124,5 @@ export interface GuestSession {
 }
 
 export { openAgentSession } from "./agent-session.ts";
+export { openSession, type Patience } from "./open-session.ts";
+export type { SshTarget } from "./ssh-target.ts";

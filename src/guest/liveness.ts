@@ -27,6 +27,11 @@ export class Liveness {
     this.#heardMs = performance.now();
   }
 
+  /** For how long nothing has come. */
+  get silentMs(): number {
+    return performance.now() - this.#heardMs;
+  }
+
   /** From now on something is expected; the look-out ends by itself when nothing is any more. */
   start(): void {
     if (this.#timer !== undefined) return;
@@ -41,7 +46,7 @@ export class Liveness {
   }
 
   #look(): void {
-    const silentMs = performance.now() - this.#heardMs;
+    const { silentMs } = this;
     if (!this.guest.expected()) this.stop();
     else if (silentMs >= this.limits.lostMs) this.guest.lost();
     else if (silentMs >= this.limits.askMs / 2) this.guest.ask();

@@ -34,6 +34,8 @@ export const Vm = z.strictObject({
   lastError: z.string().nullable(),
   pid: z.int().nullable(),
   consoleLog: z.string(),
+  /** How its guest was talked to last, and why when that was not by its agent; null when it was not, or cannot be. */
+  channel: z.strictObject({ by: z.enum(["agent", "ssh"]), because: z.string().nullable() }).nullable(),
   /** How full the root disk's layer is; null while the VM does not run, and where it is a file that grows. */
   layer: z.strictObject({ usedBytes: z.int(), totalBytes: z.int(), overflowed: z.boolean() }).nullable(),
   createdAt: z.string(),
@@ -289,7 +291,8 @@ export const owner = contract({
   "guest.connect": {
     summary: "a stream to a TCP port of a guest's loopback",
     params: z.strictObject({ ref: Ref, port: z.int().min(1).max(65535) }),
-    result: z.strictObject({ ticket: Ticket }),
+    /** `warning`: what a person should know of the way that the stream goes. */
+    result: z.strictObject({ ticket: Ticket, warning: z.string().optional() }),
   },
   "workspace.import": {
     summary:

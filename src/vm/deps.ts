@@ -2,9 +2,9 @@
 import type { Duplex } from "node:stream";
 import type { VmId } from "../base/base.ts";
 import type { DiskReserve, RootDiskStrategy } from "../disk/disk.ts";
-import type { GuestSession } from "../guest/guest.ts";
+import type { GuestSession, SshTarget } from "../guest/guest.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
-import type { State } from "../state/state.ts";
+import type { State, VmRecord } from "../state/state.ts";
 import type { VmmDriver } from "../vmm/vmm.ts";
 import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
@@ -44,6 +44,8 @@ export interface VmDeps {
   reserve: DiskReserve;
   runtimes: Runtimes;
   openSession(stream: Duplex, signal: AbortSignal): Promise<GuestSession>;
+  /** Its sshd, for when its agent does not answer; undefined where no network leads to the guest. */
+  sshTarget?(vm: VmRecord): SshTarget | undefined;
   log: VmLog;
   /** Called at named points of every step list; the kill matrix stops the process there. */
   failpoint?: Failpoint | undefined;
@@ -61,5 +63,10 @@ export const limits = {
   guestReady: 180_000,
   orderlyStop: 30_000,
   reattach: 15_000,
+  /** How long the agent is asked alone before ssh is tried beside it; less where ssh was the way before. */
+  agentAlone: 5_000,
+  agentAloneAgain: 1_000,
+  /** Of one attempt by ssh: 20 s were too few for an emulated guest on a busy machine. */
+  ssh: 60_000,
   vmmTerm: 5_000,
 } as const;

@@ -1,12 +1,15 @@
 /** Stopping and deleting. After a crash these are gone through again, not taken back: every step bears repetition. */
 import { z } from "zod";
 import { BangerError, VmId } from "../base/base.ts";
+import type { GuestSession } from "../guest/guest.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
 import { removeTree } from "../sys/sys.ts";
+import type { MachineHandle } from "../vmm/vmm.ts";
 import { limits, type VmContext } from "./deps.ts";
 import { vmFiles } from "./layout.ts";
 import { updateVm } from "./rows.ts";
 import { transition } from "./states.ts";
+import { talk } from "./talk.ts";
 
 const EndInput = z.strictObject({
   id: VmId,
@@ -33,9 +36,10 @@ const guestPowerOff: Step<VmContext, EndInput, object> = {
   name: "guest_power_off",
   output: nothing,
   do: async ({ id, deps }, { orderly }) => {
-    const session = deps.runtimes.current(id);
-    const machine = deps.state.vms.get(id)?.machine;
+    const vm = deps.state.vms.get(id);
+    const machine = vm?.machine;
     if (!orderly || machine === null || machine === undefined) return {};
+    const session = (await deps.runtimes.answering(id)) ?? (await bySsh(deps, id, machine));
     if (session === undefined && deps.driver.pressPowerButton === undefined) return {};
     const limit = AbortSignal.timeout(limits.orderlyStop);
     try {
@@ -49,6 +53,25 @@ const guestPowerOff: Step<VmContext, EndInput, object> = {
     return {};
   },
 };
+
+/** Its agent has been asked enough: only the other way is left, where there is one. */
+async function bySsh(
+  deps: VmContext["deps"],
+  id: VmId,
+  machine: MachineHandle,
+): Promise<GuestSession | undefined> {
+  const vm = deps.state.vms.get(id);
+  if (vm === undefined || deps.sshTarget?.(vm) === undefined) return undefined;
+  try {
+    const patience = { agentMs: limits.agentAlone, agentAloneMs: 0, sshMs: limits.orderlyStop };
+    const session = await talk(deps, id, machine, patience);
+    deps.runtimes.attach(id, session);
+    return session;
+  } catch (error) {
+    deps.log.warn("neither agent nor sshd of the guest answer", { vm: id, error: String(error) });
+    return undefined;
+  }
+}
 
 const vmmEnd: Step<VmContext, EndInput, object> = {
   name: "vmm_end",

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
+import { toBangerError } from "../base/base.ts";
 import type { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import { limits, type VmDeps } from "./deps.ts";
@@ -9,6 +10,7 @@ import { vmFiles } from "./layout.ts";
 import { generateName } from "./names.ts";
 import { mirror, updateVm, vmDirectories } from "./rows.ts";
 import type { VmService } from "./service.ts";
+import { talk } from "./talk.ts";
 
 /**
  * 1. finishes what the journal says was under way; 2. adopts VMs that only their directory knows (the database was
@@ -94,15 +96,14 @@ function adopt(deps: VmDeps, lost: VmRecord): void {
 export function reattach(deps: VmDeps, id: Parameters<VmDeps["runtimes"]["attach"]>[0]): void {
   const machine = deps.state.vms.get(id)?.machine;
   if (!machine) return;
+  const agentAloneMs = deps.runtimes.channel(id) === "ssh" ? limits.agentAloneAgain : limits.agentAlone;
   deps.runtimes.expectSession(id);
-  const limit = AbortSignal.timeout(limits.reattach);
-  void deps.driver
-    .agentStream(machine, limit)
-    .then((stream) => deps.openSession(stream, limit))
+  void talk(deps, id, machine, { agentMs: limits.reattach, agentAloneMs, sshMs: limits.ssh })
     .then((session) => deps.runtimes.attach(id, session))
     .catch((error: unknown) => {
       deps.log.error("the guest agent of a running VM does not answer", { vm: id, error: String(error) });
-      deps.runtimes.giveUp(id);
+      const { details } = toBangerError(error);
+      deps.runtimes.giveUp(id, typeof details?.ssh === "string" ? details.ssh : undefined);
     });
 }
 

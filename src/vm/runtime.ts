@@ -11,6 +11,8 @@ interface Runtime {
   booting: GuestSession | undefined;
   /** Set while a start is under way: what waits for its session. */
   coming: PromiseWithResolvers<GuestSession> | undefined;
+  /** By what the last session went, while the machine runs. */
+  channel: GuestSession["channel"] | undefined;
   tail: Promise<void>;
 }
 
@@ -18,11 +20,20 @@ export class Runtimes {
   readonly #all = new Map<VmId, Runtime>();
   /** Opens the session of a running VM again, when it has been lost: its guest's agent may have been started anew. */
   revive: ((id: VmId) => void) | undefined;
+  /** Whether there is another way to a guest than its agent: then it is worth asking whether that still answers. */
+  otherWay: ((id: VmId) => boolean) | undefined;
+  readonly #fallbackListeners = new Map<VmId, Set<() => void>>();
 
   #get(id: VmId): Runtime {
     let runtime = this.#all.get(id);
     if (runtime === undefined) {
-      runtime = { session: undefined, booting: undefined, coming: undefined, tail: Promise.resolve() };
+      runtime = {
+        session: undefined,
+        booting: undefined,
+        coming: undefined,
+        channel: undefined,
+        tail: Promise.resolve(),
+      };
       this.#all.set(id, runtime);
     }
     return runtime;
@@ -64,6 +75,8 @@ export class Runtimes {
     runtime.session?.close();
     runtime.booting = undefined;
     runtime.session = session;
+    runtime.channel = session.channel;
+    if (session.channel === "ssh") for (const tell of this.#fallbackListeners.get(id) ?? []) tell();
     runtime.coming?.resolve(session);
     runtime.coming = undefined;
     void session.closed.then(() => {
@@ -78,6 +91,7 @@ export class Runtimes {
     runtime.coming = undefined;
     const session = runtime.session;
     runtime.session = undefined;
+    runtime.channel = undefined;
     session?.close();
     runtime.booting?.close();
     runtime.booting = undefined;
@@ -91,13 +105,44 @@ export class Runtimes {
   }
 
   /** Nobody needs to wait any more: there will be no session. */
-  giveUp(id: VmId): void {
+  giveUp(id: VmId, bySsh?: string): void {
+    const why = bySsh === undefined ? "" : `, and ssh does not work either: ${bySsh}`;
     this.detach(
       id,
-      new BangerError("unavailable", "the guest agent does not answer", {
+      new BangerError("unavailable", `the guest agent does not answer${why}`, {
         hint: "see what the guest says: banger vm logs",
       }),
     );
+  }
+
+  /** By what the guest was talked to last; undefined when it never was, or could not be. */
+  channel(id: VmId): GuestSession["channel"] | undefined {
+    return this.#all.get(id)?.channel;
+  }
+
+  /** `tell` is called when the guest is talked to by ssh, because its agent does not answer. Returns what ends that. */
+  onFallback(id: VmId, tell: () => void): () => void {
+    const listeners = this.#fallbackListeners.get(id) ?? new Set();
+    this.#fallbackListeners.set(id, listeners.add(tell));
+    return () => {
+      listeners.delete(tell);
+      if (listeners.size === 0) this.#fallbackListeners.delete(id);
+    };
+  }
+
+  /** The session that is there and answers. One that does not is ended, where there is another way to the guest. */
+  async answering(id: VmId): Promise<GuestSession | undefined> {
+    const runtime = this.#all.get(id);
+    const session = runtime?.session;
+    if (session === undefined || this.otherWay?.(id) !== true) return session;
+    try {
+      await session.answering();
+      return session;
+    } catch {
+      // Its end is already its own; a new one is to be had.
+      if (runtime?.session === session) runtime.session = undefined;
+      return undefined;
+    }
   }
 
   current(id: VmId): GuestSession | undefined {
@@ -107,7 +152,8 @@ export class Runtimes {
   /** The session, waiting for a start under way. Throws precondition when there is neither. */
   async session(vm: { id: VmId; name: VmName; state: string }, signal: AbortSignal): Promise<GuestSession> {
     const runtime = this.#get(vm.id);
-    if (runtime.session !== undefined) return runtime.session;
+    const answering = runtime.session && (await this.answering(vm.id));
+    if (answering !== undefined) return answering;
     if (runtime.coming === undefined && vm.state === "running") this.revive?.(vm.id);
     if (runtime.coming === undefined) {
       if (vm.state === "running") {

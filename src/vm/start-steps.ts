@@ -1,7 +1,7 @@
 /** Starting a VM: from a row and its disks to a guest that has reached basic.target. */
 import { mkdir } from "node:fs/promises";
 import { z } from "zod";
-import { BangerError, VmId, wrap } from "../base/base.ts";
+import { BangerError, toBangerError, VmId, wrap } from "../base/base.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
 import { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
@@ -12,6 +12,7 @@ import { personality } from "./identity.ts";
 import { vmFiles } from "./layout.ts";
 import { getVm, updateVm } from "./rows.ts";
 import { transition } from "./states.ts";
+import { talk } from "./talk.ts";
 
 const StartInput = z.strictObject({ id: VmId });
 type StartInput = z.infer<typeof StartInput>;
@@ -105,24 +106,29 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
   name: "agent_hello",
   output: nothing,
   do: async ({ id, deps }, { machine }, signal) => {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.agentHello)]);
+    const patience = { agentMs: limits.agentHello, agentAloneMs: limits.agentHello, sshMs: limits.ssh };
+    const over = new AbortController();
+    const limited = AbortSignal.any([signal, over.signal]);
+    const late = AbortSignal.timeout(limits.agentHello);
     const ended = deps.driver.exited(machine, limited).then(() => {
       throw new BangerError("guest_failed", "the virtual machine ended while it booted", logsHint(id, deps));
     });
-    const session = deps.driver
-      .agentStream(machine, limited)
-      .then((stream) => deps.openSession(stream, limited))
-      .catch((error: unknown) => {
-        if (signal.aborted) throw error;
-        const why = limited.aborted
-          ? ` within ${limits.agentHello / 1000} s`
-          : `: ${wrap(error, "agent").message}`;
-        throw new BangerError("guest_failed", `the guest did not answer${why}`, logsHint(id, deps));
-      });
+    const session = talk(deps, id, machine, patience, limited).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      const bySsh = toBangerError(error).details?.ssh;
+      const why = late.aborted
+        ? ` within ${limits.agentHello / 1000} s${typeof bySsh === "string" ? `, nor by ssh: ${bySsh}` : ""}`
+        : `: ${wrap(error, "agent").message}`;
+      throw new BangerError("guest_failed", `the guest did not answer${why}`, logsHint(id, deps));
+    });
     // Whichever loses the race must not end as an unhandled rejection.
     ended.catch(() => {});
     session.catch(() => {});
-    deps.runtimes.booting(id, await Promise.race([session, ended]));
+    try {
+      deps.runtimes.booting(id, await Promise.race([session, ended]));
+    } finally {
+      over.abort();
+    }
     return {};
   },
   undo: async ({ id, deps }) => {
@@ -136,6 +142,11 @@ const personalise: Step<VmContext, StartInput & Connected, object> = {
   output: nothing,
   do: async ({ id, deps }, { network }, signal) => {
     const session = deps.runtimes.bootingSession(id);
+    if (session.channel === "ssh") {
+      // It booted without being told who it is, but has the key that it was given in an earlier boot.
+      deps.runtimes.attach(id, session);
+      return {};
+    }
     const person = await personality({
       vm: getVm(deps.state, id),
       files: vmFiles(deps.paths, id),

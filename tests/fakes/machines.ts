@@ -110,6 +110,8 @@ export class MachineWorld {
     const closed = Promise.withResolvers<{ reason: string }>();
     const unused = () => Promise.reject(new Error("not part of this fake"));
     return {
+      channel: "agent",
+      answering: async () => {},
       hello: {
         protocol: 1,
         agentVersion: "fake",

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Context, Daemon } from "../context.ts";
+import { escapeText } from "../output/escape.ts";
 
 /** A VM is up when it can run commands, which is before its services are: this long they may take. In ms. */
 const servicesUpMs = 30_000;
@@ -12,7 +13,9 @@ export async function connectGuest(ctx: Context, client: Daemon, ref: string, po
   let youngUntil: number | undefined;
   for (;;) {
     try {
-      const { ticket } = await client.call("guest.connect", { ref, port }, { signal: ctx.signal });
+      const call = client.call("guest.connect", { ref, port }, { signal: ctx.signal });
+      const { ticket, warning } = await call;
+      if (warning !== undefined) ctx.err(`${ctx.style.bold("warning:")} ${escapeText(warning)}`);
       return await client.stream(ticket);
     } catch (error) {
       if (!(error instanceof BangerError) || !/refused/.test(error.message)) throw error;

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Events, Params } from "../../rpc/contract.ts";
 import type { Context, Daemon, Interrupt } from "../context.ts";
+import { escapeText } from "../output/escape.ts";
 import { chunksOf, copyOut, feed, isReaderGone } from "./streams.ts";
 
 export interface GuestCommand {
@@ -78,6 +79,7 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
       op,
       signal: leaving.signal,
       onEvent: (event) => {
+        if (event.kind === "warning") ctx.err(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
         if (event.kind !== "tickets") return;
         attaching = attach(event);
         attaching.catch(failed.reject);

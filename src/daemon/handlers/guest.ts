@@ -5,6 +5,7 @@ import { BangerError } from "../../base/base.ts";
 import type { GuestProcess } from "../../guest/guest.ts";
 import type { CallContext, Handlers, TransferEvent } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
+import { goingBySsh } from "./going-by-ssh.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
 type Transfer = CallContext<TransferEvent>;
@@ -21,6 +22,7 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
     "guest.exec": async (params, ctx) => {
       const vm = vms.find(params.ref);
       const session = await runtimes.session(vm, ctx.signal);
+      if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
       const cwd = params.cwd ?? vm.workspace?.guestPath;
       const child = await session.exec(
         {
@@ -59,6 +61,7 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         ticket: ctx.ticket((socket) => {
           joinStreams(stream, socket);
         }),
+        ...(session.channel === "ssh" ? { warning: goingBySsh } : {}),
       };
     },
     "workspace.import": async ({ ref, workspace }, ctx) => {
@@ -69,6 +72,7 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
       ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
       try {
         const [tar, session] = await Promise.all([incoming.promise, runtimes.session(vm, ctx.signal)]);
+        if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
         const result = await session.unpack(workspace.guestPath, tar, ctx.signal);
         vms.setWorkspace(vm.id, workspace);
         return result;

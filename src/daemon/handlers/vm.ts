@@ -8,6 +8,7 @@ import type { VmRecord } from "../../state/state.ts";
 import { hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { followFile } from "./follow.ts";
+import { agentSilent, goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
 
 type VmMethods =
@@ -28,6 +29,13 @@ type Lifecycle = CallContext<LifecycleEvent>;
 export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const { vms } = parts;
   const options = (ctx: Lifecycle) => ({ signal: ctx.signal, observe: stageObserver(ctx.emit) });
+  /** A call that may talk to the guest: the user is told when it goes by ssh. */
+  const told = async (id: VmId, ctx: Lifecycle, call: () => Promise<VmRecord>): Promise<Vm> => {
+    const tell = () => ctx.emit({ kind: "warning", message: goingBySsh });
+    const stop = parts.runtimes.onFallback(id, tell);
+    if (parts.runtimes.current(id)?.channel === "ssh") tell();
+    return show(await call().finally(stop));
+  };
   const show = (vm: VmRecord): Vm => toVm(parts, vm);
   const withLayer = async (vm: VmRecord): Promise<Vm> => ({
     ...show(vm),
@@ -58,7 +66,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       const tie = params.ephemeral ? deleteWithConnection(parts, made.id, ctx) : undefined;
       if (!params.start) return show(made);
       try {
-        return show(await vms.start(made.id, options(ctx)));
+        return await told(made.id, ctx, () => vms.start(made.id, options(ctx)));
       } catch (error) {
         // Cancelled: nobody wants it any more. Failed in the guest: it stays, so that its logs can be read.
         const unwanted =
@@ -68,9 +76,18 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
         throw error;
       }
     },
-    "vm.start": async ({ ref }, ctx) => show(await vms.start(vms.find(ref).id, options(ctx))),
-    "vm.stop": async ({ ref }, ctx) => show(await vms.stop(vms.find(ref).id, options(ctx))),
-    "vm.restart": async ({ ref }, ctx) => show(await vms.restart(vms.find(ref).id, options(ctx))),
+    "vm.start": async ({ ref }, ctx) => {
+      const { id } = vms.find(ref);
+      return told(id, ctx, () => vms.start(id, options(ctx)));
+    },
+    "vm.stop": async ({ ref }, ctx) => {
+      const { id } = vms.find(ref);
+      return told(id, ctx, () => vms.stop(id, options(ctx)));
+    },
+    "vm.restart": async ({ ref }, ctx) => {
+      const { id } = vms.find(ref);
+      return told(id, ctx, () => vms.restart(id, options(ctx)));
+    },
     "vm.set": async ({ ref, ...change }, ctx) => show(await vms.set(vms.find(ref).id, change, options(ctx))),
     "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
     "vm.delete": async ({ ref, idle }, ctx) => {
@@ -143,12 +160,18 @@ function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): 
   };
 }
 
+function channelOf({ runtimes }: Parts, { id }: VmRecord): Vm["channel"] {
+  const by = runtimes.channel(id);
+  return by === undefined ? null : { by, because: by === "ssh" ? agentSilent : null };
+}
+
 function toVm(parts: Parts, vm: VmRecord): Vm {
   const { rootDisk: _disk, machine, machineId: _machineId, address, ...shared } = vm;
   return {
     ...shared,
     ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,
+    channel: channelOf(parts, vm),
     consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
     layer: null,
   };
