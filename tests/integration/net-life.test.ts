@@ -31,7 +31,7 @@ describe.skipIf(missing !== undefined)("bridge and TAPs", () => {
   const seen = () => lab.call<Seen>("network", place);
   const ensure = (change = {}) => lab.call("ensureBridge", { ...place, ...change });
   const acquire = (vm: string, address: string, change = {}) =>
-    lab.call<{ tap: string }>("acquire", { ...place, ...change }, vm, address);
+    lab.call<{ tap: string; nat?: boolean }>("acquire", { ...place, ...change }, vm, address);
   const release = (vm: string, change = {}) => lab.call("release", { ...place, ...change }, vm);
 
   test("every operation bears repetition, and none starts a process", async () => {
