@@ -1,5 +1,5 @@
 /** Reaching the daemon: the system's where it is this user's, else their own, which is started when none runs. */
-import { existsSync, type FSWatcher, readFileSync, rmSync, statSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
 import { commit, version } from "../base/version.ts";
 import type { Paths } from "../config/paths.ts";
@@ -10,13 +10,16 @@ export interface EnsureOptions {
   signal?: AbortSignal | undefined;
   /** Default: this caller's. */
   choice?: DaemonChoice;
+  /** Whether systemd runs the system's daemon; for tests. */
+  serviceRuns?: () => Promise<boolean>;
 }
 
 /** A start is given up after this: recovery after a crash is part of it. In ms. */
 const startTimeoutMs = 30_000;
 const respawnMs = 1000;
-/** systemd starts a daemon anew that has just ended: a call that comes so soon after waits for that. In ms. */
-const restartMs = 10_000;
+/** A service that runs listens within this, even on an emulated host: a call that comes before that waits. In ms. */
+const serviceStartMs = 60_000;
+const askServiceMs = 1000;
 
 /** The daemon if it runs; undefined when none does. */
 export async function connectIfRunning({ choice }: EnsureOptions = {}): Promise<Client | undefined> {
@@ -35,7 +38,7 @@ export async function connectIfRunning({ choice }: EnsureOptions = {}): Promise<
  */
 export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client> {
   const choice = options.choice ?? (await chooseDaemon());
-  if (choice.mode === "system") return systemDaemon(choice, options.signal);
+  if (choice.mode === "system") return systemDaemon(choice, options);
   const { paths } = choice;
   const running = await connectIfRunning({ choice });
   if (running !== undefined) {
@@ -48,13 +51,14 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
   return startDaemon(paths, options.signal);
 }
 
-async function systemDaemon({ paths }: DaemonChoice, signal?: AbortSignal): Promise<Client> {
+async function systemDaemon({ paths }: DaemonChoice, options: EnsureOptions): Promise<Client> {
+  const { signal, serviceRuns = systemdRunsIt } = options;
   let client: Client;
   try {
     client = await connect(paths.socket).catch(async (error: unknown) => {
       if (!(error instanceof BangerError) || error.code !== "unavailable") throw error;
       if (existsSync(paths.startError)) throw error;
-      return (await socketAppears(paths, restartMs, signal)) ?? Promise.reject(error);
+      return (await whileServiceRuns(paths, serviceRuns, signal)) ?? Promise.reject(error);
     });
   } catch (error) {
     if (error instanceof BangerError && error.code === "cancelled") throw error;
@@ -73,30 +77,48 @@ async function systemDaemon({ paths }: DaemonChoice, signal?: AbortSignal): Prom
   );
 }
 
-/** The daemon, as soon as its socket is there; undefined when that takes too long. */
-async function socketAppears(
+/** The daemon, as soon as its socket is there; undefined when systemd does not run it, or that takes too long. */
+async function whileServiceRuns(
   paths: Paths,
-  limitMs: number,
+  serviceRuns: () => Promise<boolean>,
   signal?: AbortSignal,
 ): Promise<Client | undefined> {
-  // The socket's directory tells when the last one went.
-  const changed = statSync(paths.runtime, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (Date.now() - changed > limitMs) return undefined;
+  if (!(await serviceRuns())) return undefined;
   const outcome = Promise.withResolvers<Client | undefined>();
   const attempt = () => {
     if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});
   };
   const onAbort = () => outcome.reject(new BangerError("cancelled", "cancelled"));
   signal?.addEventListener("abort", onAbort, { once: true });
-  const timer = setTimeout(() => outcome.resolve(undefined), limitMs);
-  const watcher = watch(paths.runtime, attempt);
+  const late = setTimeout(() => outcome.resolve(undefined), serviceStartMs);
+  // Its directory may be made only now, and cannot be watched before.
+  const asking = setInterval(async () => {
+    attempt();
+    if (!(await serviceRuns())) outcome.resolve(undefined);
+  }, askServiceMs);
+  const watcher = existsSync(paths.runtime) ? watch(paths.runtime, attempt) : undefined;
   attempt();
   try {
     return await outcome.promise;
   } finally {
-    watcher.close();
-    clearTimeout(timer);
+    watcher?.close();
+    clearTimeout(late);
+    clearInterval(asking);
     signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Also when it is about to, after it has ended. */
+async function systemdRunsIt(): Promise<boolean> {
+  try {
+    const asked = Bun.spawn(["systemctl", "is-active", "bangerd.service"], {
+      stderr: "ignore",
+      stdin: "ignore",
+    });
+    return ["active", "activating", "reloading"].includes((await new Response(asked.stdout).text()).trim());
+  } catch {
+    // A host without systemd, with what is left of an installation.
+    return false;
   }
 }
 
