@@ -1,4 +1,4 @@
-/** Makes dist/banger: one executable, with `bangerd` and `bangerd-root` as symlinks to it. Run by `npm run build`. */
+/** Makes dist/banger: one executable, with its other names as symlinks to it. Run by `npm run build`. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -60,7 +60,7 @@ if (!result.success) {
   process.exit(1);
 }
 renameSync(join(dist, "banger.new"), join(dist, "banger"));
-for (const name of ["bangerd", "bangerd-root"]) {
+for (const name of ["bangerd", "bangerd-root", "bangerd-build"]) {
   rmSync(join(dist, name), { force: true });
   symlinkSync("banger", join(dist, name));
 }

@@ -54,6 +54,8 @@ export const systemConfigFile = "/etc/banger/config.toml";
 /** Where `sudo banger firecracker install` puts Firecracker and its jailer: root's, because root runs them. */
 export const systemFirecracker = "/usr/local/lib/banger/firecracker";
 export const helperSocket = "/run/banger-root/bangerd-root.sock";
+/** systemd's, which starts a build for each connection. */
+export const builderSocket = "/run/bangerd-build.sock";
 
 /** The paths of `bangerd --system`; `home` is the owner's. */
 export function systemPaths(home: string): Paths {

@@ -35,7 +35,7 @@ export interface DaemonEnvironment {
 /** What differs between the user's daemon, the system's, and the ones that benchmarks and crash tests run. */
 export interface Substitutes {
   platform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform>;
-  shelf(state: State, config: Config, paths: Paths, guestModules: readonly string[]): ImageShelf;
+  shelf(state: State, config: Config, paths: Paths, platform: Platform): ImageShelf;
 }
 
 export interface Composition {
@@ -76,9 +76,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     });
   }
   reserve.hold();
-  const { driver, devices, rootDiskStrategy } = await substitutes.platform(config, place, vmPaths);
+  const platform = await substitutes.platform(config, place, vmPaths);
+  const { driver, devices, rootDiskStrategy } = platform;
   const runtimes = new Runtimes();
-  const images = substitutes.shelf(state, config, paths, driver.guestModules);
+  const images = substitutes.shelf(state, config, paths, platform);
   const sshKey = ownKey(config, paths);
   const deps: VmDeps = {
     state,

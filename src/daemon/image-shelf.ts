@@ -10,6 +10,7 @@ import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
 import type { BootSource } from "../vm/vm.ts";
 import type { ProgressContext } from "./parts.ts";
+import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { artifactBuilds } from "./shelf/builds.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
@@ -40,11 +41,11 @@ export function imageShelf(
   state: State,
   config: Config,
   paths: Paths,
-  guestModules: readonly string[],
+  { driver, buildImage }: Platform,
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
-  const builds = artifactBuilds(state, config, stores, paths.state);
-  const bootSource = bootSources(stores, guestModules);
+  const builds = artifactBuilds(state, config, stores, { stateDir: paths.state, buildImage });
+  const bootSource = bootSources(stores, driver.guestModules);
   return {
     ensure: async (name, ctx) => {
       const image = (await findImage(state, stores, name)) ?? (await builds.image(name, ctx));

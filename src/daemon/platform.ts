@@ -1,8 +1,9 @@
-/** What a daemon's mode decides: the driver, what the host lends to machines, and how root disks are layered. */
+/** What a daemon's mode decides: the driver, what the host lends to machines, and how root disks are layered and images built. */
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import { probeRootDiskStrategy, type RootDiskStrategy } from "../disk/disk.ts";
+import { buildImage } from "../image/image.ts";
 import { type HostDevices, noDevices, type VmPaths } from "../vm/vm.ts";
 import { directJailer, findProgram, firecrackerDriver, qemuDriver, type VmmDriver } from "../vmm/vmm.ts";
 import type { DaemonPlace } from "./place.ts";
@@ -11,6 +12,7 @@ export interface Platform {
   driver: VmmDriver;
   devices: HostDevices;
   rootDiskStrategy: RootDiskStrategy;
+  buildImage: typeof buildImage;
 }
 
 /** User mode: QEMU, disks as files, the network inside QEMU. Throws bad_config for a driver that it has not. */
@@ -49,5 +51,6 @@ export async function plainPlatform(driver: VmmDriver, config: Config, vms: VmPa
     driver,
     devices: noDevices(config.default_dns),
     rootDiskStrategy: await probeRootDiskStrategy(vms.vms, { qcow2: driver.capabilities.qcow2 }),
+    buildImage,
   };
 }

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { journal } from "../rpc/rpc.ts";
 import { clearNetwork } from "./clear-network.ts";
-import { journal } from "./log.ts";
 import { handlersFor } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { openSite } from "./run.ts";

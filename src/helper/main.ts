@@ -1,6 +1,6 @@
 /** The root helper personality. */
 import { toBangerError } from "../base/base.ts";
-import { journal } from "./log.ts";
+import { journal } from "../rpc/rpc.ts";
 import { places } from "./places.ts";
 import { startHelper } from "./run.ts";
 

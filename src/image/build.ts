@@ -1,6 +1,7 @@
 /** Building an image by its recipe: mmdebstrap, with a last hook that provisions the root and makes an ext4 of it. */
 import { createHash } from "node:crypto";
 import { chmod, open, readFile, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
 import type { DebianMirror } from "../apt/apt.ts";
@@ -32,8 +33,16 @@ interface Places {
   temporary: string;
 }
 
-/** Builds into `imagesDir` and returns the finished directory. A killed build leaves only a staging directory. */
-export function buildImage(recipe: ImageRecipe, imagesDir: string, build: ImageBuild): Promise<string> {
+/**
+ * Builds into `imagesDir` and returns the finished directory. A killed build leaves only a staging directory, and a
+ * shared one in `sharedIn`: see namespace.ts.
+ */
+export function buildImage(
+  recipe: ImageRecipe,
+  imagesDir: string,
+  build: ImageBuild,
+  sharedIn = tmpdir(),
+): Promise<string> {
   return stageDirectory(imagesDir, async (staging) => {
     if ((await mmdebstrapMode(build.signal)) === "root") {
       const { modules } = build.kernel;
@@ -41,14 +50,19 @@ export function buildImage(recipe: ImageRecipe, imagesDir: string, build: ImageB
       await bootstrap(recipe, build, "root", { hook, modules, out: staging, temporary: staging });
       await removeTree(hook);
     } else {
-      await bootstrapUnshared(recipe, build, staging);
+      await bootstrapUnshared(recipe, build, staging, sharedIn);
     }
     return await writeManifest(recipe, build, staging);
   });
 }
 
-async function bootstrapUnshared(recipe: ImageRecipe, build: ImageBuild, staging: string): Promise<void> {
-  const place = await makeShared();
+async function bootstrapUnshared(
+  recipe: ImageRecipe,
+  build: ImageBuild,
+  staging: string,
+  sharedIn: string,
+): Promise<void> {
+  const place = await makeShared(sharedIn);
   try {
     const hook = await writeHook(place.lent);
     const modules = await lend(build.kernel.modules, place);

@@ -9,11 +9,22 @@ import { ownNamespace } from "./namespace.ts";
 export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
   await run("mmdebstrap", ["--version"], { signal }).catch((error: unknown) => {
     throw new BangerError("host_missing", "mmdebstrap is not installed", {
-      hint: "install it: sudo apt-get install mmdebstrap",
+      hint: "install it: sudo apt-get install mmdebstrap uidmap",
       cause: error,
     });
   });
   if (process.getuid?.() === 0) return "root";
+  // Its own word for a wrong command line is 1.
+  await run("newuidmap", [], { signal }).catch((error: unknown) => {
+    throw new BangerError(
+      "host_missing",
+      "newuidmap, which building an image without root needs, is not installed",
+      {
+        hint: "install it: sudo apt-get install uidmap",
+        cause: error,
+      },
+    );
+  });
   const user = userInfo().username;
   for (const file of ["/etc/subuid", "/etc/subgid"]) {
     const text = await readFile(file, "utf8").catch(() => "");
@@ -22,14 +33,15 @@ export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "uns
       "host_missing",
       `${user} has no subordinate ids in ${file}, which building an image without root needs`,
       {
-        hint: `sudo apt-get install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
+        hint: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
       },
     );
   }
-  const probe = await run("unshare", [...ownNamespace, "true"], { signal }).catch(() => undefined);
-  if (probe?.status === 0) return "unshare";
-  throw new BangerError("host_missing", "this host does not let an ordinary user make user namespaces", {
-    hint: "sudo sysctl -w kernel.unprivileged_userns_clone=1 && sudo apt-get install uidmap",
+  const probe = await run("unshare", [...ownNamespace, "true"], { signal });
+  if (probe.status === 0) return "unshare";
+  const said = probe.stderr.trim() || `status ${probe.status}`;
+  throw new BangerError("host_missing", `this host does not let ${user} make a user namespace: ${said}`, {
+    hint: "sudo sysctl -w kernel.unprivileged_userns_clone=1",
   });
 }
 

@@ -1,7 +1,7 @@
 /**
  * Building without root: mmdebstrap works in a user namespace, whose root is the first of this user's subordinate ids. It
- * may not enter this user's private directories, so a build has a place in /tmp that both can reach and nobody else can
- * change:
+ * may not enter this user's private directories, so a build has a place, usually in /tmp, that both can reach and nobody
+ * else can change:
  *
  *   lent/   this user's, for reading: the hook and the kernel's modules
  *   made/   the namespace's root's alone: what the hook makes
@@ -26,8 +26,9 @@ export interface SharedPlace {
   made: string;
 }
 
-export async function makeShared(): Promise<SharedPlace> {
-  const path = await mkdtemp(join(tmpdir(), prefix));
+/** `parent` is a directory that everybody may pass through. */
+export async function makeShared(parent: string): Promise<SharedPlace> {
+  const path = await mkdtemp(join(parent, prefix));
   const place = { path, lent: join(path, "lent"), made: join(path, "made") };
   await writeOwner(path);
   await mkdir(place.lent);

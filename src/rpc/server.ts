@@ -1,5 +1,6 @@
 /** The server's end: accepts the connections of those who may, parses everything, and hands calls to their handlers. */
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
@@ -36,14 +37,17 @@ export type HandlersOf<T extends Table> = {
 
 export type Handlers = HandlersOf<Owner>;
 
-export interface ServerOptions<T extends Table> {
+export interface ServiceOptions<T extends Table> {
   /** The contract that is served. */
   table: T;
   /** Who serves it, and what to do when the caller is of another version: for messages. */
   program: { name: string; versionHint: string };
-  socketPath: string;
   handlers: HandlersOf<T>;
   log: CallLog;
+}
+
+export interface ServerOptions<T extends Table> extends ServiceOptions<T> {
+  socketPath: string;
   /**
    * Who may connect, as the kernel knows them; default this process's own user and root. The socket's mode says the
    * same, and this holds even where the mode was changed.
@@ -75,7 +79,7 @@ export function serve<T extends Table>(options: ServerOptions<T>): Promise<Serve
   };
   const onConnection = (socket: Socket) => {
     socket.on("error", () => socket.destroy());
-    if (!isAdmitted(socket, admits, log)) return void socket.destroy();
+    if (!isAdmitted(descriptorOf(socket), admits, log)) return void socket.destroy();
     activity(1);
     socket.on("close", () => activity(-1));
     firstLine(socket, firstLineTimeoutMs).then(
@@ -94,14 +98,41 @@ export function serve<T extends Table>(options: ServerOptions<T>): Promise<Serve
   return listen(socketPath, place, onConnection, (what) => log.error("the socket", { error: what }));
 }
 
+/**
+ * Serves one connection that somebody else has accepted, whose descriptor is `fd`; resolves when it has ended. For calls
+ * only: there is no second connection for a stream.
+ */
+export async function serveConnection<T extends Table>(
+  socket: Duplex,
+  fd: number,
+  options: ServiceOptions<T>,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => socket.on("close", resolve));
+  socket.on("error", () => socket.destroy());
+  if (!isAdmitted(fd, isOwner, options.log)) socket.destroy();
+  else {
+    firstLine(socket, firstLineTimeoutMs).then(
+      (line) => {
+        if (line === "rpc") serveCalls(socket, options, new Tickets(), () => 0);
+        else socket.destroy();
+      },
+      () => socket.destroy(),
+    );
+  }
+  await closed;
+}
+
 function isOwner({ uid }: PeerCredentials): boolean {
   return uid === process.getuid?.() || uid === 0;
 }
 
-function isAdmitted(socket: Socket, admits: (peer: PeerCredentials) => boolean, log: CallLog): boolean {
-  // Bun and Node keep the descriptor on the handle; neither has a public way to it.
+/** Bun and Node keep the descriptor on the handle; neither has a public way to it. */
+function descriptorOf(socket: Socket): unknown {
   const handle: unknown = Reflect.get(socket, "_handle");
-  const fd = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+  return typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+}
+
+function isAdmitted(fd: unknown, admits: (peer: PeerCredentials) => boolean, log: CallLog): boolean {
   if (typeof fd !== "number") return false;
   const peer = peerCredentials(fd);
   if (admits(peer)) return true;
@@ -118,8 +149,8 @@ function serveTicket(socket: Socket, line: string, tickets: Tickets): void {
 }
 
 function serveCalls<T extends Table>(
-  socket: Socket,
-  options: ServerOptions<T>,
+  socket: Duplex,
+  options: ServiceOptions<T>,
   tickets: Tickets,
   otherClients: () => number,
 ): void {
@@ -175,7 +206,7 @@ function stackOf(error: BangerError): { stack?: string } {
 }
 
 async function dispatch<T extends Table>(
-  { table, handlers, program }: ServerOptions<T>,
+  { table, handlers, program }: ServiceOptions<T>,
   method: string,
   params: unknown,
   ctx: CallContext<unknown>,

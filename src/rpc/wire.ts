@@ -4,8 +4,7 @@
  * A connection begins with a line that says what it is: `rpc`, or `ticket HEX`. After `ticket` the server answers a
  * line, `ok` or `error MESSAGE`, and from then on the connection carries raw bytes.
  */
-import type { Socket } from "node:net";
-import { Transform } from "node:stream";
+import { type Duplex, Transform } from "node:stream";
 import {
   createMessageConnection,
   type MessageConnection,
@@ -56,7 +55,7 @@ export function frameGuard(): Transform {
 }
 
 /** Holds back what comes from the socket for as long as what was written to it waits for its reader. */
-function whileAnswersAreRead(socket: Socket): Transform {
+function whileAnswersAreRead(socket: Duplex): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       if (socket.writableNeedDrain) socket.once("drain", () => done(null, chunk));
@@ -66,7 +65,7 @@ function whileAnswersAreRead(socket: Socket): Transform {
 }
 
 /** A JSON-RPC connection over a socket whose first line has been dealt with. Errors destroy the socket. */
-export function messageConnection(socket: Socket): MessageConnection {
+export function messageConnection(socket: Duplex): MessageConnection {
   const guard = frameGuard();
   const listening = whileAnswersAreRead(socket);
   for (const stage of [listening, guard]) stage.on("error", () => socket.destroy());
@@ -88,7 +87,7 @@ const silent = { error() {}, warn() {}, info() {}, log() {} };
  * pause(): whoever gets the socket next finds it as if nobody had touched it. Rejects when the line is too long, or
  * takes too long.
  */
-export function firstLine(socket: Socket, timeoutMs: number): Promise<string> {
+export function firstLine(socket: Duplex, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0);
     const finish = (act: () => void) => {

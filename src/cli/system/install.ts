@@ -9,7 +9,7 @@ import { sudoLine } from "./sudo-line.ts";
 export const command = defineCommand({
   summary: "install banger's services for one user, and start them",
   details:
-    "Copies this executable to /usr/local/bin, writes two systemd units and /etc/banger/install.toml, and returns when both services answer. Over an older installation it replaces what is there and keeps VMs, also those that run. When it fails, the host is as it was.",
+    "Copies this executable to /usr/local/bin, writes systemd units and /etc/banger/install.toml, and returns when both services answer. Over an older installation it replaces what is there and keeps VMs, also those that run. When it fails, the host is as it was.",
   examples: [
     { command: "system install --owner alice", note: "alice's VMs run under the services (with sudo)" },
   ],

@@ -3,7 +3,10 @@ import type { ServiceStatus, SystemStatus } from "../../host/host.ts";
 import { driverRows } from "../output/driver-rows.ts";
 import { ago } from "../output/when.ts";
 
-export function statusRows({ install, services, driver }: SystemStatus, now: Date): [string, string][] {
+export function statusRows(
+  { install, services, builds, driver }: SystemStatus,
+  now: Date,
+): [string, string][] {
   return [
     ["owner", `${install.owner} (uid ${install.uid})`],
     ["version", `${install.version} (${install.commit}), built ${install.built_at}`],
@@ -11,15 +14,17 @@ export function statusRows({ install, services, driver }: SystemStatus, now: Dat
     ...services.flatMap((service): [string, string][] => {
       const name = service.unit.replace(/\.service$/, "");
       return [
-        [
-          name,
-          `${service.active} (${service.sub}), ${service.enabled ? "starts" : "does not start"} at boot`,
-        ],
+        [name, `${service.active} (${service.sub}), ${atBoot(service)}`],
         [`${name} socket`, `${service.socket} ${answerOf(service)}`],
       ];
     }),
+    ["builds", `${builds.socket} ${builds.active} (${builds.sub}), ${atBoot(builds)}`],
     ...(driver === null ? [] : driverRows(driver)),
   ];
+}
+
+function atBoot({ enabled }: { enabled: boolean }): string {
+  return enabled ? "starts at boot" : "does not start at boot";
 }
 
 function answerOf({ answer }: ServiceStatus): string {

@@ -15,6 +15,10 @@ const status: SystemStatus = {
     ...{ built_at: "2026-03-01T10:00:00Z", installed_at: "2026-03-04T11:00:00Z" },
   },
   services: [service("bangerd-root"), service("bangerd")],
+  builds: {
+    ...{ unit: "bangerd-build.socket", socket: "/run/bangerd-build.sock", active: "active" },
+    ...{ sub: "listening", enabled: true, restarts: 0 },
+  },
   driver: {
     ...{ driver: "firecracker", driverUsable: false, acceleration: "none" },
     ...{
@@ -44,6 +48,7 @@ describe("banger system", () => {
       bangerd-root socket:  /run/bangerd-root.sock answers: 1.0.0 (0123abcd), pid 4711
       bangerd:              active (running), starts at boot
       bangerd socket:       /run/bangerd.sock answers: 1.0.0 (0123abcd), pid 4711
+      builds:               /run/bangerd-build.sock active (listening), starts at boot
       driver:               firecracker, which cannot run VMs here: Firecracker is not installed (install it: sudo banger firecracker install)
       "
     `);

@@ -3,7 +3,7 @@ import { debianMirror } from "../../apt/apt.ts";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import type { Config } from "../../config/config.ts";
 import { freeSpace } from "../../disk/disk.ts";
-import { buildImage, imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
+import { type buildImage, imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
 import { buildKernel, kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import type { State } from "../../state/state.ts";
@@ -18,8 +18,18 @@ export interface Builds {
   kernel(name: string, ctx: ProgressContext): Promise<StoredKernel>;
 }
 
-/** `stateDir` is what must have room for a build. */
-export function artifactBuilds(state: State, config: Config, stores: Stores, stateDir: string): Builds {
+export interface BuildMeans {
+  /** What must have room for a build. */
+  stateDir: string;
+  buildImage: typeof buildImage;
+}
+
+export function artifactBuilds(
+  state: State,
+  config: Config,
+  stores: Stores,
+  { stateDir, buildImage }: BuildMeans,
+): Builds {
   const shared = new SharedWork();
 
   const makeKernel = (name: string, asked: ProgressContext): Promise<StoredKernel> =>

@@ -2,13 +2,14 @@
 import { join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { type Config, loadRootConfig } from "../../config/config.ts";
-import { helperSocket, systemConfigFile, systemFirecracker } from "../../config/paths.ts";
+import { builderSocket, helperSocket, systemConfigFile, systemFirecracker } from "../../config/paths.ts";
 import type { VmPaths } from "../../vm/vm.ts";
 import { firecrackerDriver } from "../../vmm/vmm.ts";
 import type { DaemonPlace } from "../place.ts";
 import type { Platform } from "../platform.ts";
 import { systemDevices } from "./devices.ts";
 import { helperAt } from "./helper-client.ts";
+import { imageBuilderAt } from "./image-builder.ts";
 import { helperJailer } from "./jailer.ts";
 
 /** Where jails are unless /etc/banger/config.toml says otherwise: what the helper takes, too. */
@@ -41,6 +42,7 @@ export async function systemPlatform(config: Config, place: DaemonPlace, vms: Vm
     }),
     devices: systemDevices(helper, bridge, config.default_dns),
     rootDiskStrategy: "snapshot",
+    buildImage: imageBuilderAt(builderSocket),
   };
 }
 

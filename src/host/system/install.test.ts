@@ -34,6 +34,7 @@ describe("an install", () => {
     await run();
     expect(fake.dump()).toMatchInlineSnapshot(`
       [
+        "enabled: bangerd-build.socket",
         "enabled: bangerd-root.service",
         "enabled: bangerd.service",
         "etc/",
@@ -41,6 +42,8 @@ describe("an install", () => {
         "etc/banger/install.toml: # Written by banger system install: do not edit.",
         "etc/systemd/",
         "etc/systemd/system/",
+        "etc/systemd/system/bangerd-build.socket: # Written by banger system install: changes belong into a drop-in (systemctl edit bangerd-build.socket).",
+        "etc/systemd/system/bangerd-build@.service: # Written by banger system install: changes belong into a drop-in (systemctl edit bangerd-build@).",
         "etc/systemd/system/bangerd-root.service: # Written by banger system install: changes belong into a drop-in (systemctl edit bangerd-root).",
         "etc/systemd/system/bangerd.service: # Written by banger system install: changes belong into a drop-in (systemctl edit bangerd).",
         "run/",
@@ -48,6 +51,7 @@ describe("an install", () => {
         "run/banger/",
         "run/systemd/",
         "run/systemd/system/",
+        "running: bangerd-build.socket",
         "running: bangerd-root.service",
         "running: bangerd.service",
         "usr/",
@@ -57,6 +61,7 @@ describe("an install", () => {
         "usr/local/lib/",
         "usr/local/lib/banger/",
         "usr/local/lib/banger/bangerd ->",
+        "usr/local/lib/banger/bangerd-build ->",
         "usr/local/lib/banger/bangerd-root ->",
         "usr/local/lib/banger/tmp/",
         "var/",
@@ -100,11 +105,18 @@ describe("an install", () => {
     for (const link of places.links) expect(join(link, "..", readlinkSync(link))).toBe(places.executable);
   });
 
-  test("makes the daemon's unit the owner's", async () => {
+  test("makes the daemon's units the owner's", async () => {
     await run();
-    const unit = readFileSync(fake.places.units.daemon, "utf8");
-    expect(unit).toContain("\nUser=alice\n");
-    expect(unit).not.toContain("@OWNER@");
+    const { daemon, builder, builderSocket } = fake.places.units;
+    for (const [path, line] of [
+      [daemon, "User=alice"],
+      [builder, "User=alice"],
+      [builderSocket, "SocketUser=alice"],
+    ] as const) {
+      const unit = readFileSync(path, "utf8");
+      expect(unit).toContain(`\n${line}\n`);
+      expect(unit).not.toContain("@OWNER@");
+    }
   });
 
   test("over an older one replaces what is there, and keeps data and services", async () => {
@@ -117,7 +129,7 @@ describe("an install", () => {
   });
 });
 
-const both = `${unitNames.helper} ${unitNames.daemon}`;
+const both = `${unitNames.helper} ${unitNames.builderSocket} ${unitNames.daemon}`;
 
 describe("an install is refused, and touches nothing,", () => {
   const cases: [string, () => unknown, RegExp][] = [

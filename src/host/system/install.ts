@@ -37,7 +37,7 @@ interface InstallContext {
 type InstallStep = Step<InstallContext, Before, object>;
 
 const nothing = z.strictObject({});
-const units = [unitNames.helper, unitNames.daemon] as const;
+const units = [unitNames.helper, unitNames.builderSocket, unitNames.daemon] as const;
 
 /** Installs, or replaces what is installed; VMs are kept, and go on. Returns when both daemons have answered. */
 export async function install(host: SystemHost, request: InstallRequest): Promise<Install> {
@@ -105,6 +105,8 @@ function installedFiles({ places }: SystemHost, executable: string, wanted: Inst
     ]),
     [places.installFile, { kind: "text", text: formatInstall(wanted), mode: 0o644 }],
     [places.units.helper, { kind: "text", text: unit.helper, mode: 0o644 }],
+    [places.units.builder, { kind: "text", text: unit.builder, mode: 0o644 }],
+    [places.units.builderSocket, { kind: "text", text: unit.builderSocket, mode: 0o644 }],
     [places.units.daemon, { kind: "text", text: unit.daemon, mode: 0o644 }],
   ]);
 }

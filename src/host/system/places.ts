@@ -1,6 +1,13 @@
 /** Every file and directory of a system installation. Tests put all of them below a directory of their own. */
 import { join } from "node:path";
-import { helperSocket, installFile, systemFirecracker, systemPaths } from "../../config/paths.ts";
+import {
+  builderSocket,
+  helperSocket,
+  installFile,
+  systemFirecracker,
+  systemPaths,
+} from "../../config/paths.ts";
+import type { UnitTexts } from "./units.ts";
 
 export interface Places {
   /** The one executable. */
@@ -12,14 +19,14 @@ export interface Places {
   /** What `banger firecracker install` has put there as root. */
   firecracker: string;
   installFile: string;
-  units: { daemon: string; helper: string };
+  units: Record<keyof UnitTexts, string>;
   /** The owner's. */
   state: string;
   cache: string;
   /** Root's. */
   jail: string;
   runtimes: readonly string[];
-  sockets: { daemon: string; helper: string };
+  sockets: { daemon: string; helper: string; builder: string };
   /** Control groups of machines. */
   machines: string;
   /** The kernel's table of network links. */
@@ -36,19 +43,21 @@ export function systemPlaces(root = "/"): Places {
   const library = below("/usr/local/lib/banger");
   return {
     executable: below("/usr/local/bin/banger"),
-    links: [join(library, "bangerd"), join(library, "bangerd-root")],
+    links: ["bangerd", "bangerd-root", "bangerd-build"].map((name) => join(library, name)),
     library,
     firecracker: below(systemFirecracker),
     installFile: below(installFile),
     units: {
       daemon: below("/etc/systemd/system/bangerd.service"),
       helper: below("/etc/systemd/system/bangerd-root.service"),
+      builderSocket: below("/etc/systemd/system/bangerd-build.socket"),
+      builder: below("/etc/systemd/system/bangerd-build@.service"),
     },
     state: below(daemon.state),
     cache: below(daemon.cache),
     jail: below("/var/lib/banger-jail"),
     runtimes: [below(daemon.runtime), below("/run/banger-root")],
-    sockets: { daemon: below(daemon.socket), helper: below(helperSocket) },
+    sockets: { daemon: below(daemon.socket), helper: below(helperSocket), builder: below(builderSocket) },
     machines: below("/sys/fs/cgroup/banger"),
     networkLinks: below("/sys/class/net"),
     systemdRuns: below("/run/systemd/system"),

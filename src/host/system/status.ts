@@ -14,13 +14,20 @@ export interface ServiceStatus extends UnitState {
   answer: Answer | "denied" | null;
 }
 
+export interface BuildsStatus extends UnitState {
+  unit: string;
+  socket: string;
+}
+
 export interface SystemStatus {
   install: Install;
   /** In the order in which they start. */
   services: ServiceStatus[];
   /** What the daemon says of the VMs it can run; null when it does not answer, or not to this user. */
   driver: DriverFacts | null;
-  /** True when every service runs, and answers whom it may. */
+  /** The socket by which image builds are started; nobody listens on it but systemd. */
+  builds: BuildsStatus;
+  /** True when every service runs, and answers whom it may, and builds can be started. */
   well: boolean;
 }
 
@@ -33,13 +40,21 @@ export async function status(host: SystemHost): Promise<SystemStatus> {
     await service(host, unitNames.helper, sockets.helper),
     await service(host, unitNames.daemon, sockets.daemon),
   ];
+  const builds = {
+    unit: unitNames.builderSocket,
+    socket: sockets.builder,
+    ...(await host.systemd.state(unitNames.builderSocket)),
+  };
   return {
     install,
     services,
     driver: services.every(({ answer }) => answer !== null && answer !== "denied")
       ? ((await host.driver()) ?? null)
       : null,
-    well: services.every(({ active, answer }) => active === "active" && answer !== null),
+    builds,
+    well:
+      builds.active === "active" &&
+      services.every(({ active, answer }) => active === "active" && answer !== null),
   };
 }
 
@@ -49,7 +64,7 @@ export async function restart(host: SystemHost, signal?: AbortSignal): Promise<S
   installed(host);
   await needsSystemd(host);
   await exclusively(host, async () => {
-    const units = [unitNames.helper, unitNames.daemon];
+    const units = [unitNames.helper, unitNames.builderSocket, unitNames.daemon];
     // A service that has failed too often is not started before that is forgotten.
     await host.systemd.forget(units);
     await host.systemd.restart(units);

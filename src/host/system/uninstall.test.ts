@@ -34,8 +34,8 @@ describe("an uninstall", () => {
   test("clears the kernel when the services have stopped and before their files go", async () => {
     await uninstall(fake, { purge: false });
     expect(fake.done).toEqual([
-      `stop ${unitNames.daemon} ${unitNames.helper}`,
-      `disable ${unitNames.daemon} ${unitNames.helper}`,
+      `stop ${unitNames.daemon} ${unitNames.builderSocket} ${unitNames.helper}`,
+      `disable ${unitNames.daemon} ${unitNames.builderSocket} ${unitNames.helper}`,
       "clear kernel",
       "reload",
       "forget",
@@ -129,15 +129,18 @@ describe("status and restart", () => {
     expect(well).toBe(true);
   });
 
-  test("say when a service is down", async () => {
-    fake.running.delete(unitNames.daemon);
+  test.each([unitNames.daemon, unitNames.builderSocket])("say when %s is down", async (unit) => {
+    fake.running.delete(unit);
     expect((await status(fake)).well).toBe(false);
   });
 
-  test("restart starts both, and waits for both", async () => {
+  test("restart starts all, and waits for both services", async () => {
     fake.running.clear();
     expect((await restart(fake)).well).toBe(true);
-    expect(fake.done).toEqual(["forget", `restart ${unitNames.helper} ${unitNames.daemon}`]);
+    expect(fake.done).toEqual([
+      "forget",
+      `restart ${unitNames.helper} ${unitNames.builderSocket} ${unitNames.daemon}`,
+    ]);
   });
 
   test("are errors where nothing is installed", async () => {

@@ -32,6 +32,8 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     await refuseWhileVmsRun(host);
     const files = [
       places.units.daemon,
+      places.units.builderSocket,
+      places.units.builder,
       places.units.helper,
       ...places.links,
       places.executable,
@@ -39,8 +41,8 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     ];
     const data = [places.state, places.cache, places.jail, places.firecracker];
     const present = await Promise.all([...files, ...(purge ? data : [])].map(exists));
-    // The daemon first: it would ask for a helper that has gone.
-    const units = [unitNames.daemon, unitNames.helper];
+    // The daemon first: it would ask for a helper that has gone. Builds end with their socket.
+    const units = [unitNames.daemon, unitNames.builderSocket, unitNames.helper];
     await systemd.stop(units);
     const enabled: string[] = [];
     for (const unit of units) if ((await systemd.state(unit)).enabled) enabled.push(unit);

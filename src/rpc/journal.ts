@@ -1,6 +1,6 @@
-/** The helper's log: one JSON object a line to stderr, which systemd puts into the journal. */
+/** The log of a service: one JSON object a line to stderr, which systemd puts into the journal. */
 import { writeSync } from "node:fs";
-import type { CallLog } from "../rpc/rpc.ts";
+import type { CallLog } from "./server.ts";
 
 export function journal(fd = 2): CallLog {
   const write = (level: string, message: string, facts: Record<string, unknown> = {}) => {
