@@ -3,7 +3,7 @@
  * (admin-guide/device-mapper/snapshot.rst): reads come from the layer where it has the chunk, else from the image; writes
  * go to the layer, which keeps its own table of chunks (persistent).
  */
-import { closeSync, readFileSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { BangerError, type VmId } from "../base/base.ts";
 import {
   clearLoop,
@@ -81,26 +81,21 @@ export interface TaggedLoop {
   tag: string;
 }
 
-/** Loop devices with a tag of ours over a file of the owner's state; others that look like them are somebody else's. */
+/**
+ * Loop devices with a tag of ours over a file of the file system that the owner's state is on. Not by the file's path: a
+ * helper has a mount namespace of its own (its service's), and what it has attached is at another path once it has ended.
+ */
 export function ownLoops({ state }: Places): TaggedLoop[] {
   const found: TaggedLoop[] = [];
+  const { dev } = statSync(state, { bigint: true });
   for (const number of loopNumbers()) {
     const loop = openLoop(number);
     if (loop === undefined) continue;
     closeSync(loop.fd);
-    if (loop.status.tag.startsWith("banger:") && backingFile(number).startsWith(`${state}/`))
+    if (loop.status.tag.startsWith("banger:") && loop.status.dev === dev)
       found.push({ number, tag: loop.status.tag });
   }
   return found;
-}
-
-function backingFile(number: number): string {
-  try {
-    return readFileSync(`/sys/block/loop${number}/loop/backing_file`, "utf8");
-  } catch {
-    // It has just been cleared.
-    return "";
-  }
 }
 
 /** Clears what has the VM's tag and no device over it any more. */

@@ -4,8 +4,11 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  closeSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -18,8 +21,10 @@ import { text } from "node:stream/consumers";
 import fc from "fast-check";
 import { VmId } from "../../src/base/base.ts";
 import { formatInstall } from "../../src/config/config.ts";
+import { overlayTag } from "../../src/helper/names.ts";
 import { openSite } from "../../src/helper/run.ts";
 import { type HelperMethod, helper } from "../../src/rpc/rpc.ts";
+import { attachLoop } from "../../src/sys/sys.ts";
 import { type Bed, codeOf, installOf, isRoot, makeBed, owner, stranger } from "./helper-fixture.ts";
 
 if (!isRoot) process.stdout.write("helper-requests: left out, it needs root\n");
@@ -243,6 +248,25 @@ describe.if(isRoot)("the helper's socket", () => {
     } finally {
       for (const loop of loops) execFileSync("losetup", ["--detach", loop]);
     }
+  });
+
+  test("knows what a helper before it has attached, whose mounts have gone with it", async () => {
+    const mount = join(bed.root, "mnt");
+    mkdirSync(mount);
+    execFileSync("mount", ["--bind", bed.places.state, mount]);
+    const file = openSync(join(mount, "vms", vm, "root.cow"), "r+");
+    const { fd, number } = attachLoop(file, overlayTag(vm), { readOnly: false });
+    closeSync(file);
+    execFileSync("umount", ["--lazy", mount]);
+    expect(readFileSync(`/sys/block/loop${number}/loop/backing_file`, "utf8").trim()).toBe(
+      `/vms/${vm}/root.cow`,
+    );
+    const [present] = (await bed.client.call("inventory", {})).vms;
+    expect(present).toMatchObject({ vm, overlayLoop: true });
+    await bed.client.call("disk.detach", { vm });
+    // Its last descriptor is ours.
+    closeSync(fd);
+    expect((await bed.client.call("inventory", {})).vms).toEqual([]);
   });
 
   test("leaves no loop device behind when the device-mapper fails", async () => {

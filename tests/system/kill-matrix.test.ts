@@ -118,7 +118,9 @@ sudo sh -c '${disturb.replaceAll("'", "'\\''")}'; touch ${dir}/go; wait`,
     if (status === "0" && list === "vm.create") expect(victim?.state, what).toBe("created");
     if (status === "0" && list === "vm.stop") expect(victim?.state, what).toBe("stopped");
     if (status === "0" && list === "vm.delete") expect(victim, what).toBeUndefined();
-    expect(["created", "running", "stopped", undefined], what).toContain(victim?.state);
+    // What a helper's death has stopped half-way is finished by the VM's next command.
+    const halfway = status === "1" && fault.endsWith("bangerd-root") ? ["stopping"] : [];
+    expect(["created", "running", "stopped", ...halfway, undefined], what).toContain(victim?.state);
     if (victim !== undefined) await machine.ok("banger vm delete victim", slow);
     expect(await allOf(machine), what).toBe(quiet);
     expect(vms.find(({ name }) => name === "bystander")?.pid, what).toBe(bystander);

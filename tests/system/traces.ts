@@ -3,10 +3,13 @@ import type { Host } from "./host.ts";
 
 const root = { user: "root" } as const;
 
-/** One line each for every process, device, jail, directory, control group, mount, TAP and rule of a machine; idle TAPs belong to nobody. */
+/**
+ * One line each for every process, device, jail, directory, control group, mount, TAP and rule of a machine; idle TAPs
+ * belong to nobody. The path of a loop device's file changes when the service that attached it has ended, mounts and all.
+ */
 export const tracesOf = (machine: Host): Promise<string> =>
   machine.ok(
-    `pgrep -ax 'firecracker|jailer' | cut -d' ' -f2-4; dmsetup ls | grep -v '^No devices' | cut -f1; losetup -n -O BACK-FILE | sort
+    `pgrep -ax 'firecracker|jailer' | cut -d' ' -f2-4; dmsetup ls | grep -v '^No devices' | cut -f1; losetup -n -O BACK-FILE | sed 's,^/banger/,/var/lib/banger/,' | sort
 ls /var/lib/banger-jail/firecracker /run/banger/vms /sys/fs/cgroup/banger 2>/dev/null | grep -- -4 | sort
 findmnt -rno TARGET | grep banger-jail
 cat /sys/class/net/*/ifalias 2>/dev/null | grep '^banger:[0-9a-f]'

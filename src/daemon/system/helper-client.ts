@@ -1,4 +1,7 @@
-/** bangerd's way to the root helper: a connection that is opened when it is needed, and anew after a restart. */
+/**
+ * bangerd's way to the root helper: a connection that is opened when it is needed, and anew after a restart. A call that
+ * was under way when the helper ended fails; those that come after wait for the next helper, which systemd starts.
+ */
 import { BangerError } from "../../base/base.ts";
 import { commit, version } from "../../base/version.ts";
 import {
@@ -10,7 +13,7 @@ import {
 } from "../../rpc/rpc.ts";
 
 export interface Helper {
-  /** Throws what the helper throws; unavailable when it does not run. */
+  /** Throws what the helper throws; unavailable when it does not run, or ended meanwhile. */
   call<M extends HelperMethod>(
     method: M,
     params: HelperParams<M>,
@@ -18,13 +21,19 @@ export interface Helper {
   ): Promise<HelperResult<M>>;
 }
 
+/** A helper is up again in half a second; on a slow host much later. Both services are started at once, too. In ms. */
+const absentMs = 30_000;
+const pauseMs = 50;
+
 export function helperAt(socket: string): Helper {
   let connection: Promise<HelperClient> | undefined;
+  let absentSince = Date.now();
   const connected = (): Promise<HelperClient> => {
     connection ??= open(socket).then(
       (client) => {
         void client.closed.then(() => {
           connection = undefined;
+          absentSince = Date.now();
         });
         return client;
       },
@@ -35,9 +44,21 @@ export function helperAt(socket: string): Helper {
     );
     return connection;
   };
+  const whenThere = async (signal?: AbortSignal): Promise<HelperClient> => {
+    for (;;) {
+      try {
+        return await connected();
+      } catch (error) {
+        signal?.throwIfAborted();
+        const absent = error instanceof BangerError && error.code === "unavailable";
+        if (!absent || Date.now() - absentSince > absentMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  };
   return {
     call: async (method, params, signal) =>
-      (await connected()).call(method, params, signal === undefined ? {} : { signal }),
+      (await whenThere(signal)).call(method, params, signal === undefined ? {} : { signal }),
   };
 }
 

@@ -29,7 +29,7 @@ export async function systemPlatform(config: Config, place: DaemonPlace, vms: Vm
   }
   const rootConfig = loadRootConfig(systemConfigFile);
   const helper = helperAt(helperSocket);
-  const bridge = await whenAnswering(() => helper.call("bridge.ensure", {}));
+  const bridge = await helper.call("bridge.ensure", {});
   const jails = rootConfig.jailer_chroot_base ?? defaultJails;
   return {
     driver: firecrackerDriver({
@@ -44,20 +44,4 @@ export async function systemPlatform(config: Config, place: DaemonPlace, vms: Vm
     rootDiskStrategy: "snapshot",
     buildImage: imageBuilderAt(builderSocket),
   };
-}
-
-/** Both services are started at once, and the helper's socket comes a moment after its process. In ms. */
-const helperStartMs = 60_000;
-const pauseMs = 100;
-
-async function whenAnswering<T>(ask: () => Promise<T>): Promise<T> {
-  for (const until = Date.now() + helperStartMs; ; ) {
-    try {
-      return await ask();
-    } catch (error) {
-      const silent = error instanceof BangerError && error.code === "unavailable";
-      if (!silent || Date.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-  }
 }

@@ -10,7 +10,7 @@ import { findOwner, type Owner } from "./owner.ts";
 import { type Content, exists, keep, put, putBack } from "./put.ts";
 import { exclusively, needsRoot, needsSystemd } from "./requirements.ts";
 import type { SystemHost } from "./system-host.ts";
-import { unitNames, unitTexts } from "./units.ts";
+import { udevRules, unitNames, unitTexts } from "./units.ts";
 
 export interface InstallRequest {
   owner: string;
@@ -53,7 +53,12 @@ export async function install(host: SystemHost, request: InstallRequest): Promis
   };
   return exclusively(host, async () => {
     refuseAnotherOwner(host, owner);
-    const files = installedFiles(host, request.executable, wanted);
+    const files = installedFiles(
+      host,
+      request.executable,
+      wanted,
+      await exists(dirname(host.places.udevRules)),
+    );
     const places = directories(host, owner);
     const paths = [...host.places.runtimes, ...places.map(({ path }) => path), ...files.keys()];
     const before = await lookAround(host, paths);
@@ -95,7 +100,12 @@ function directories({ places }: SystemHost, owner: Owner): Directory[] {
 }
 
 /** In the order in which they are put: what refers to another comes after it. */
-function installedFiles({ places }: SystemHost, executable: string, wanted: Install): Map<string, Content> {
+function installedFiles(
+  { places }: SystemHost,
+  executable: string,
+  wanted: Install,
+  withUdev: boolean,
+): Map<string, Content> {
   const unit = unitTexts(wanted.owner);
   return new Map<string, Content>([
     [places.executable, { kind: "copy", of: executable, mode: 0o755 }],
@@ -104,6 +114,10 @@ function installedFiles({ places }: SystemHost, executable: string, wanted: Inst
       { kind: "symlink", to: join("..", "..", "bin", basename(places.executable)) },
     ]),
     [places.installFile, { kind: "text", text: formatInstall(wanted), mode: 0o644 }],
+    // udev reads it when the next device appears.
+    ...(withUdev
+      ? [[places.udevRules, { kind: "text", text: udevRules, mode: 0o644 }] satisfies [string, Content]]
+      : []),
     [places.units.helper, { kind: "text", text: unit.helper, mode: 0o644 }],
     [places.units.builder, { kind: "text", text: unit.builder, mode: 0o644 }],
     [places.units.builderSocket, { kind: "text", text: unit.builderSocket, mode: 0o644 }],

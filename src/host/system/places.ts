@@ -20,6 +20,8 @@ export interface Places {
   firecracker: string;
   installFile: string;
   units: Record<keyof UnitTexts, string>;
+  /** On a host with udev. */
+  udevRules: string;
   /** The owner's. */
   state: string;
   cache: string;
@@ -53,6 +55,7 @@ export function systemPlaces(root = "/"): Places {
       builderSocket: below("/etc/systemd/system/bangerd-build.socket"),
       builder: below("/etc/systemd/system/bangerd-build@.service"),
     },
+    udevRules: below("/etc/udev/rules.d/59-banger.rules"),
     state: below(daemon.state),
     cache: below(daemon.cache),
     jail: below("/var/lib/banger-jail"),

@@ -35,6 +35,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
       places.units.builderSocket,
       places.units.builder,
       places.units.helper,
+      places.udevRules,
       ...places.links,
       places.executable,
       places.installFile,

@@ -1,5 +1,6 @@
-/** The units, as text: data of the project (systemd/), made for one owner. */
+/** The units, as text: data of the project (systemd/), made for one owner. And what is told to udev. */
 
+import udevRulesText from "../../../systemd/59-banger.rules" with { type: "text" };
 import daemonUnit from "../../../systemd/bangerd.service" with { type: "text" };
 import builderUnit from "../../../systemd/bangerd-build@.service" with { type: "text" };
 import builderSocketUnit from "../../../systemd/bangerd-build.socket" with { type: "text" };
@@ -11,6 +12,8 @@ export const unitNames = {
   builderSocket: "bangerd-build.socket",
   daemon: "bangerd.service",
 } as const;
+
+export const udevRules: string = udevRulesText;
 
 export interface UnitTexts {
   daemon: string;
