@@ -5,6 +5,7 @@ import { attachDisk } from "./disk-attach.ts";
 import { checkDisk } from "./disk-check.ts";
 import { detachDisk } from "./disk-detach.ts";
 import { diskStatus } from "./disk-status.ts";
+import { chooseFirewall } from "./firewall.ts";
 import { takeInventory } from "./inventory.ts";
 import { endMachine } from "./machine-end.ts";
 import { launchMachine } from "./machine-launch.ts";
@@ -20,7 +21,10 @@ const operations: { [M in HelperMethod]: Handler<M> } = {
   ping: handler("ping", ping),
   "bridge.ensure": handler(
     "bridge.ensure",
-    ofNetwork((_params, place) => ensureBridge(place)),
+    ofNetwork(async (_params, place, log) => {
+      for (const gap of (await chooseFirewall()).gaps) log.warn("the firewall has a gap", { gap });
+      return ensureBridge(place);
+    }),
   ),
   "tap.acquire": handler("tap.acquire", ofNetwork(acquireTap)),
   "tap.release": handler("tap.release", effectOnNetwork(releaseTap)),
