@@ -111,6 +111,8 @@ export interface DaemonProcessOptions {
   /** File descriptors for stdin (default /dev/null), stdout, stderr. No other descriptor is inherited. */
   stdout: number;
   stderr: number;
+  /** Becomes descriptor 3. */
+  third?: number;
 }
 
 /** Starts a process that outlives this one, in a session of its own. The caller watches it by its identity. */
@@ -124,7 +126,12 @@ export function spawnDetached(
     cwd: options.cwd ?? "/",
     env: options.env ?? cleanEnvironment(),
     detached: true,
-    stdio: ["ignore", options.stdout, options.stderr],
+    stdio: [
+      "ignore",
+      options.stdout,
+      options.stderr,
+      ...(options.third === undefined ? [] : [options.third]),
+    ],
   });
   child.unref();
   return child;

@@ -42,6 +42,14 @@ export interface MachineSpec {
   network?: { tap: string; mac: string };
   /** A short directory (socket paths have at most 107 bytes), 0700, this VM's own; sockets and the pid file go here. */
   runDir: string;
+  /**
+   * The guest's memory is this file of memoryMiB. `make`: the file is made, and what the guest writes goes into it. `map`:
+   * the file is there and stays as it is; pages that the guest writes are copied for it, all others are shared by all who
+   * map the file. Absent: memory of the process's own. For drivers that can save and restore.
+   */
+  memory?: { path: string; use: "make" | "map" };
+  /** Go on from this saved state, with the memory that was saved with it (`map`), instead of booting. */
+  restore?: { state: string };
   /** The console's log is appended to this file. */
   consoleLog: string;
   /** What the VMM itself prints goes here. */
@@ -59,6 +67,7 @@ export interface DriverCapabilities {
   /** The driver can use a copy-on-write file in front of a read-only base (see the disk room). */
   qcow2: boolean;
   userModeNetwork: boolean;
+  /** `save` and `stateKey` are there, and `start` takes `memory` and `restore`. */
   saveRestore: boolean;
 }
 
@@ -79,7 +88,10 @@ export interface VmmDriver {
   /** Kernel modules by which a guest finds its disks, its network and the way to its agent; those built in are skipped. */
   readonly guestModules: readonly string[];
   probe(signal?: AbortSignal): Promise<DriverProbe>;
-  /** Returns when the VMM answers on its control socket. On failure nothing of it is left. */
+  /**
+   * Returns when the VMM answers on its control socket; with `restore`, when the guest runs. On failure nothing of it is
+   * left, but for files outside of `runDir`: logs, and memory that was to be made.
+   */
   start(spec: MachineSpec, signal?: AbortSignal): Promise<MachineHandle>;
   /** The machine of this VM that runs on this host, whether or not a handle was ever recorded; undefined when none. */
   find(id: string, runDir: string): Promise<MachineHandle | undefined>;
@@ -98,6 +110,17 @@ export interface VmmDriver {
    * guest that restarts ends its machine. Resolves when the guest has been asked.
    */
   pressPowerButton?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
+  /**
+   * Pauses a machine whose memory is `to.memory` (made by its start) and writes the state of its devices. Then both files
+   * are complete, its disks are as the guest left them, and the machine is to be killed. When it fails or is cancelled
+   * there is no state file, and the machine runs on or is gone.
+   */
+  save?(handle: MachineHandle, to: { state: string; memory: string }, signal?: AbortSignal): Promise<void>;
+  /**
+   * All that a saved state depends on but the contents of kernel, initramfs and disks: one that was saved under the same
+   * words can be restored under them. Neither the machine's name, nor where its files are, nor its egress matters.
+   */
+  stateKey?(spec: MachineSpec): Promise<Record<string, string>>;
   /** SIGKILL, wait, and remove what the driver put in runDir. Absent is success. */
   kill(handle: MachineHandle): Promise<void>;
 }

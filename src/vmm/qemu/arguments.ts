@@ -14,6 +14,8 @@ export function runFiles(runDir: string) {
     agent: join(runDir, "agent.sock"),
     pid: join(runDir, "qemu.pid"),
     egress: join(runDir, egressName),
+    /** Where a state that is being saved comes out; ours (save.ts). */
+    state: join(runDir, "state.sock"),
   };
 }
 
@@ -48,16 +50,10 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     // QEMU's own seccomp filter: no other programs, no set-uid, no obsolete calls.
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-    ...["-machine", "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off", ...accelerate(acceleration)],
-    ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`],
-    ...[
-      "-kernel",
-      spec.kernel,
-      "-initrd",
-      spec.initramfs,
-      "-append",
-      [...spec.cmdline, "console=hvc0", ...emulationWords(acceleration)].join(" "),
-    ],
+    ...["-machine", machineType + (spec.memory === undefined ? "" : `,memory-backend=${memoryId}`)],
+    ...accelerate(acceleration),
+    ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`, ...memory(spec)],
+    ...(spec.restore === undefined ? boot(spec, acceleration) : incoming),
     ...disks,
     ...["-device", "virtio-rng-pci"],
     // restrict: the guest reaches nothing, not even the host. (With NAT, egress.ts keeps it from the host.) Never a forwarded port: all ways in are the agent's.
@@ -76,6 +72,31 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     ...["-qmp", `unix:${value(files.qmp)},server=on,wait=off`, "-pidfile", files.pid],
   ];
 }
+
+const machineType = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off";
+const memoryId = "memory";
+
+/** Memory in a file. share=off is MAP_PRIVATE: the file is read, and never written. */
+function memory({ memory, memoryMiB }: MachineSpec): string[] {
+  return memory === undefined ? [] : ["-object", `${memoryArgument(memory)}${memoryMiB}M`];
+}
+
+/** What the value of -object begins with; its end is the size. */
+export function memoryArgument({ path, use }: NonNullable<MachineSpec["memory"]>): string {
+  const share = use === "make" ? "on" : "off";
+  return `memory-backend-file,id=${memoryId},share=${share},mem-path=${value(path)},size=`;
+}
+
+function boot({ kernel, initramfs, cmdline }: MachineSpec, acceleration: Acceleration): string[] {
+  const words = [...cmdline, "console=hvc0", ...emulationWords(acceleration)];
+  return ["-kernel", kernel, "-initrd", initramfs, "-append", words.join(" ")];
+}
+
+/**
+ * A restored machine has its kernel in its memory; QEMU would only read the file (50 MB) and throw it away. `defer`: the
+ * state is named by QMP, after the capability that it was written with has been set (there is no option for that).
+ */
+const incoming = ["-incoming", "defer"] as const;
 
 /** Words of the kernel's command line that help emulation alone. */
 function emulationWords(acceleration: Acceleration): string[] {

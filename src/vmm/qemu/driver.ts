@@ -7,12 +7,15 @@ import { boundLog, isAlive, signalProcess, waitForExit } from "../../sys/sys.ts"
 import { logEnd } from "../log-tail.ts";
 import { rememberedProbe } from "../remembered-probe.ts";
 import { checkSocketPath } from "../socket-path.ts";
-import type { MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
+import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
-import { qemuArguments, runFiles } from "./arguments.ts";
+import { type Acceleration, qemuArguments, runFiles } from "./arguments.ts";
 import { lastWords, spawnQemu, whenAnswering } from "./launch.ts";
 import { consoleLogOf, driverName, machineOf, machinesIn } from "./machines.ts";
+import { prepareMemory } from "./memory.ts";
 import { probeQemu } from "./probe.ts";
+import { save } from "./save.ts";
+import { qemuStateKey } from "./state-key.ts";
 import { tscKhz } from "./tsc.ts";
 
 const sigkill = 9;
@@ -33,6 +36,9 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     measured ??= tscKhz();
     return measured;
   };
+
+  const accelerated = async (name: DriverProbe["acceleration"]): Promise<Acceleration> =>
+    name === "kvm" ? { name } : { name: "tcg", tscKhz: await tsc() };
 
   const kill = async ({ process, runDir }: MachineHandle): Promise<void> => {
     signalProcess(process, sigkill);
@@ -69,7 +75,7 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
 
   return {
     name: driverName,
-    capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+    capabilities: { qcow2: true, userModeNetwork: true, saveRestore: true },
     // Everything is on PCI.
     guestModules: ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng"],
     probe,
@@ -80,11 +86,10 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
       if (signal?.aborted) throw cancelled(signal.reason);
-      const accelerated =
-        acceleration === "kvm" ? ({ name: "kvm" } as const) : ({ name: "tcg", tscKhz: await tsc() } as const);
       refuseSecond(spec);
+      await prepareMemory(spec);
       const said = await logEnd(spec.vmmLog);
-      const child = await spawnQemu(spec, qemuArguments(spec, accelerated));
+      const child = await spawnQemu(spec, qemuArguments(spec, await accelerated(acceleration)));
       const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
       try {
         await whenAnswering(spec, child, signal);
@@ -118,6 +123,11 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
     agentStream: ({ runDir }, signal) => openAgentPort(runFiles(runDir).agent, signal),
     signal: async ({ process }, number) => {
       signalProcess(process, number);
+    },
+    save,
+    stateKey: async (spec) => {
+      const { acceleration, version } = await probe();
+      return qemuStateKey(spec, await accelerated(acceleration), version);
     },
     kill,
   };

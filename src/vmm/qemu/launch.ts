@@ -8,6 +8,7 @@ import { appeared, cancelled } from "../waiting.ts";
 import { program, runFiles } from "./arguments.ts";
 import { checkEgressGuard, guardEgress } from "./egress.ts";
 import { connectQmp } from "./qmp.ts";
+import { resume } from "./save.ts";
 
 /** How long QEMU may take to answer. It takes 50 to 200 ms; a host that is short of everything takes longer. */
 const answerMs = 30_000;
@@ -20,10 +21,14 @@ export interface Launched {
 
 /** Starts the process, in a session of its own, with its output appended to the VMM's log. */
 export async function spawnQemu(spec: MachineSpec, args: readonly string[]): Promise<Launched> {
+  const state = spec.restore === undefined ? undefined : await open(spec.restore.state);
   const log = await open(spec.vmmLog, "a", 0o600);
   try {
     const env = { ...cleanEnvironment(), ...(await guardEgress(spec)) };
-    const child = spawnDetached(program, args, { cwd: spec.runDir, env, stdout: log.fd, stderr: log.fd });
+    const child = spawnDetached(program, args, {
+      ...{ cwd: spec.runDir, env, stdout: log.fd, stderr: log.fd },
+      ...(state === undefined ? {} : { third: state.fd }),
+    });
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => {
       // Without a listener the end of a machine that started well would count as unhandled.
@@ -37,6 +42,7 @@ export async function spawnQemu(spec: MachineSpec, args: readonly string[]): Pro
     return identity === undefined ? await ended.promise : { identity, failed: ended.promise };
   } finally {
     await log.close();
+    await state?.close();
   }
 }
 
@@ -53,15 +59,14 @@ function notStarted(error: Error): BangerError {
 export const installHint =
   "install it: sudo apt-get update && sudo apt-get install --no-install-recommends qemu-system-x86";
 
-/** Resolves when QEMU has answered on its control socket. Rejects when it ends, on the signal, or after a while. */
+/** Resolves when QEMU has answered on its control socket, and a restored guest runs. Rejects when it ends, on the signal, or after a while. */
 export async function whenAnswering(spec: MachineSpec, child: Launched, signal?: AbortSignal): Promise<void> {
   const late = AbortSignal.timeout(answerMs);
   // Whichever way this ends, nothing of it goes on watching or connecting.
   const over = new AbortController();
   const until = AbortSignal.any([over.signal, late, ...(signal === undefined ? [] : [signal])]);
   try {
-    await Promise.race([answer(spec.runDir, until), child.failed]);
-    checkEgressGuard(spec, child.identity.pid);
+    await Promise.race([answer(spec, child, until), child.failed]);
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal.reason);
     if (!late.aborted) throw error;
@@ -73,10 +78,16 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   }
 }
 
-async function answer(runDir: string, signal: AbortSignal): Promise<void> {
-  const { qmp } = runFiles(runDir);
-  await appeared(qmp, signal);
-  (await connectQmpListening(qmp, signal)).close();
+async function answer(spec: MachineSpec, child: Launched, signal: AbortSignal): Promise<void> {
+  const { qmp: path } = runFiles(spec.runDir);
+  await appeared(path, signal);
+  const qmp = await connectQmpListening(path, signal);
+  try {
+    checkEgressGuard(spec, child.identity.pid);
+    if (spec.restore !== undefined) await resume(qmp);
+  } finally {
+    qmp.close();
+  }
 }
 
 /** bind(2) makes the file, listen(2) a moment later accepts: a refusal in between is tried again at once. */

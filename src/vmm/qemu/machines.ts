@@ -5,7 +5,7 @@
 import { basename, dirname } from "node:path";
 import { findProcesses } from "../../sys/sys.ts";
 import type { MachineHandle } from "../vmm.ts";
-import { consoleChardev, program, runFiles } from "./arguments.ts";
+import { consoleChardev, memoryArgument, program, runFiles } from "./arguments.ts";
 
 export const driverName = "qemu";
 
@@ -19,13 +19,21 @@ export function machinesIn(runDir: string): MachineHandle[] {
   return machines((argv) => option(argv, "-pidfile") === runFiles(runDir).pid);
 }
 
+/** Whether the guest's memory is this file, made by the machine's start. */
+export function isMemoryOf(machine: MachineHandle, path: string): boolean {
+  const object = option(argvOf(machine) ?? [], "-object");
+  return object?.startsWith(memoryArgument({ path, use: "make" })) ?? false;
+}
+
 /** Where a machine writes its console, as its own command line says; undefined when it is gone. */
 export function consoleLogOf(machine: MachineHandle): string | undefined {
-  const { pid } = machine.process;
-  const found = findProcesses((argv) => isMachine(argv)).find(({ identity }) => identity.pid === pid);
-  const chardev = found?.argv.find((arg) => arg.startsWith(consoleChardev.before));
+  const chardev = argvOf(machine)?.find((arg) => arg.startsWith(consoleChardev.before));
   if (chardev === undefined || !chardev.endsWith(consoleChardev.after)) return undefined;
   return chardev.slice(consoleChardev.before.length, -consoleChardev.after.length).replaceAll(",,", ",");
+}
+
+function argvOf({ process: { pid } }: MachineHandle): string[] | undefined {
+  return findProcesses(isMachine).find(({ identity }) => identity.pid === pid)?.argv;
 }
 
 function machines(wanted: (argv: string[]) => boolean): MachineHandle[] {
