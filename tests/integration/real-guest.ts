@@ -42,14 +42,12 @@ export class RealGuest {
     const session = await this.session(machine);
     await this.personalise(session, "template");
     await session.ready();
-    console.error("ready", performance.now());
     await this.run(session, ["systemctl", "is-system-running", "--wait"]);
     // What a clone will do first is in the page cache, in memory and on the disk's side.
     await this.run(session, ["true"]);
     await this.run(session, ["sync"]);
     session.close();
     await Bun.sleep(1000);
-    console.error("settled", performance.now());
     await this.driver.save(machine, { state: join(dir, "state"), memory });
     await this.driver.kill(machine);
     return dir;
