@@ -22,7 +22,9 @@ function stored(kind: string): string | undefined {
 const image = stored("images");
 const kernel = stored("kernels");
 export const imageMissing =
-  image === undefined || kernel === undefined ? "build/e2e has no image yet; run: npm run test:e2e" : undefined;
+  image === undefined || kernel === undefined
+    ? "build/e2e has no image yet; run: npm run test:e2e"
+    : undefined;
 
 export class RealGuest {
   readonly dir = mkdtempSync(join(tmpdir(), "brg-"));
@@ -36,7 +38,12 @@ export class RealGuest {
     const dir = join(this.dir, `template-${randomUUID().slice(0, 8)}`);
     mkdirSync(dir);
     writeFileSync(join(dir, "root.qcow2"), emptyOverlay(join(image ?? "", "rootfs.ext4"), diskBytes));
-    execFileSync("sh", ["-c", 'truncate -s 1G "$1" && mke2fs -q -F -t ext4 "$1"', "sh", join(dir, "work.ext4")]);
+    execFileSync("sh", [
+      "-c",
+      'truncate -s 1G "$1" && mke2fs -q -F -t ext4 "$1"',
+      "sh",
+      join(dir, "work.ext4"),
+    ]);
     const memory = join(dir, "memory");
     const machine = await this.start({ ...this.#spec(dir), egress, memory: { path: memory, use: "make" } });
     const session = await this.session(machine);
@@ -72,7 +79,11 @@ export class RealGuest {
     mkdirSync(runDir, { mode: 0o700 });
     return {
       ...{ id: randomUUID(), name: "real", ...this.size },
-      ...{ kernel: join(kernel ?? "", "vmlinux"), initramfs: join(kernel ?? "", initramfs), cmdline: bootCmdline },
+      ...{
+        kernel: join(kernel ?? "", "vmlinux"),
+        initramfs: join(kernel ?? "", initramfs),
+        cmdline: bootCmdline,
+      },
       disks: [
         { path: join(dir, "root.qcow2"), format: "qcow2", readOnly: false },
         { path: join(dir, "work.ext4"), format: "raw", readOnly: false },

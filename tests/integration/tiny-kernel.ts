@@ -9,12 +9,17 @@ const codeOffset = 0x100;
 /** XEN_ELFNOTE_PHYS32_ENTRY of Xen's public elfnote.h: the entry point's address. */
 const phys32Entry = 18;
 
+/** Where the counting kernel counts, in physical memory. */
+export const counterAddress = 0x20_0000;
+
 const programs = {
   // cli; hlt; jmp to the hlt
   halts: [0xfa, 0xf4, 0xeb, 0xfd],
   // Writes "power off" to ACPI's PM1a control register, where q35's firmware puts it: mov dx, 0x604; mov ax, 0x2000;
   // out dx, ax; then as above.
   "powers off": [0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef, 0xfa, 0xf4, 0xeb, 0xfd],
+  // inc dword [counterAddress]; pause; jmp to the inc
+  counts: [0xff, 0x05, 0x00, 0x00, 0x20, 0x00, 0xf3, 0x90, 0xeb, 0xf6],
 } as const;
 
 export function tinyKernel(what: keyof typeof programs): Buffer {

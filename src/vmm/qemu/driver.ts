@@ -29,7 +29,9 @@ export interface QemuOptions {
   probeCache?: string;
 }
 
-export function qemuDriver(options: QemuOptions = {}): VmmDriver {
+export function qemuDriver(
+  options: QemuOptions = {},
+): VmmDriver & Required<Pick<VmmDriver, "save" | "stateKey">> {
   const probe = rememberedProbe((signal) => probeQemu(options.probeCache, signal));
   let measured: ReturnType<typeof tscKhz> | undefined;
   const tsc = () => {
@@ -108,7 +110,8 @@ export function qemuDriver(options: QemuOptions = {}): VmmDriver {
             },
           );
         }
-        throw new BangerError("guest_failed", `${what}: ${words}`, {
+        const went = spec.restore === undefined ? what : `the saved state cannot be restored: ${what}`;
+        throw new BangerError("guest_failed", `${went}: ${words}`, {
           hint: `its log: ${spec.vmmLog}`,
           cause: error,
         });

@@ -50,9 +50,7 @@ export async function save(
   const server = createServer();
   try {
     const [stream] = await listen(server, outlet);
-    const written = stream.then((socket) =>
-      pipeline(socket, createWriteStream(to.state), { signal: until }),
-    );
+    const written = stream.then((socket) => pipeline(socket, createWriteStream(to.state), { signal: until }));
     await migrate(control, outlet, written, until);
   } catch (error) {
     await unlink(to.state);
