@@ -157,7 +157,9 @@ describe.skipIf(qemuMissing !== undefined)("a restore that cannot succeed", () =
     const saved = await template();
     const bytes = readFileSync(saved.state);
     const noise = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 251));
-    const bad = [0, 3, 100, 5000, bytes.length >> 2, bytes.length >> 1].map((size) => bytes.subarray(0, size));
+    const bad = [0, 3, 100, 5000, bytes.length >> 2, bytes.length >> 1].map((size) =>
+      bytes.subarray(0, size),
+    );
     for (const content of [...bad, noise]) {
       const state = join(fixture.dir, "bad");
       writeFileSync(state, content);

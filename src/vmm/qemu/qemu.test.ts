@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { MachineSpec } from "../vmm.ts";
 import { qemuArguments, runFiles } from "./arguments.ts";
+import { qemuStateKey } from "./state-key.ts";
 import { tscKhz } from "./tsc.ts";
 
 const spec: MachineSpec = {
@@ -86,6 +87,62 @@ describe("the command line of QEMU", () => {
       spec.disks.map((disk) => disk.path),
     );
     expect(drives.map((drive) => drive.endsWith(",readonly=on"))).toEqual([false, true]);
+  });
+});
+
+describe("the command line of a machine whose memory is a file", () => {
+  const memory = { path: "/t,1/memory", use: "map" } as const;
+
+  test("maps it for itself alone when it is a saved one, and shares it when it is being made", () => {
+    const object = (use: "make" | "map") =>
+      values(qemuArguments({ ...spec, memory: { ...memory, use } }, tcg), "-object");
+    expect(object("map")).toEqual([
+      "memory-backend-file,id=memory,share=off,mem-path=/t,,1/memory,size=1024M",
+    ]);
+    expect(object("make")).toEqual([
+      "memory-backend-file,id=memory,share=on,mem-path=/t,,1/memory,size=1024M",
+    ]);
+  });
+
+  test("has all devices of the saved machine, and neither kernel nor initramfs when it goes on from a state", () => {
+    const cold = qemuArguments({ ...spec, memory }, tcg);
+    const warm = qemuArguments({ ...spec, memory, restore: { state: "/t/state" } }, tcg);
+    const boot = ["-kernel", "-initrd", "-append"];
+    for (const option of boot) expect(values(warm, option)).toEqual([]);
+    const without = cold.filter((arg, index) => !boot.includes(arg) && !boot.includes(cold[index - 1] ?? ""));
+    expect(warm.filter((arg) => arg !== "-incoming" && arg !== "defer")).toEqual(without);
+  });
+});
+
+describe("the key of a saved state", () => {
+  const key = (change: Partial<MachineSpec>, khz = 2_400_000) =>
+    qemuStateKey({ ...spec, ...change }, { name: "tcg", tscKhz: khz }, "7.2.22");
+
+  test("is the same for all VMs that could be clones of one machine", () => {
+    const disks = spec.disks.map((disk, index) => ({ ...disk, path: `/other/${index}` }));
+    const clone: Partial<MachineSpec> = {
+      ...{ id: "1", name: "other", egress: "nat", disks, kernel: "/other/k", initramfs: "/other/i" },
+      ...{ runDir: "/run/other", consoleLog: "/other/c", vmmLog: "/other/v" },
+      memory: { path: "/t/memory", use: "map" },
+      restore: { state: "/t/state" },
+    };
+    expect(key(clone)).toEqual(key({}));
+    expect(key({}, 2_400_100)).toEqual(key({}));
+  });
+
+  test("is another one for another machine, host or QEMU", () => {
+    const [disk] = spec.disks;
+    const others = [
+      key({ vcpu: 1 }),
+      key({ memoryMiB: 512 }),
+      key({ cmdline: ["other"] }),
+      key({ disks: disk === undefined ? [] : [disk] }),
+      key({ disks: spec.disks.map((each) => ({ ...each, format: "raw" })) }),
+      key({}, 2_500_000),
+      qemuStateKey(spec, tcg, "8.0.0"),
+      qemuStateKey(spec, { name: "kvm" }, "7.2.22"),
+    ].map((each) => JSON.stringify(each));
+    expect(new Set([...others, JSON.stringify(key({}))]).size).toBe(others.length + 1);
   });
 });
 
