@@ -112,8 +112,8 @@ export interface VmmDriver {
   pressPowerButton?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
   /**
    * Pauses a machine whose memory is `to.memory` (made by its start) and writes the state of its devices. Then both files
-   * are complete, its disks are as the guest left them, and the machine is to be killed. When it fails or is cancelled
-   * there is no state file, and the machine runs on or is gone.
+   * are complete, its disks are as the guest left them, and the machine is to be killed. So it is when this fails or is
+   * cancelled: there is no state file then, and whether the guest is paused depends on how far it came.
    */
   save?(handle: MachineHandle, to: { state: string; memory: string }, signal?: AbortSignal): Promise<void>;
   /**

@@ -223,25 +223,26 @@ describe.skipIf(qemuMissing !== undefined)("a save that cannot succeed", () => {
     expect(existsSync(state)).toBe(false);
   });
 
-  test("because it was cancelled leaves no state, and a machine that runs on and can be saved", async () => {
-    const { machine, state, memory } = await counting();
-    for (const afterMs of [0, 10, 30]) {
+  test("because it was cancelled leaves no state, and a machine that can be ended", async () => {
+    let cancelled = 0;
+    for (const afterMs of [0, 2, 5, 10, 15, 20, 25, 30]) {
+      const { machine, spec, state, memory } = await counting();
       const error = await fixture.driver.save(machine, { state, memory }, AbortSignal.timeout(afterMs)).then(
         () => undefined,
         (error: unknown) => error,
       );
-      // So fast it was hardly ever.
-      if (error === undefined) return;
-      expect(error).toMatchObject({ code: "cancelled" });
-      expect(existsSync(state)).toBe(false);
-      const before = counterIn(memory);
-      const deadline = performance.now() + boundMs;
-      while (counterIn(memory) === before && performance.now() < deadline) await Bun.sleep(5);
-      expect(counterIn(memory)).not.toBe(before);
+      // Nor does one appear a moment later.
+      await Bun.sleep(20);
+      expect(existsSync(state)).toBe(error === undefined);
+      if (error !== undefined) {
+        expect(error).toMatchObject({ code: "cancelled" });
+        cancelled += 1;
+      }
+      await fixture.driver.kill(machine);
+      expect(readdirSync(spec.runDir)).toEqual([]);
     }
-    await fixture.driver.save(machine, { state, memory });
-    await fixture.driver.kill(machine);
-  });
+    expect(cancelled).toBeGreaterThan(0);
+  }, 60_000);
 
   test("because its daemon was killed leaves a machine that is found and ended", async () => {
     const { machine, spec, state, memory } = await counting();

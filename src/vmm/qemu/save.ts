@@ -50,7 +50,10 @@ export async function save(
   const server = createServer();
   try {
     const [stream] = await listen(server, outlet);
-    const written = stream.then((socket) => pipeline(socket, createWriteStream(to.state), { signal: until }));
+    // r+: a stream is opened later than it is made; after a cancelled save it must not make the file anew.
+    const written = stream.then((socket) =>
+      pipeline(socket, createWriteStream(to.state, { flags: "r+" }), { signal: until }),
+    );
     await migrate(control, outlet, written, until);
   } catch (error) {
     await unlink(to.state);
