@@ -10,13 +10,13 @@ import {
   findProcesses,
   identify,
   type ProcessIdentity,
-  peerCredentials,
   signalProcess,
   spawnDetached,
   waitForExit,
 } from "../../sys/sys.ts";
+import { listenerOf, listens } from "../listener.ts";
 import { checkSocketPath } from "../socket-path.ts";
-import { appeared, cancelled } from "../waiting.ts";
+import { cancelled } from "../waiting.ts";
 import { type JailedMachine, type Jailer, type LaunchRequest, names, runFiles } from "./jailer.ts";
 
 const sigkill = 9;
@@ -113,33 +113,9 @@ async function launch(
   }
 }
 
-/** Of two that were launched for one VM, one finds its socket taken, and ends: then this is never true for it. */
-async function listens(api: string, pid: number, signal: AbortSignal): Promise<void> {
-  await appeared(api, signal);
-  while ((await listener(api)) !== pid) {
-    signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-/** The process that listens on a socket; undefined when none does. */
-async function listener(path: string): Promise<number | undefined> {
-  try {
-    const socket = await Bun.connect({ unix: path, socket: { data() {}, error() {} } });
-    // Bun's sockets have it; its type declarations do not say so.
-    const fd: unknown = Reflect.get(socket, "fd");
-    const pid = typeof fd === "number" ? peerCredentials(fd).pid : undefined;
-    socket.terminate();
-    return pid;
-  } catch {
-    // bind(2) makes the file, listen(2) a moment later accepts.
-    return undefined;
-  }
-}
-
 /** Removes a socket that nobody listens on; of two that were launched at once the loser leaves the winner's. */
 async function removeStale(path: string): Promise<void> {
-  if ((await listener(path)) !== undefined) return;
+  if ((await listenerOf(path)) !== undefined) return;
   await unlink(path).catch(() => {
     // It was never made.
   });

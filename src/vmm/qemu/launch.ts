@@ -2,9 +2,10 @@
 import { open } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
 import { cleanEnvironment, identify, type ProcessIdentity, spawnDetached } from "../../sys/sys.ts";
+import { listens } from "../listener.ts";
 import { lastLines } from "../log-tail.ts";
 import type { MachineSpec } from "../vmm.ts";
-import { appeared, cancelled } from "../waiting.ts";
+import { cancelled } from "../waiting.ts";
 import { program, runFiles } from "./arguments.ts";
 import { checkEgressGuard, guardEgress } from "./egress.ts";
 import { connectQmp } from "./qmp.ts";
@@ -80,26 +81,13 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
 
 async function answer(spec: MachineSpec, child: Launched, signal: AbortSignal): Promise<void> {
   const { qmp: path } = runFiles(spec.runDir);
-  await appeared(path, signal);
-  const qmp = await connectQmpListening(path, signal);
+  await listens(path, child.identity.pid, signal);
+  const qmp = await connectQmp(path, signal);
   try {
     checkEgressGuard(spec, child.identity.pid);
     if (spec.restore !== undefined) await resume(qmp);
   } finally {
     qmp.close();
-  }
-}
-
-/** bind(2) makes the file, listen(2) a moment later accepts: a refusal in between is tried again at once. */
-async function connectQmpListening(path: string, signal: AbortSignal) {
-  for (;;) {
-    try {
-      return await connectQmp(path, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof Error && "code" in error && error.code === "ECONNREFUSED")) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
   }
 }
 
