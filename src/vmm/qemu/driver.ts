@@ -88,35 +88,36 @@ export function qemuDriver(
       const { acceleration, usable, reason, hint } = await probe();
       if (!usable) throw new BangerError("host_missing", reason ?? "QEMU cannot be used", { hint });
       if (signal?.aborted) throw cancelled(signal.reason);
-      refuseSecond(spec);
-      await prepareMemory(spec);
-      const said = await logEnd(spec.vmmLog);
-      const child = await spawnQemu(spec, qemuArguments(spec, await accelerated(acceleration)));
-      const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
-      try {
-        await whenAnswering(spec, child, signal);
-      } catch (error) {
-        await kill(machine);
-        if (error instanceof BangerError && error.code !== "guest_failed") throw error;
-        const what = error instanceof Error ? error.message : String(error);
-        const words = await lastWords(spec.vmmLog, said);
-        if (/Cannot allocate memory/.test(words)) {
-          throw new BangerError(
-            "no_space",
-            `the host has no ${spec.memoryMiB} MiB of memory for it: ${words}`,
-            {
-              hint: "give it less: --memory 1G",
-              cause: error,
-            },
-          );
+      return alone(spec, async () => {
+        await prepareMemory(spec);
+        const said = await logEnd(spec.vmmLog);
+        const child = await spawnQemu(spec, qemuArguments(spec, await accelerated(acceleration)));
+        const machine: MachineHandle = { driver: driverName, process: child.identity, runDir: spec.runDir };
+        try {
+          await whenAnswering(spec, child, signal);
+        } catch (error) {
+          await kill(machine);
+          if (error instanceof BangerError && error.code !== "guest_failed") throw error;
+          const what = error instanceof Error ? error.message : String(error);
+          const words = await lastWords(spec.vmmLog, said);
+          if (/Cannot allocate memory/.test(words)) {
+            throw new BangerError(
+              "no_space",
+              `the host has no ${spec.memoryMiB} MiB of memory for it: ${words}`,
+              {
+                hint: "give it less: --memory 1G",
+                cause: error,
+              },
+            );
+          }
+          const went = spec.restore === undefined ? what : `the saved state cannot be restored: ${what}`;
+          throw new BangerError("guest_failed", `${went}: ${words}`, {
+            hint: `its log: ${spec.vmmLog}`,
+            cause: error,
+          });
         }
-        const went = spec.restore === undefined ? what : `the saved state cannot be restored: ${what}`;
-        throw new BangerError("guest_failed", `${went}: ${words}`, {
-          hint: `its log: ${spec.vmmLog}`,
-          cause: error,
-        });
-      }
-      return machine;
+        return machine;
+      });
     },
 
     find: async (id) => machineOf(id),
@@ -136,14 +137,25 @@ export function qemuDriver(
   };
 }
 
+/** Run directories in which a machine is being started. */
+const starting = new Set<string>();
+
 /**
- * A clear word before QEMU's own guards would refuse: its lock on the pid file, and on every disk that it may write
- * (fcntl OFD locks), which also hold against a race that this look cannot see.
+ * Two QEMUs of one machine would take each other's sockets away before the later one found the pid file and the disks
+ * locked (fcntl OFD locks): so there is one at a time, and none beside one that runs.
  */
-function refuseSecond(spec: MachineSpec): void {
+async function alone<T>(spec: MachineSpec, start: () => Promise<T>): Promise<T> {
   const there = machineOf(spec.id) ?? machinesIn(spec.runDir)[0];
-  if (there === undefined) return;
-  throw new BangerError("precondition", `VM ${spec.name} runs already, as process ${there.process.pid}`);
+  if (there !== undefined)
+    throw new BangerError("precondition", `VM ${spec.name} runs already, as process ${there.process.pid}`);
+  if (starting.has(spec.runDir))
+    throw new BangerError("precondition", `VM ${spec.name} is being started already`);
+  starting.add(spec.runDir);
+  try {
+    return await start();
+  } finally {
+    starting.delete(spec.runDir);
+  }
 }
 
 /** QEMU takes one connection at a time; another one waits in the socket's queue until the first has ended. */
