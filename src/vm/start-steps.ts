@@ -1,5 +1,6 @@
 /** Starting a VM: from a row and its disks to a guest that has reached basic.target. */
 import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { BangerError, toBangerError, VmId, wrap } from "../base/base.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
@@ -106,10 +107,11 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
   name: "agent_hello",
   output: nothing,
   do: async ({ id, deps }, { machine }, signal) => {
-    const patience = { agentMs: limits.agentHello, agentAloneMs: limits.agentHello, sshMs: limits.ssh };
+    const agentMs = besideOthers(limits.agentHello, deps);
+    const patience = { agentMs, agentAloneMs: agentMs, sshMs: limits.ssh };
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal]);
-    const late = AbortSignal.timeout(limits.agentHello);
+    const late = AbortSignal.timeout(agentMs);
     const ended = deps.driver.exited(machine, limited).then(() => {
       throw new BangerError("guest_failed", "the virtual machine ended while it booted", logsHint(id, deps));
     });
@@ -117,7 +119,7 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
       if (signal.aborted) throw error;
       const bySsh = toBangerError(error).details?.ssh;
       const why = late.aborted
-        ? ` within ${limits.agentHello / 1000} s${typeof bySsh === "string" ? `, nor by ssh: ${bySsh}` : ""}`
+        ? ` within ${agentMs / 1000} s${typeof bySsh === "string" ? `, nor by ssh: ${bySsh}` : ""}`
         : `: ${wrap(error, "agent").message}`;
       throw new BangerError("guest_failed", `the guest did not answer${why}`, logsHint(id, deps));
     });
@@ -165,14 +167,13 @@ const ready: Step<VmContext, StartInput, object> = {
   name: "guest_ready",
   output: nothing,
   do: async ({ id, deps }, _input, signal) => {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.guestReady)]);
+    const readyMs = besideOthers(limits.guestReady, deps);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(readyMs)]);
     try {
       await deps.runtimes.current(id)?.ready(limited);
     } catch (error) {
       if (signal.aborted) throw error;
-      const why = limited.aborted
-        ? ` within ${limits.guestReady / 1000} s`
-        : `: ${wrap(error, "boot").message}`;
+      const why = limited.aborted ? ` within ${readyMs / 1000} s` : `: ${wrap(error, "boot").message}`;
       throw new BangerError("guest_failed", `the guest did not become ready${why}`, logsHint(id, deps));
     }
     return {};
@@ -205,6 +206,12 @@ export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", Start
   .step(personalise)
   .step(ready)
   .step(running);
+
+/** Guests that boot at once share the host's processors: ten on two of them take five times as long each. */
+function besideOthers(ms: number, { state }: VmContext["deps"]): number {
+  const booting = state.vms.list().filter((vm) => vm.state === "starting").length;
+  return ms * Math.max(1, Math.ceil(booting / availableParallelism()));
+}
 
 function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): MachineSpec {
   const vm = getVm(deps.state, id);

@@ -16,7 +16,7 @@ const root = { user: "root" } as const;
 const slow = { timeoutMs: 300_000 } as const;
 const small = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
 const asked = process.env.BANGER_KILL_MATRIX ?? "";
-const perRun = 10;
+const perRun = 6;
 const dir = "/var/lib/banger/failpoint";
 
 /** What is done while the daemon stands still at the point; `go` is given afterwards. */

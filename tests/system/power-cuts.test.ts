@@ -1,6 +1,6 @@
 /**
  * The host's power cut at random moments of VMs' lives: nothing that was acknowledged is lost, nothing is left over.
- * BANGER_POWER_CUTS=20 has that many (default 3), BANGER_SEED repeats a run's moments.
+ * BANGER_POWER_CUTS=20 has that many (default 2), BANGER_SEED repeats a run's moments.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
@@ -9,7 +9,7 @@ import { settledVms, tracesOf } from "./traces.ts";
 const machine = await host();
 const slow = { timeoutMs: 300_000 } as const;
 const small = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
-const cuts = Number(process.env.BANGER_POWER_CUTS ?? 3);
+const cuts = Number(process.env.BANGER_POWER_CUTS ?? 2);
 const seed = Number(process.env.BANGER_SEED ?? Date.now() % 1_000_000);
 
 /** mulberry32: the same moments for the same seed. */

@@ -13,8 +13,8 @@ const answer = /^OK [0-9]{1,10}$/;
 const maxAnswerBytes = 16;
 /** Firecracker gives up after 2 s. Longer: it is stopped, or its host starved. */
 const attemptMs = 5000;
-/** Between attempts: a refused one costs the booting guest an interrupt or two. */
-const pauseMs = 5;
+/** Between attempts: a refused one costs the booting guest an interrupt or two. Longer for one that takes long anyway. */
+const pauseMs = (sinceMs: number) => (sinceMs < 2000 ? 5 : Math.min(100, sinceMs / 400));
 
 export interface VsockTarget {
   socket: string;
@@ -25,13 +25,13 @@ export interface VsockTarget {
 
 /** Connects, again and again until the guest listens. Throws unavailable when the machine is gone. */
 export async function connectVsock(target: VsockTarget, signal?: AbortSignal): Promise<Duplex> {
-  for (;;) {
+  for (const begun = performance.now(); ; ) {
     if (signal?.aborted) throw cancelled(signal.reason);
     const stream = await attempt(target, signal);
     if (stream !== undefined) return stream;
     if (!target.alive())
       throw new BangerError("unavailable", "the VM's agent cannot be reached: the machine is gone");
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs(performance.now() - begun)));
   }
 }
 
