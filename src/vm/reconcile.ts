@@ -63,10 +63,16 @@ async function finishJournal(deps: VmDeps, service: VmService): Promise<void> {
 
 async function adoptDirectories(deps: VmDeps): Promise<void> {
   const known = new Set(deps.state.vms.list().map((vm) => vm.id));
-  for (const { id, record } of vmDirectories(deps.paths)) {
+  for (const { id, begun, record } of vmDirectories(deps.paths)) {
     if (known.has(id)) continue;
     if (record === undefined) {
       const { dir } = vmFiles(deps.paths, id);
+      if (!begun && deps.state.setAside === undefined) {
+        // With a whole database that has no row of it, it was never said to be there: the power went while it was made.
+        deps.log.info("removing what was left of a VM that had not been made yet", { dir });
+        await removeTree(dir);
+        continue;
+      }
       // There are disks in it that may be somebody's work. What a killed create left is known by the journal.
       deps.log.error("a VM's directory is in no database, and its vm.json cannot be read: set aside", {
         from: dir,

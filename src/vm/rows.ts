@@ -1,5 +1,5 @@
 /** VM rows with their mirror files: what SQLite holds is repeated beside the VM's disks, so that either can be lost. */
-import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { BangerError, VmId } from "../base/base.ts";
 import { type State, VmRecord } from "../state/state.ts";
@@ -30,6 +30,8 @@ export function mirror(paths: VmPaths, record: VmRecord): void {
 
 export interface VmDirectory {
   id: VmId;
+  /** Something was written into its vm.json: all of it, unless the power went. */
+  begun: boolean;
   /** Undefined when there is no mirror, or none that makes sense. */
   record: VmRecord | undefined;
 }
@@ -40,7 +42,9 @@ export function vmDirectories(paths: VmPaths): VmDirectory[] {
   for (const name of readdirSync(paths.vms)) {
     const id = VmId.safeParse(name);
     if (!id.success) continue;
-    found.push({ id: id.data, record: readMirror(vmFiles(paths, id.data).mirror, id.data) });
+    const { mirror } = vmFiles(paths, id.data);
+    const begun = (statSync(mirror, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    found.push({ id: id.data, begun, record: readMirror(mirror, id.data) });
   }
   return found;
 }

@@ -283,11 +283,14 @@ describe("the life of a VM", () => {
     });
   }
 
-  test("when the database is lost, no directory is: it is adopted, renamed if need be, or set aside", async () => {
+  test("when the database is lost, no directory is: it is adopted, renamed if need be, or set aside; but one that was never finished", async () => {
     const { deps, service } = daemon();
-    const [known, unreadable] = [await make(service, deps, "a"), await make(service, deps, "b")];
-    writeFileSync(join(dir, "vms", unreadable.id, "vm.json"), "");
-    for (const { id } of [known, unreadable]) deps.state.vms.remove(id);
+    const known = await make(service, deps, "a");
+    const unreadable = await make(service, deps, "b");
+    const unfinished = await make(service, deps, "c");
+    writeFileSync(join(dir, "vms", unreadable.id, "vm.json"), "{");
+    writeFileSync(join(dir, "vms", unfinished.id, "vm.json"), "");
+    for (const { id } of [known, unreadable, unfinished]) deps.state.vms.remove(id);
     const taken = await make(service, deps, "a");
     const next = daemon();
     await reconcile(next.deps, next.service);
