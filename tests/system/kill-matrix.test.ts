@@ -102,6 +102,8 @@ for (const { list, point, fault } of today()) {
   test(`${fault} at ${point}`, async () => {
     const { prepare, command } = commands[list] ?? { prepare: "false", command: "" };
     const disturb = faults[fault as keyof typeof faults].replace("$BYSTANDER", String(bystander));
+    // Of a point that failed.
+    await machine.run("banger vm delete victim", slow);
     await machine.ok(`${prepare} && rm -f ${dir}/*`, slow);
     await machine.ok(
       `echo '${point}' > ${dir}/point; (${command} > /tmp/said 2>&1; echo $? > /tmp/status) &
@@ -118,8 +120,8 @@ sudo sh -c '${disturb.replaceAll("'", "'\\''")}'; touch ${dir}/go; wait`,
     if (status === "0" && list === "vm.create") expect(victim?.state, what).toBe("created");
     if (status === "0" && list === "vm.stop") expect(victim?.state, what).toBe("stopped");
     if (status === "0" && list === "vm.delete") expect(victim, what).toBeUndefined();
-    // What a helper's death has stopped half-way is finished by the VM's next command.
-    const halfway = status === "1" && fault.endsWith("bangerd-root") ? ["stopping"] : [];
+    // What a helper's or a machine's death has stopped half-way is finished by the VM's next command.
+    const halfway = status === "1" ? ["stopping", "error"] : [];
     expect(["created", "running", "stopped", ...halfway, undefined], what).toContain(victim?.state);
     if (victim !== undefined) await machine.ok("banger vm delete victim", slow);
     expect(await allOf(machine), what).toBe(quiet);

@@ -1,6 +1,7 @@
 /**
- * bangerd's way to the root helper: a connection that is opened when it is needed, and anew after a restart. A call that
- * was under way when the helper ended fails; those that come after wait for the next helper, which systemd starts.
+ * bangerd's way to the root helper: a connection that is opened when it is needed, and anew after a restart. A call waits
+ * for a helper that systemd is starting again, and one that was under way when it ended is made once more: all of them but
+ * the launch of a machine bear repetition.
  */
 import { BangerError } from "../../base/base.ts";
 import { commit, version } from "../../base/version.ts";
@@ -57,8 +58,18 @@ export function helperAt(socket: string): Helper {
     }
   };
   return {
-    call: async (method, params, signal) =>
-      (await whenThere(signal)).call(method, params, signal === undefined ? {} : { signal }),
+    call: async (method, params, signal) => {
+      const options = signal === undefined ? {} : { signal };
+      const client = await whenThere(signal);
+      try {
+        return await client.call(method, params, options);
+      } catch (error) {
+        const lost = error instanceof BangerError && error.code === "unavailable";
+        if (!lost || method === "machine.launch") throw error;
+        await client.closed;
+        return (await whenThere(signal)).call(method, params, options);
+      }
+    },
   };
 }
 
