@@ -64,13 +64,18 @@ export function helperAt(socket: string): Helper {
       try {
         return await client.call(method, params, options);
       } catch (error) {
-        const lost = error instanceof BangerError && error.code === "unavailable";
-        if (!lost || method === "machine.launch") throw error;
-        await client.closed;
+        const silent = error instanceof BangerError && error.code === "unavailable";
+        if (!silent || method === "machine.launch" || !(await isClosed(client))) throw error;
         return (await whenThere(signal)).call(method, params, options);
       }
     },
   };
+}
+
+/** A helper that lives may say that something is unavailable, too. */
+function isClosed(client: HelperClient): Promise<boolean> {
+  const open = new Promise<boolean>((resolve) => setTimeout(resolve, pauseMs, false));
+  return Promise.race([client.closed.then(() => true), open]);
 }
 
 /** Two builds may disagree about what a request means: neither works with the other. */
