@@ -2,7 +2,7 @@
 import { constants, existsSync, fstatSync, lstatSync, readSync, watch } from "node:fs";
 import { BangerError, type VmId } from "../base/base.ts";
 import { jailFiles } from "../rpc/rpc.ts";
-import { type BlockDevice, type Spawned, spawnAs } from "../sys/sys.ts";
+import { type BlockDevice, type Spawned, signalProcess, spawnAs } from "../sys/sys.ts";
 import { findMachine } from "./cgroup.ts";
 import { holding } from "./descriptors.ts";
 import { jailBase, makeJail, openJail, pathInJail } from "./jail.ts";
@@ -16,6 +16,7 @@ import { openOwned, openState } from "./state-files.ts";
 
 /** jailer and Firecracker take 20 to 50 ms; a host that is short of everything takes longer. */
 const answerMs = 30_000;
+const sigkill = 9;
 const logFlags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT;
 
 export interface Plan {
@@ -87,6 +88,9 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
     try {
       await whenListening(site, vm, machine, signal);
     } catch (error) {
+      // Before it has a control group nothing but its identity leads to it.
+      if (machine.identity !== undefined) signalProcess(machine.identity, sigkill);
+      await machine.ended;
       throw saying(error, lastWords(stderr, from));
     }
     await openJail(site, vm);

@@ -131,6 +131,22 @@ const markStopped: Step<VmContext, EndInput, object> = {
   },
 };
 
+/**
+ * From here on it is a VM that goes with its daemon: should the power fail while its files are being removed, the next
+ * daemon removes the rest, where the journal (which is not synced) may not know of it. So this is what makes a deletion last,
+ * and the row's own end need not be synced.
+ */
+const markDeleting: Step<VmContext, EndInput, object> = {
+  name: "mark_deleting",
+  output: nothing,
+  do: async ({ id, deps }) => {
+    const vm = deps.state.vms.get(id);
+    if (vm === undefined || vm.ephemeral) return {};
+    deps.state.durably(() => updateVm(deps.state, deps.paths, id, { ephemeral: true }));
+    return {};
+  },
+};
+
 const files: Step<VmContext, EndInput, object> = {
   name: "vm_directory",
   output: nothing,
@@ -144,9 +160,7 @@ const row: Step<VmContext, EndInput, object> = {
   name: "row",
   output: nothing,
   do: async ({ id, deps }) => {
-    const remove = () => deps.state.vms.remove(id);
-    if (deps.state.vms.get(id)?.ephemeral) remove();
-    else deps.state.durably(remove);
+    deps.state.vms.remove(id);
     return {};
   },
 };
@@ -165,6 +179,7 @@ export const deleteSteps = steps<VmContext, EndInput>("vm.delete", "redo", EndIn
   .step(network)
   .step(rootDevice)
   .step(runDirectory)
+  .step(markDeleting)
   .step(files)
   .step(row);
 

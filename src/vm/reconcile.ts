@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
-import { toBangerError } from "../base/base.ts";
+import { toBangerError, type VmId } from "../base/base.ts";
 import type { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import { limits, type VmDeps } from "./deps.ts";
@@ -24,7 +24,9 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
   const quiet = { signal: new AbortController().signal };
   for (const vm of deps.state.vms.list()) {
     if (vm.ephemeral) {
-      await service.delete(vm.id, quiet);
+      await attempt(deps, vm.id, "deleting a VM that ended with its daemon", () =>
+        service.delete(vm.id, quiet),
+      );
       continue;
     }
     const machine = vm.machine ?? (await deps.driver.find(vm.id, vmFiles(deps.paths, vm.id).runDir));
@@ -129,8 +131,19 @@ async function takeBackDevices(deps: VmDeps): Promise<void> {
   const running = new Set(deps.state.vms.list().flatMap((vm) => (vm.machine === null ? [] : vm.id)));
   for (const id of await deps.devices.present()) {
     if (running.has(id)) continue;
-    deps.log.warn("taking back devices of a VM that does not run", { vm: id });
-    await deps.devices.disconnect(id);
-    await deps.devices.detachRoot(id);
+    await attempt(deps, id, "taking back devices of a VM that does not run", async () => {
+      await deps.devices.disconnect(id);
+      await deps.devices.detachRoot(id);
+    });
+  }
+}
+
+/** One VM that cannot be cleared up keeps no daemon from starting: it is tried again by the next, and by its own commands. */
+async function attempt(deps: VmDeps, vm: VmId, what: string, act: () => Promise<unknown>): Promise<void> {
+  deps.log.warn(what, { vm });
+  try {
+    await act();
+  } catch (error) {
+    deps.log.error(`${what} failed`, { vm, error: toBangerError(error).message });
   }
 }

@@ -8,21 +8,22 @@ interface Words {
   part: string;
 }
 
+/** Nouns for what is made by one list and taken away by another. */
 const known: Readonly<Record<string, Words>> = {
   image: { label: "building the image (once)", part: "image" },
   kernel: { label: "preparing the kernel", part: "kernel image" },
   reserve: { label: "taking the name", part: "disks" },
-  vm_directory: { label: "preparing the VM", part: "disks" },
+  vm_directory: { label: "the VM's directory", part: "disks" },
   root_disk: { label: "preparing the root disk", part: "disks" },
   work_disk: { label: "preparing the work disk", part: "disks" },
   identity: { label: "making keys", part: "disks" },
   record: { label: "recording the VM", part: "disks" },
   preflight: { label: "checking", part: "launch" },
   mark_starting: { label: "starting", part: "launch" },
-  root_device: { label: "attaching the root disk", part: "launch" },
-  network: { label: "connecting the network", part: "launch" },
+  root_device: { label: "the root disk's device", part: "launch" },
+  network: { label: "the network device", part: "launch" },
   egress: { label: "changing the way out", part: "network" },
-  run_directory: { label: "starting", part: "launch" },
+  run_directory: { label: "the run directory", part: "launch" },
   vmm_launch: { label: "launching the machine", part: "launch" },
   agent_hello: { label: "booting the kernel", part: "kernel" },
   personalise: { label: "settling in", part: "guest" },
@@ -33,6 +34,7 @@ const known: Readonly<Record<string, Words>> = {
   guest_power_off: { label: "powering off", part: "guest" },
   vmm_end: { label: "ending the machine", part: "machine" },
   mark_stopped: { label: "stopped", part: "stop" },
+  mark_deleting: { label: "deleting", part: "disks" },
   row: { label: "forgetting the VM", part: "disks" },
 };
 
