@@ -96,7 +96,7 @@ test("a machine runs as the owner, without a capability or a way to one, behind 
     `find /proc/${pid}/root/ -maxdepth 1 -mindepth 1 -printf '%f\\n' | sort | xargs`,
     root,
   );
-  expect(seen.trim()).toBe("dev firecracker initramfs.cpio root.dev run vmlinux work.ext4");
+  expect(seen.trim()).toBe("dev firecracker firecracker.pid initramfs.cpio root.dev run vmlinux work.ext4");
   await machine.ok("banger vm stop asked", slow);
 }, 400_000);
 
