@@ -15,6 +15,8 @@ export const usualLimits: LivenessLimits = { askMs: 10_000, lostMs: 45_000 };
 
 export class Liveness {
   #heardMs = 0;
+  /** Since something was heard. */
+  #asked = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -25,6 +27,7 @@ export class Liveness {
   /** Something came from the guest. */
   heard(): void {
     this.#heardMs = performance.now();
+    this.#asked = false;
   }
 
   /** For how long nothing has come. */
@@ -48,7 +51,11 @@ export class Liveness {
   #look(): void {
     const { silentMs } = this;
     if (!this.guest.expected()) this.stop();
-    else if (silentMs >= this.limits.lostMs) this.guest.lost();
-    else if (silentMs >= this.limits.askMs / 2) this.guest.ask();
+    // Never unasked: it may be this process that was stopped, with its host asleep.
+    else if (silentMs >= this.limits.lostMs && this.#asked) this.guest.lost();
+    else if (silentMs >= this.limits.askMs / 2) {
+      this.#asked = true;
+      this.guest.ask();
+    }
   }
 }
