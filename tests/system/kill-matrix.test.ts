@@ -66,10 +66,10 @@ function today(): typeof points {
   if (asked === "all") return points;
   if (asked !== "") return points.filter(({ fault }) => fault === asked);
   const day = Math.floor(Date.now() / 86_400_000);
-  // A stride that shares no factor with the number of points, so that neighbours in the lists do not come together.
+  // Spread over all the lists; a point further each day.
   return Array.from(
     { length: perRun },
-    (_, index) => points[((day * perRun + index) * 7919) % points.length],
+    (_, index) => points[(day + Math.floor((index * points.length) / perRun)) % points.length],
   ).filter((point) => point !== undefined);
 }
 
