@@ -21,10 +21,8 @@ function stored(kind: string): string | undefined {
 
 const image = stored("images");
 const kernel = stored("kernels");
-export const imageMissing =
-  image === undefined || kernel === undefined
-    ? "build/e2e has no image yet; run: npm run test:e2e"
-    : undefined;
+if (image === undefined || kernel === undefined)
+  throw new Error("build/e2e has no image yet; run: npm run test:e2e");
 
 export class RealGuest {
   readonly dir = mkdtempSync(join(tmpdir(), "brg-"));
