@@ -4,7 +4,7 @@
  * src/vm/vm.test.ts.) BANGER_KILL_MATRIX=all goes through all points here too, which takes about half an hour;
  * otherwise it is all of create and of the daemon's start, and a part of the rest.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stepLists } from "../../src/vm/vm.ts";
@@ -18,6 +18,11 @@ beforeAll(async () => {
   await banger.image();
 });
 afterAll(() => banger.close());
+/** What a failed test left must not fail the next ones. */
+afterEach(async () => {
+  const left = (await banger.vms()).map((vm) => vm.name);
+  if (left.length > 0) await banger.run(["vm", "delete", ...left]);
+});
 
 interface Point {
   list: string;
@@ -52,9 +57,15 @@ async function approach({ list, step, when }: Point) {
   const args = commands[list] ?? ["vm", "create", "--name", name, ...small];
   const cli = banger.start(args, { env: { BANGER_FAILPOINT: dir } });
   const ended = new Promise<number | null>((resolve) => cli.on("close", resolve));
-  cli.stderr.resume();
+  let said = "";
+  cli.stderr.on("data", (chunk: Buffer) => {
+    said += chunk;
+  });
   cli.stdout.resume();
-  await eventually(`the daemon comes to ${list}.${step}`, 120_000, () => existsSync(join(dir, "hit")));
+  await eventually(`the daemon comes to ${list}.${step}`, 120_000, () => {
+    if (cli.exitCode !== null) throw new Error(`banger ${args.join(" ")} ended with ${cli.exitCode}: ${said}`);
+    return existsSync(join(dir, "hit"));
+  });
   const daemon = Number(readFileSync(join(dir, "hit"), "utf8"));
   return { cli, ended, daemon, go: () => writeFileSync(join(dir, "go"), "") };
 }

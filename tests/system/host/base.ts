@@ -90,10 +90,10 @@ async function bootstrap(
   // Copied by mmdebstrap itself, before and after its change of user; the last is a shell's words.
   const hooks = [
     'mkdir -p "$1/usr/lib/modules"',
-    `copy-in ${kernel.modules} /usr/lib/modules`,
-    `upload ${join(firecracker, "firecracker")} /usr/local/bin/firecracker`,
-    `upload ${join(firecracker, "jailer")} /usr/local/bin/jailer`,
-    `download /bin/busybox ${join(staging, "busybox")}`,
+    `copy-in ${hookWord(kernel.modules)} /usr/lib/modules`,
+    `upload ${hookWord(join(firecracker, "firecracker"))} /usr/local/bin/firecracker`,
+    `upload ${hookWord(join(firecracker, "jailer"))} /usr/local/bin/jailer`,
+    `download /bin/busybox ${hookWord(join(staging, "busybox"))}`,
     await readFile(beside("provision.sh"), "utf8"),
   ];
   const said: string[] = [];
@@ -126,6 +126,11 @@ async function bootstrap(
   );
   if (status !== 0) throw explainFailure(status, said);
   await removeTree(temporary);
+}
+
+/** A path as one word of mmdebstrap's own hooks, which it takes apart with Perl's Text::ParseWords. */
+function hookWord(path: string): string {
+  return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 function sources(mirror: DebianMirror): string[] {
