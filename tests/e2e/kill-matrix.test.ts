@@ -63,7 +63,8 @@ async function approach({ list, step, when }: Point) {
   });
   cli.stdout.resume();
   await eventually(`the daemon comes to ${list}.${step}`, 120_000, () => {
-    if (cli.exitCode !== null) throw new Error(`banger ${args.join(" ")} ended with ${cli.exitCode}: ${said}`);
+    if (cli.exitCode !== null)
+      throw new Error(`banger ${args.join(" ")} ended with ${cli.exitCode}: ${said}`);
     return existsSync(join(dir, "hit"));
   });
   const daemon = Number(readFileSync(join(dir, "hit"), "utf8"));
