@@ -7,6 +7,8 @@ export interface Paths {
   /** config.toml. */
   config: string;
   state: string;
+  /** What to do when the state's disk is too small, for hints. */
+  largerState: string;
   cache: string;
   /** Sockets and locks; gone after a reboot. */
   runtime: string;
@@ -38,6 +40,7 @@ export function userPaths(env: Readonly<Record<string, string | undefined>>): Pa
   return {
     config: join(base("XDG_CONFIG_HOME", join(home, ".config")), "config.toml"),
     state,
+    largerState: "set XDG_STATE_HOME to a directory on a larger disk",
     cache: base("XDG_CACHE_HOME", join(home, ".cache")),
     runtime,
     socket: join(runtime, "bangerd.sock"),
@@ -64,6 +67,7 @@ export function systemPaths(home: string): Paths {
   return {
     config: join(home, ".config", "banger", "config.toml"),
     state,
+    largerState: `mount a larger disk at ${state}`,
     cache: "/var/cache/banger",
     runtime,
     socket: join(runtime, "bangerd.sock"),

@@ -44,7 +44,7 @@ export function imageShelf(
   { driver, buildImage }: Platform,
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
-  const builds = artifactBuilds(state, config, stores, { stateDir: paths.state, buildImage });
+  const builds = artifactBuilds(state, config, stores, { paths, buildImage });
   const bootSource = bootSources(stores, driver.guestModules);
   return {
     ensure: async (name, ctx) => {

@@ -5,14 +5,19 @@ import { BangerError } from "../base/base.ts";
 import { run } from "../sys/sys.ts";
 import { ownNamespace } from "./namespace.ts";
 
-/** `root` as root; else `unshare`, where user namespaces with subordinate ids work. Throws host_missing with the remedy. */
-export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
+/** Throws host_missing when building an image would, for want of its program. */
+export async function needsMmdebstrap(signal: AbortSignal): Promise<void> {
   await run("mmdebstrap", ["--version"], { signal }).catch((error: unknown) => {
     throw new BangerError("host_missing", "mmdebstrap is not installed", {
       hint: "install it: sudo apt-get install mmdebstrap uidmap",
       cause: error,
     });
   });
+}
+
+/** `root` as root; else `unshare`, where user namespaces with subordinate ids work. Throws host_missing with the remedy. */
+export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
+  await needsMmdebstrap(signal);
   if (process.getuid?.() === 0) return "root";
   // Its own word for a wrong command line is 1.
   await run("newuidmap", [], { signal }).catch((error: unknown) => {
@@ -41,8 +46,22 @@ export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "uns
   if (probe.status === 0) return "unshare";
   const said = probe.stderr.trim() || `status ${probe.status}`;
   throw new BangerError("host_missing", `this host does not let ${user} make a user namespace: ${said}`, {
-    hint: "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    hint: await namespaceRemedy(),
   });
+}
+
+/** Which of the kernel's switches forbids user namespaces to ordinary users: Debian's, Ubuntu's, or the limit itself. */
+async function namespaceRemedy(): Promise<string> {
+  const switches = [
+    { name: "kernel.unprivileged_userns_clone", off: "0", on: "1" },
+    { name: "kernel.apparmor_restrict_unprivileged_userns", off: "1", on: "0" },
+    { name: "user.max_user_namespaces", off: "0", on: "10000" },
+  ];
+  for (const { name, off, on } of switches) {
+    const value = await readFile(`/proc/sys/${name.replaceAll(".", "/")}`, "utf8").catch(() => "");
+    if (value.trim() === off) return `sudo sysctl -w ${name}=${on}`;
+  }
+  return "allow user namespaces to this user, or build the image as root";
 }
 
 /** The lines of mmdebstrap's output that say what went wrong, as an error that says what to do. */

@@ -15,6 +15,13 @@ afterAll(async () => {
   for (const name of readdirSync(state)) if (name.includes(".corrupt-")) rmSync(join(state, name));
 });
 
+/** As on a host without the program: in a mount namespace, in which the daemon that is started there lives, too. */
+function runWithout(program: string, args: readonly string[], env: Record<string, string> = {}) {
+  const hidden = 'mount --bind /dev/null "$(readlink -f "$(command -v "$0")")" && exec "$@"';
+  const words = ["--mount", "sh", "-c", hidden, program, executable, ...args];
+  return spawnSync("unshare", words, { env: { ...banger.env, ...env }, encoding: "utf8" });
+}
+
 const names = async () => (await banger.vms()).map((vm) => vm.name);
 
 test("more memory than the host gives is said to be too much, and the VM can be deleted", async () => {
@@ -31,14 +38,20 @@ test("more memory than the host gives is said to be too much, and the VM can be 
 
 test("a host without QEMU is told what to install", async () => {
   await banger.ok(["daemon", "stop"]);
-  // Only in a mount namespace of its own; the daemon that is started there lives in it, too.
-  const hidden = 'mount --bind /dev/null "$(readlink -f "$(command -v qemu-system-x86_64)")" && exec "$@"';
-  const words = ["--mount", "sh", "-c", hidden, "sh", executable, "vm", "create", "--name", "unborn"];
-  const { status, stderr } = spawnSync("unshare", words, { env: banger.env, encoding: "utf8" });
+  const { status, stderr } = runWithout("qemu-system-x86_64", ["vm", "create", "--name", "unborn"]);
   expect(status).toBe(1);
   expect(stderr).toContain("apt-get install --no-install-recommends qemu-system-x86");
   await banger.ok(["daemon", "stop"]);
   expect(await names()).toEqual([]);
+});
+
+test("a host without mmdebstrap is told so before anything is fetched for an image", async () => {
+  const env = { XDG_STATE_HOME: join(banger.dir, "bare"), XDG_RUNTIME_DIR: banger.dir };
+  const { status, stderr } = runWithout("mmdebstrap", ["image", "pull", "debian-bookworm"], env);
+  expect(status).toBe(1);
+  expect(stderr).toContain("hint: install it: sudo apt-get install mmdebstrap");
+  expect(stderr).not.toContain("kernel");
+  await banger.ok(["daemon", "stop"], { env });
 });
 
 test("a second daemon leaves the first one alone", async () => {

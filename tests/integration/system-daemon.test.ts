@@ -23,6 +23,7 @@ beforeEach(() => {
       ...{ config: join(dir, "config.toml"), state: join(dir, "state"), cache: join(dir, "cache"), runtime },
       ...{ socket: join(runtime, "bangerd.sock"), startError: join(runtime, "bangerd.error") },
       ...{ lock: join(dir, "state/bangerd.lock"), daemonLog: join(dir, "state/bangerd.log") },
+      largerState: "",
     },
   };
 });

@@ -2,8 +2,15 @@
 import { debianMirror } from "../../apt/apt.ts";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import type { Config } from "../../config/config.ts";
+import type { Paths } from "../../config/paths.ts";
 import { freeSpace } from "../../disk/disk.ts";
-import { type buildImage, imageCatalog, listImages, type StoredImage } from "../../image/image.ts";
+import {
+  type buildImage,
+  imageCatalog,
+  listImages,
+  needsMmdebstrap,
+  type StoredImage,
+} from "../../image/image.ts";
 import { buildKernel, kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import type { State } from "../../state/state.ts";
@@ -20,7 +27,7 @@ export interface Builds {
 
 export interface BuildMeans {
   /** What must have room for a build. */
-  stateDir: string;
+  paths: Pick<Paths, "state" | "largerState">;
   buildImage: typeof buildImage;
 }
 
@@ -28,14 +35,14 @@ export function artifactBuilds(
   state: State,
   config: Config,
   stores: Stores,
-  { stateDir, buildImage }: BuildMeans,
+  { paths, buildImage }: BuildMeans,
 ): Builds {
   const shared = new SharedWork();
 
   const makeKernel = (name: string, asked: ProgressContext): Promise<StoredKernel> =>
     shared.run(`kernel ${name}`, asked, async (ctx) => {
       const recipe = recipeOf("kernel", name, kernelCatalog);
-      await needSpace(stateDir, spaceFor.kernel, `kernel ${name}`);
+      await needSpace(paths, spaceFor.kernel, `kernel ${name}`);
       const report = stageReporter("kernel", ctx);
       const mirror = debianMirror(config.debian_mirror);
       await buildKernel(recipe, stores.kernels, { mirror, signal: ctx.signal, progress: report.progress });
@@ -53,9 +60,10 @@ export function artifactBuilds(
   const makeImage = (name: string, asked: ProgressContext): Promise<StoredImage> =>
     shared.run(`image ${name}`, asked, async (ctx) => {
       const recipe = recipeOf("image", name, imageCatalog);
+      await needsMmdebstrap(ctx.signal);
       const stored = await findKernel(state, stores, recipe.kernel);
       const kernel = stored ?? (await makeKernel(recipe.kernel, ctx));
-      await needSpace(stateDir, spaceFor.image, `image ${name}`);
+      await needSpace(paths, spaceFor.image, `image ${name}`);
       const report = stageReporter("image", ctx);
       const mirror = debianMirror(config.debian_mirror);
       const directory = await buildImage(recipe, stores.images, {
@@ -79,15 +87,17 @@ export function artifactBuilds(
 const spaceFor = { kernel: 400 * 1024 ** 2, image: 3 * 1024 ** 3 } as const;
 
 /** Said before minutes of work, not after. */
-async function needSpace(dir: string, bytes: number, what: string): Promise<void> {
-  const free = (await freeSpace(dir)).bytes;
+async function needSpace(
+  { state, largerState }: BuildMeans["paths"],
+  bytes: number,
+  what: string,
+): Promise<void> {
+  const free = (await freeSpace(state)).bytes;
   if (free >= bytes) return;
   throw new BangerError(
     "no_space",
-    `building ${what} needs ${formatBytes(bytes)}, but ${dir} has ${formatBytes(free)} free`,
-    {
-      hint: "free some space, or set XDG_STATE_HOME to a larger disk",
-    },
+    `building ${what} needs ${formatBytes(bytes)}, but ${state} has ${formatBytes(free)} free`,
+    { hint: `free some space, or ${largerState}` },
   );
 }
 
