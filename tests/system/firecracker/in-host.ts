@@ -208,8 +208,8 @@ async function life(asked: Asked): Promise<Told> {
       console: readFileSync(spec.consoleLog, "utf8").slice(-2000),
     };
   } catch (error) {
-    const said = readFileSync(spec.consoleLog, "utf8").slice(-2000);
-    throw new Error(`after ${since()} ms: ${String(error)}; console: ${said}`);
+    const [said, log] = [spec.consoleLog, spec.vmmLog].map((path) => readFileSync(path, "utf8").slice(-2000));
+    throw new Error(`after ${since()} ms: ${String(error)}; Firecracker: ${log}; console: ${said}`);
   } finally {
     const left = await driver.find(spec.id, spec.runDir);
     if (left !== undefined) await driver.kill(left);
