@@ -18,6 +18,7 @@ import {
   PayloadWriter,
   syncMagic,
 } from "../src/guest/protocol.ts";
+import { vmmNetwork } from "../src/vm/vm.ts";
 import type { MachineHandle, VmmDriver } from "../src/vmm/vmm.ts";
 
 /** The guest's end: personalise, exec and power-off succeed, everything else is not asked for. */
@@ -89,7 +90,7 @@ function nullDriver(): VmmDriver {
 
 await runDaemon(
   {
-    platform: (config, _place, vms) => plainPlatform(nullDriver(), config, vms),
+    platform: (config, _place, vms) => plainPlatform(nullDriver(), vmmNetwork(config.default_dns), vms),
     shelf: (_state, _config, paths) => {
       const rootfs = join(paths.state, "null.ext4");
       mkdirSync(paths.state, { recursive: true });

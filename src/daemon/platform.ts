@@ -4,7 +4,7 @@ import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import { probeRootDiskStrategy, type RootDiskStrategy } from "../disk/disk.ts";
 import { buildImage } from "../image/image.ts";
-import { type HostDevices, noDevices, type VmPaths } from "../vm/vm.ts";
+import { type HostDevices, type Network, noDevices, type VmPaths, vmmNetwork } from "../vm/vm.ts";
 import { directJailer, findProgram, firecrackerDriver, qemuDriver, type VmmDriver } from "../vmm/vmm.ts";
 import type { DaemonPlace } from "./place.ts";
 
@@ -18,11 +18,13 @@ export interface Platform {
 /** User mode: QEMU, disks as files, the network inside QEMU. Throws bad_config for a driver that it has not. */
 export async function userPlatform(config: Config, place: DaemonPlace, vms: VmPaths): Promise<Platform> {
   const { state } = place.paths;
-  const driver =
-    config.vmm === "firecracker"
-      ? unjailedFirecracker(config, state)
-      : qemuDriver({ probeCache: join(state, "qemu-probe.json") });
-  return plainPlatform(driver, config, vms);
+  return config.vmm === "firecracker"
+    ? plainPlatform(unjailedFirecracker(config, state), null, vms)
+    : plainPlatform(
+        qemuDriver({ probeCache: join(state, "qemu-probe.json") }),
+        vmmNetwork(config.default_dns),
+        vms,
+      );
 }
 
 /** For debugging: what a jail needs is root's, and so is what a network needs. */
@@ -45,11 +47,15 @@ function unjailedFirecracker({ jailer_enabled, firecracker_bin }: Config, state:
   });
 }
 
-/** Any driver that needs nothing of the host. */
-export async function plainPlatform(driver: VmmDriver, config: Config, vms: VmPaths): Promise<Platform> {
+/** Any driver that needs nothing of the host; `network` is the one that it gives to guests, if it does. */
+export async function plainPlatform(
+  driver: VmmDriver,
+  network: Network | null,
+  vms: VmPaths,
+): Promise<Platform> {
   return {
     driver,
-    devices: noDevices(config.default_dns),
+    devices: noDevices(network),
     rootDiskStrategy: await probeRootDiskStrategy(vms.vms, { qcow2: driver.capabilities.qcow2 }),
     buildImage,
   };

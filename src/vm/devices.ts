@@ -36,7 +36,8 @@ export interface HostDevices {
   detachRoot(id: VmId): Promise<void>;
   /** How full the root disk's layer is; undefined where that cannot be, or is not known. */
   layerOf(id: VmId): Promise<LayerUse | undefined>;
-  connect(vm: VmRecord): Promise<Network>;
+  /** Null for a guest without a network device. */
+  connect(vm: VmRecord): Promise<Network | null>;
   /** Whether a VM's egress can change while it runs. */
   readonly liveEgress: boolean;
   setEgress(id: VmId, on: boolean): Promise<void>;
@@ -47,10 +48,12 @@ export interface HostDevices {
 }
 
 /** The guest's side of QEMU's user-mode network: the same in every VM, because each has a network of its own. */
-const userMode = { address: "10.0.2.15", prefix: 24, gateway: "10.0.2.2", dns: "10.0.2.3" } as const;
+export function vmmNetwork(dns = "10.0.2.3"): Network {
+  return { address: "10.0.2.15", prefix: 24, gateway: "10.0.2.2", dns, link: null };
+}
 
-/** User mode: disks are files, the network is in the VMM's own process, and the host has nothing to lend. */
-export function noDevices(dns: string | undefined): HostDevices {
+/** User mode: disks are files, a network, if there is one, is in the VMM's own process; the host has nothing to lend. */
+export function noDevices(network: Network | null): HostDevices {
   return {
     address: () => null,
     attachRoot: async ({ name, rootDisk }) => {
@@ -59,7 +62,7 @@ export function noDevices(dns: string | undefined): HostDevices {
     },
     detachRoot: async () => {},
     layerOf: async () => undefined,
-    connect: async () => ({ ...userMode, dns: dns ?? userMode.dns, link: null }),
+    connect: async () => network,
     liveEgress: false,
     setEgress: async () => {},
     disconnect: async () => {},

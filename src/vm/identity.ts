@@ -37,7 +37,7 @@ export interface PersonalityInput {
   files: VmFiles;
   /** Public keys that may log in as root. */
   authorizedKeys: readonly string[];
-  network: Network;
+  network: Network | null;
   nowMs: number;
 }
 
@@ -52,7 +52,9 @@ export async function personality(input: PersonalityInput): Promise<Personality>
   return {
     hostname,
     machineId: vm.machineId,
-    network: { address: network.address, prefix: network.prefix, gateway: network.gateway },
+    ...(network === null
+      ? {}
+      : { network: { address: network.address, prefix: network.prefix, gateway: network.gateway } }),
     files: [
       text("/etc/hostname", `${hostname}\n`),
       text(
@@ -62,7 +64,9 @@ export async function personality(input: PersonalityInput): Promise<Personality>
       text(
         "/etc/resolv.conf",
         // Without NAT the guest has no way to a name server, and resolv.conf says so.
-        vm.spec.nat ? `nameserver ${network.dns}\n` : "# no network: this VM was made without --nat\n",
+        vm.spec.nat && network !== null
+          ? `nameserver ${network.dns}\n`
+          : "# no network: this VM was made without --nat\n",
       ),
       text("/etc/ssh/sshd_config.d/99-banger.conf", sshdConfig),
       text("/etc/ssh/ssh_host_ed25519_key", await readFile(files.hostKey, "utf8"), 0o600),

@@ -27,7 +27,7 @@ const Boot = z.strictObject({
 type Boot = z.infer<typeof Boot>;
 const Root = z.strictObject({ root: RootAttachment });
 type Root = z.infer<typeof Root>;
-const Connected = z.strictObject({ network: Network });
+const Connected = z.strictObject({ network: Network.nullable() });
 type Connected = z.infer<typeof Connected>;
 const Machine = z.strictObject({ machine: VmRecord.shape.machine.unwrap() });
 type Machine = z.infer<typeof Machine>;
@@ -229,7 +229,7 @@ function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): Ma
       { path: files.workDisk, format: "raw", readOnly: false },
     ],
     egress: vm.spec.nat ? "nat" : "none",
-    ...(made.network.link === null ? {} : { network: made.network.link }),
+    ...(made.network === null || made.network.link === null ? {} : { network: made.network.link }),
     runDir: files.runDir,
     consoleLog: files.consoleLog,
     vmmLog: files.vmmLog,

@@ -7,7 +7,7 @@
  * touches the network or parses what a guest sends: that is the rooms' below.
  */
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
-export { type HostDevices, type Network, noDevices, type RootAttachment } from "./devices.ts";
+export { type HostDevices, type Network, noDevices, type RootAttachment, vmmNetwork } from "./devices.ts";
 export { generateKey, hostAlias } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
 export type { NewVm } from "./new-vm.ts";
