@@ -104,7 +104,8 @@ test("resolved asks banger's name server for .vm and for nothing else, until tha
   const port = 42_069;
   await machine.ok(
     `cat > /srv/name-server.ts && systemd-run --quiet --unit name-server --setenv=BUN_BE_BUN=1 \
-/home/dev/banger run /srv/name-server.ts ${port} /srv/asked`,
+/home/dev/banger run /srv/name-server.ts ${port} /srv/asked
+until ss -Hlun | grep -q ':${port} '; do sleep 0.2; done`,
     { ...root, input: await Bun.file(join(import.meta.dir, "helper/name-server.ts")).text() },
   );
   const before = await machine.ok("resolvectl status br-fc");
