@@ -160,7 +160,7 @@ test("a Firecracker that banger installed comes before the host's own; without a
   const run = await machine.run(`${installed} vm create`);
   expect([run.status, run.stderr]).toEqual([
     1,
-    expect.stringContaining(`${missing[1]}\n  hint: ${missing[2]}`),
+    expect.stringMatching(new RegExp(`${missing[1]} \\(\\w+\\)\n  hint: ${missing[2]}`)),
   ]);
   // As `banger firecracker install` leaves it; the archive itself cannot be had here.
   await machine.ok(
