@@ -1,10 +1,10 @@
 /** From nothing to a host that answers, and away again. */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree, runChecked, waitForExit } from "../../../src/sys/sys.ts";
 import { endMachine, type HostParts, type HostRecord, hostRecord, launch } from "./machine.ts";
-import { executable, kept, runFiles } from "./places.ts";
-import { bootMs, layer, settledHost } from "./settled.ts";
+import { executable, kept, payloadBytes, runFiles } from "./places.ts";
+import { bootMs, layer, savedState, settledHost } from "./settled.ts";
 import { runSsh, whenAnswering } from "./ssh.ts";
 
 export type Say = (line: string) => void;
@@ -24,7 +24,7 @@ export async function up(say: Say): Promise<HostRecord> {
   };
   await packPayload();
   await freshDisk(disk);
-  return boot(parts, say);
+  return boot(parts, say, savedState(disk));
 }
 
 /** The host as `up` left it, without making anything anew. */
@@ -33,7 +33,7 @@ export async function reset(record: HostRecord, say: Say): Promise<HostRecord> {
   const { "full-backing-filename": backing } = JSON.parse(info.stdout.toString("utf8"));
   await endMachine();
   await freshDisk(String(backing));
-  return boot(record, say);
+  return boot(record, say, savedState(String(backing)));
 }
 
 /** Power that fails and comes back. */
@@ -64,14 +64,17 @@ async function shutDown(record: HostRecord): Promise<void> {
   await waitForExit(record.process, AbortSignal.timeout(120_000));
 }
 
-async function boot(parts: HostParts, say: Say): Promise<HostRecord> {
+/** From its kernel, or as it was saved. */
+async function boot(parts: HostParts, say: Say, saved?: string): Promise<HostRecord> {
   const started = performance.now();
   const { key, initramfs, vmlinux, disk, payload } = parts;
-  const record = await launch({ key, initramfs, vmlinux, disk, payload });
+  const record = await launch({ key, initramfs, vmlinux, disk, payload }, saved);
   await whenAnswering(record, bootMs);
+  // A machine that was saved has the time of then.
+  const clock = saved === undefined ? "" : `date --set=@${(Date.now() / 1000).toFixed(3)} >/dev/null;`;
   const state = await runSsh(
     record,
-    "systemctl is-system-running --wait; test -e /home/dev/banger || tar -xf /dev/vdb -C /home/dev",
+    `${clock} systemctl is-system-running --wait; test -e /home/dev/banger || tar -xf /dev/vdb -C /home/dev`,
     asRoot,
   );
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -97,6 +100,7 @@ async function packPayload(): Promise<void> {
     ...["--create", "--file", runFiles.payload, "--numeric-owner", "--owner=1000", "--group=1000"],
     ...["-C", dirname(executable), "banger"],
   ]);
+  await truncate(runFiles.payload, payloadBytes);
 }
 
 /** What there is to learn from a failure, in a directory of its own, whose path is returned. */

@@ -20,8 +20,10 @@ import {
   spawnDetached,
   waitForExit,
 } from "../../../src/sys/sys.ts";
+import { connectQmp } from "../../../src/vmm/qemu/qmp.ts";
 import { runFiles } from "./places.ts";
 import { cmdline } from "./recipe.ts";
+import { quote } from "./ssh.ts";
 
 const HostRecord = z.strictObject({
   process: ProcessIdentitySchema,
@@ -50,8 +52,11 @@ export async function hostRecord(): Promise<HostRecord | undefined> {
   return living().some(({ identity }) => identity.pid === record.process.pid) ? record : undefined;
 }
 
-/** Starts the machine, and ends one that is left over. Returns before anything in it runs. */
-export async function launch(parts: HostParts): Promise<HostRecord> {
+/**
+ * Starts the machine, and ends one that is left over. Returns before anything in it runs: from its kernel, or from where
+ * it was when `saved` was written.
+ */
+export async function launch(parts: HostParts, saved?: string): Promise<HostRecord> {
   await endMachine();
   const sshPort = await freePort();
   const control = await mkdtemp(join(tmpdir(), "banger-host-"));
@@ -59,7 +64,9 @@ export async function launch(parts: HostParts): Promise<HostRecord> {
   try {
     // Niceness adds up: what runs the tests may be nice already, and a host at 19 starves beside a compiler.
     const nicer = String(Math.max(0, niceness - getPriority()));
-    const qemu = ["qemu-system-x86_64", ...qemuArguments(parts, sshPort)];
+    const incoming = saved === undefined ? [] : ["-incoming", `exec:exec cat ${quote(saved)}`];
+    const qmp = ["-qmp", `unix:${qmpSocket({ control })},server=on,wait=off`];
+    const qemu = ["qemu-system-x86_64", ...qemuArguments(parts, sshPort), ...qmp, ...incoming];
     const child = spawnDetached("nice", ["-n", nicer, ...qemu], { stdout: log, stderr: log });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw new Error(`QEMU did not start; its log: ${runFiles.qemuLog}`);
@@ -81,6 +88,33 @@ export async function endMachine(): Promise<void> {
   const record = HostRecord.safeParse(JSON.parse(text)).data;
   if (record !== undefined) await removeTree(record.control);
 }
+
+const saveMs = 120_000;
+
+/**
+ * Writes the machine's memory and devices to a file, and ends it: the other half, its disk, stays as it is then, and must
+ * not be written any more.
+ */
+export async function saveMachine(record: HostRecord, to: string): Promise<void> {
+  const qmp = await connectQmp(qmpSocket(record), AbortSignal.timeout(saveMs));
+  try {
+    await qmp.execute("migrate-set-capabilities", {
+      capabilities: [{ capability: "events", state: true }],
+    });
+    // Slower than a disk by default, for networks.
+    await qmp.execute("migrate-set-parameters", { "max-bandwidth": 1024 ** 4 });
+    const ended = qmp.event(({ event, data }) => event === "MIGRATION" && /ed$/.test(String(data?.status)));
+    await qmp.execute("migrate", { uri: `exec:exec cat > ${quote(to)}` });
+    const { data } = await ended;
+    if (data?.status !== "completed") throw new Error(`the host could not be saved: ${data?.status}`);
+    await qmp.execute("quit");
+  } finally {
+    qmp.close();
+  }
+  await waitForExit(record.process, AbortSignal.timeout(30_000));
+}
+
+const qmpSocket = ({ control }: Pick<HostRecord, "control">) => join(control, "qmp");
 
 const console = `file:${runFiles.consoleLog}`;
 

@@ -16,4 +16,7 @@ export const runFiles = {
   record: join(runDir, "host.json"),
 } as const;
 
+/** The size of the payload's disk, which must be the same in all of them: a machine that was saved goes on with another one. */
+export const payloadBytes = 256 * 1024 ** 2;
+
 mkdirSync(runDir, { recursive: true, mode: 0o700 });

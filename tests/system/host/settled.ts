@@ -1,26 +1,29 @@
 /**
- * The host after its first boot, with banger's store on its disk: a layer over the base, made once per store. Each run then
- * boots a host that has found itself (machine id, journal, caches), and has the store without copying it.
+ * The host after its first boot, with banger's store on its disk, booted once more and saved as it runs: each run goes on
+ * from there. Made once per store: a layer over the base, and another one, with the memory and devices that go with it.
  */
 import { createHash } from "node:crypto";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { StoredKernel } from "../../../src/kernel/kernel.ts";
 import { removeTree, runChecked, stageDirectory, waitForExit } from "../../../src/sys/sys.ts";
 import { removeStale } from "./as-root.ts";
 import { type HostBase, hostBase } from "./base.ts";
-import { endMachine, launch } from "./machine.ts";
-import { kept } from "./places.ts";
-import { runSsh, whenAnswering } from "./ssh.ts";
+import { endMachine, launch, saveMachine } from "./machine.ts";
+import { kept, payloadBytes } from "./places.ts";
+import { closeConnections, runSsh, whenAnswering } from "./ssh.ts";
 import { hostStore, packStore } from "./store.ts";
 import { tinyDigest } from "./tiny.ts";
 
 export interface SettledHost {
   base: HostBase;
   kernel: StoredKernel;
-  /** qcow2; for reading. */
+  /** qcow2; for reading. Of the machine that was saved: see savedState. */
   disk: string;
 }
+
+/** What was saved together with the disk. */
+export const savedState = (disk: string) => join(dirname(disk), "machine.state");
 
 /** Where the host keeps banger's images and kernels until a scenario gives them to banger: on the same file system. */
 export const storeInHost = "/srv/banger";
@@ -41,9 +44,14 @@ export async function settledHost(say: (line: string) => void): Promise<SettledH
   await removeStale(kept);
   const store = await hostStore(say);
   const base = await hostBase(store.kernel, say);
-  const contents = [base.digest, store.image.id, await tinyDigest(store.kernel, base.busybox), takeStore];
+  const { stdout: qemu } = await runChecked("qemu-system-x86_64", ["--version"]);
+  const contents = [
+    ...[base.digest, store.image.id, await tinyDigest(store.kernel, base.busybox), takeStore, quiesce],
+    // Only the same QEMU, with the same arguments, can go on.
+    ...[qemu.toString("utf8"), await readFile(join(import.meta.dir, "machine.ts"), "utf8")],
+  ];
   const name = `settled-${createHash("sha256").update(contents.join("\n")).digest("hex").slice(0, 16)}`;
-  const disk = join(kept, name, "root.qcow2");
+  const disk = join(kept, name, "running.qcow2");
   if (!(await Bun.file(disk).exists())) {
     say("booting the host for the first time, and putting banger's store into it");
     await stageDirectory(kept, async (staging) => {
@@ -53,6 +61,7 @@ export async function settledHost(say: (line: string) => void): Promise<SettledH
       await layer(fresh, join("..", `base-${base.digest}`, "root.ext4"), "raw");
       await settle(base, store.kernel, fresh, payload);
       await removeTree(payload);
+      await saveRunning(base, store.kernel, staging);
       return name;
     });
     await removeOthers([name, `base-${base.digest}`]);
@@ -74,6 +83,37 @@ async function settle(base: HostBase, kernel: StoredKernel, disk: string, payloa
   } finally {
     await endMachine();
   }
+}
+
+/** What was read of the payload's disk is to be forgotten: each run has another one there. */
+const quiesce = `
+set -e
+systemctl is-system-running --wait >/dev/null
+sync
+blockdev --flushbufs /dev/vdb
+echo 3 > /proc/sys/vm/drop_caches`;
+
+/** Boots what has settled, and saves it as it runs. */
+async function saveRunning({ key, initramfs }: HostBase, kernel: StoredKernel, staging: string) {
+  const disk = join(staging, "running.qcow2");
+  await layer(disk, "root.qcow2", "qcow2");
+  const payload = join(staging, "payload");
+  await writeFile(payload, "");
+  await truncate(payload, payloadBytes);
+  const machine = await launch({ key, initramfs, vmlinux: kernel.vmlinux, disk, payload });
+  try {
+    await whenAnswering(machine, bootMs);
+    const run = { user: "root", input: undefined, timeoutMs: 300_000 } as const;
+    const { status, stderr } = await runSsh(machine, quiesce, run);
+    if (status !== 0) throw new Error(`the host did not come to rest (status ${status}): ${stderr}`);
+    await closeConnections(machine);
+    // Its sshd's processes for them end.
+    await Bun.sleep(2000);
+    await saveMachine(machine, savedState(disk));
+  } finally {
+    await endMachine();
+  }
+  await removeTree(payload);
 }
 
 /** A new qcow2 over another disk, whose path is relative to the new one's directory, or absolute. */

@@ -53,6 +53,14 @@ async function openConnection(target: SshTarget, user: HostUser): Promise<void> 
   if (status !== 0) throw new Error(`${user} cannot log in to the emulated host (ssh ended with ${status})`);
 }
 
+/** Ends what whenAnswering has opened; the host's side ends with it. */
+export async function closeConnections(target: SshTarget): Promise<void> {
+  for (const user of ["root", "dev"] as const) {
+    const child = spawn("ssh", [...options(target), "-O", "exit", `${user}@127.0.0.1`], { stdio: "ignore" });
+    await new Promise((resolve) => child.on("close", resolve));
+  }
+}
+
 function options({ sshPort, control, key }: SshTarget): string[] {
   const settings = {
     BatchMode: "yes",
