@@ -9,7 +9,7 @@
  *   await machine.copyOut("/var/log/x", "./x");
  *   await machine.script(join(import.meta.dir, "host/by-hand.ts"), ["..."]);   TypeScript for Bun, with its imports, run in the host
  *   await machine.giveStore();                          banger's images (debian-bookworm, tiny) and kernel to /var/lib/banger
- *   await machine.reset();                              as it was when it came up: a new disk, a new boot (about 15 s)
+ *   await machine.reset();                              as it was when it came up: a new disk, and the machine that was saved with it
  *   await machine.reboot();                             an orderly one
  *   await machine.powerCut();                           QEMU killed, then booted from what was on the disk
  *
