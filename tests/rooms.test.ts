@@ -43,6 +43,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
   disk: { may: ["base", "sys"], because: "disks know no VMs" },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
+  warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys"], because: "a driver knows machines, not VMs" },
   kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
@@ -54,7 +55,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   release: { may: ["base", "sys"], because: "a release is fetched and checked, not run" },
   rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
   vm: {
-    may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm"],
+    may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm", "warm"],
     because: "the domain is above its tools and below the daemon",
   },
   daemon: {
@@ -74,6 +75,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "net",
       "rpc",
       "vm",
+      "warm",
     ],
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },

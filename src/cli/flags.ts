@@ -95,6 +95,7 @@ export const specFlags = {
     { bytes: 15 * 1024 * 1024 * MiB, text: "15T" },
   ),
   nat: toggle("let the VM reach the network outside"),
+  cold: toggle("boot it, even if there is a template that it could go on from"),
 };
 
 const ref = () => z.string().min(1, "is empty").max(128, "is too long for a name or an id");

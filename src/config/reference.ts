@@ -1,12 +1,13 @@
 /** docs/config.md, made from the schema: each key with its meaning, default and a value that is allowed. */
 import type { z } from "zod";
-import { administratorKeys, ConfigSchema, FileSync, inertKeys, VmDefaults } from "./schema.ts";
+import { administratorKeys, ConfigSchema, FileSync, inertKeys, VmDefaults, Warm } from "./schema.ts";
 
 export function configReference(): string {
   const defaults: Record<string, unknown> = ConfigSchema.parse({});
+  const warm: Record<string, unknown> = Warm.parse({});
   const rows = (shape: Record<string, z.ZodType>, prefix: string) =>
     Object.entries(shape)
-      .filter(([key]) => prefix !== "" || (key !== "vm_defaults" && key !== "file_sync"))
+      .filter(([key]) => prefix !== "" || !["vm_defaults", "file_sync", "warm"].includes(key))
       .map(([key, schema]) => {
         const is = (keys: readonly string[]) => prefix === "" && keys.includes(key);
         const where = is(inertKeys)
@@ -14,7 +15,7 @@ export function configReference(): string {
           : is(administratorKeys)
             ? " (system services, and there in `/etc/banger/config.toml`)"
             : "";
-        const value = prefix === "" ? defaults[key] : undefined;
+        const value = prefix === "" ? defaults[key] : prefix === "warm" ? warm[key] : undefined;
         const shown = value === undefined ? "-" : `\`${JSON.stringify(value)}\``;
         return `| \`${key}\` | ${shown} | ${schema.description ?? ""}${where} |`;
       })
@@ -40,6 +41,13 @@ ${rows(VmDefaults.shape, "vm_defaults")}
 
 What is absent follows from the host (a quarter of its CPUs, at most 4; an eighth of its memory, at most 8 GiB), but never less than
 2 CPUs, 1 GiB of memory, 8 GiB of disk. \`banger vm run\` prints what a VM gets.
+
+## [warm]
+
+${head}
+${rows(Warm.shape, "warm")}
+
+See [warm-start.md](warm-start.md).
 
 ## [[file_sync]]
 

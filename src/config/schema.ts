@@ -51,6 +51,16 @@ export const FileSync = z.strictObject({
     .describe("mode of a file; default 0600"),
 });
 
+export const Warm = z.strictObject({
+  mode: z
+    .enum(["auto", "off"], 'must be "auto" or "off"')
+    .default("auto")
+    .describe("auto: new VMs go on from a template where there is one, and one is made where there is none"),
+  max_size: size()
+    .default(8 * 1024 ** 3)
+    .describe("how much all templates may take on the disk; the least recently used go first"),
+});
+
 export const ConfigSchema = z.strictObject({
   log_level: z
     .enum(["debug", "info", "warn", "error"], 'must be "debug", "info", "warn" or "error"')
@@ -82,6 +92,7 @@ export const ConfigSchema = z.strictObject({
     .default(600_000)
     .describe("the daemon ends itself after this long without a running VM or a call; 0 never does"),
   vm_defaults: VmDefaults.prefault({}).describe("sizes of new VMs; what is absent follows from the host"),
+  warm: Warm.prefault({}).describe("going on from templates instead of booting"),
   auto_stop_stale_after: duration()
     .default(0)
     .describe("stop VMs that nobody has used for this long; 0 never does"),

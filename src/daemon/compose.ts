@@ -12,6 +12,7 @@ import type { DaemonStatus, Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
 import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
+import { openTemplates } from "../warm/warm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
@@ -64,6 +65,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     vms: join(paths.state, "vms"),
     run: join(paths.runtime, "vms"),
     workTemplates: join(paths.state, "work-templates"),
+    templates: join(paths.state, "templates"),
   };
   mkdirSync(vmPaths.vms, { recursive: true, mode: 0o700 });
   mkdirSync(vmPaths.run, { recursive: true, mode: 0o700 });
@@ -81,7 +83,12 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const runtimes = new Runtimes();
   const images = substitutes.shelf(state, config, paths, platform);
   const sshKey = ownKey(config, paths);
+  const templates =
+    config.warm.mode === "off" || driver.save === undefined
+      ? undefined
+      : openTemplates(vmPaths.templates, { maxBytes: config.warm.max_size, log });
   const deps: VmDeps = {
+    templates,
     state,
     driver,
     paths: vmPaths,
@@ -101,6 +108,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const vms = new VmService(deps);
   await images.cleanStaging();
   await reconcile(deps, vms);
+  await templates?.tidy();
 
   const startedAt = new Date().toISOString();
   // While nobody waits for it; who needs the answer asks again, and gets this one.
@@ -161,10 +169,13 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...guestHandlers(parts),
       ...imageHandlers(parts),
     },
-    activeVms: running,
+    activeVms: () => running() + (vms.makesTemplate ? 1 : 0),
     onVmsChanged: (listener) => vms.onChange(listener),
     config,
-    close: async () => state.close(),
+    close: async () => {
+      await vms.close();
+      state.close();
+    },
   };
 }
 

@@ -14,6 +14,7 @@ export interface RootDisk {
   strategy: RootDiskStrategy;
 }
 
+export { copyDisk } from "./copy-disk.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";

@@ -38,6 +38,13 @@ export const Vm = z.strictObject({
   channel: z.strictObject({ by: z.enum(["agent", "ssh"]), because: z.string().nullable() }).nullable(),
   /** How full the root disk's layer is; null while the VM does not run, and where it is a file that grows. */
   layer: z.strictObject({ usedBytes: z.int(), totalBytes: z.int(), overflowed: z.boolean() }).nullable(),
+  /** How it was started last, or is to be; null where nobody knows any more. */
+  start: z
+    .discriminatedUnion("how", [
+      z.strictObject({ how: z.literal("warm"), template: z.string() }),
+      z.strictObject({ how: z.literal("cold"), why: z.string() }),
+    ])
+    .nullable(),
   createdAt: z.string(),
   updatedAt: z.string(),
   startedAt: z.string().nullable(),
@@ -87,6 +94,8 @@ export const CreateParams = z.strictObject({
   overlayBytes: z.int().positive().optional(),
   nat: z.boolean().optional(),
   start: z.boolean(),
+  /** Boot it, even if there is a template that it could go on from. */
+  cold: z.boolean().optional(),
   /** The VM lives no longer than the connection that made it: deleted when that ends, however it ends (`--rm`). */
   ephemeral: z.boolean(),
 });

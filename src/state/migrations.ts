@@ -32,4 +32,9 @@ export const migrations: readonly Migration[] = [
       CREATE TABLE kernels (name TEXT PRIMARY KEY, id TEXT NOT NULL, directory TEXT NOT NULL, created_at TEXT NOT NULL) STRICT;
     `,
   },
+  {
+    id: 2,
+    name: "how a VM starts",
+    sql: `UPDATE vms SET record = json_set(record, '$.warm', json('null'), '$.start', json('null'));`,
+  },
 ];

@@ -30,6 +30,8 @@ function record(name: string): VmRecord {
     address: null,
     machineId: "0".repeat(32),
     workspace: null,
+    warm: null,
+    start: null,
     lastError: null,
     createdAt: "2026-01-01T00:00:00Z",
     updatedAt: "2026-01-01T00:00:00Z",

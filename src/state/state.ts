@@ -8,4 +8,4 @@
 
 export type { Artifact, ArtifactTable } from "./artifacts.ts";
 export { openState, type State } from "./open.ts";
-export { VmRecord, type VmTable } from "./vms.ts";
+export { ColdReason, VmRecord, type VmTable } from "./vms.ts";

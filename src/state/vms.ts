@@ -3,6 +3,19 @@ import type { Database } from "bun:sqlite";
 import { z } from "zod";
 import { BangerError, VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
 
+/** Why a VM boots instead of going on from a template. */
+export const ColdReason = z.enum([
+  "asked",
+  "off",
+  "unsupported",
+  "none",
+  "damaged",
+  "changed",
+  "failed",
+  "again",
+]);
+export type ColdReason = z.infer<typeof ColdReason>;
+
 export const VmRecord = z.strictObject({
   id: VmId,
   name: VmName,
@@ -29,6 +42,19 @@ export const VmRecord = z.strictObject({
   address: z.ipv4().nullable().default(null),
   machineId: z.string().regex(/^[0-9a-f]{32}$/),
   workspace: Workspace.nullable(),
+  /** The template that its disks are copies of, until its first start: then they go their own way. */
+  warm: z
+    .strictObject({ key: z.string().regex(/^[0-9a-f]{32}$/), id: z.uuid() })
+    .nullable()
+    .default(null),
+  /** How it was started last, or will be; null while that is open. */
+  start: z
+    .discriminatedUnion("how", [
+      z.strictObject({ how: z.literal("warm"), template: z.string() }),
+      z.strictObject({ how: z.literal("cold"), why: ColdReason }),
+    ])
+    .nullable()
+    .default(null),
   lastError: z.string().nullable(),
   createdAt: z.string(),
   updatedAt: z.string(),

@@ -1,24 +1,38 @@
 /** Making a VM: a row, then its files. Taken back whole when anything fails. */
 import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { z } from "zod";
-import { createRootDisk, createWorkDisk } from "../disk/disk.ts";
+import { copyDisk, createRootDisk, createWorkDisk } from "../disk/disk.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
-import { VmRecord } from "../state/state.ts";
+import { ColdReason, VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import type { VmContext } from "./deps.ts";
 import { generateKey, writeHostKey } from "./identity.ts";
 import { vmFiles } from "./layout.ts";
 import { updateVm } from "./rows.ts";
+import { choose } from "./warm-start.ts";
 
 const CreateInput = z.strictObject({
   record: VmRecord,
   rootfs: z.string(),
   workSeed: z.string().nullable(),
+  /** The name of the template that it may go on from, or why it boots. */
+  plan: z.union([z.strictObject({ template: z.string() }), z.strictObject({ cold: ColdReason })]).optional(),
 });
 type CreateInput = z.infer<typeof CreateInput>;
 
 const nothing = z.strictObject({});
-const RootDiskOutput = VmRecord.pick({ rootDisk: true });
+/** Its own disks as they will be, and the template's, if they are to be copies of those. */
+const Begun = VmRecord.pick({ warm: true, start: true }).extend({
+  from: z
+    .strictObject({
+      root: z.strictObject({ path: z.string(), format: z.enum(["raw", "qcow2"]), strategy: z.string() }),
+      work: z.string(),
+    })
+    .nullable(),
+});
+type Begun = z.infer<typeof Begun>;
+const RootDiskOutput = VmRecord.pick({ rootDisk: true }).extend(Begun.shape);
 
 /** The name is taken from here on, and so is the address: chosen and written without a pause in between. */
 const reserve: Step<VmContext, CreateInput, object> = {
@@ -45,34 +59,70 @@ const directory: Step<VmContext, CreateInput, object> = {
   undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).dir),
 };
 
-/** The undo of the directory removes these files too; so the steps below have none of their own. */
-const rootDisk: Step<VmContext, CreateInput, z.infer<typeof RootDiskOutput>> = {
-  name: "root_disk",
-  output: RootDiskOutput,
-  do: async ({ id, deps }, { record, rootfs }) => ({
-    rootDisk: await createRootDisk({
-      base: rootfs,
-      dir: vmFiles(deps.paths, id).dir,
-      sizeBytes: record.spec.overlayBytes,
-      strategy: deps.rootDiskStrategy,
-      durable: !record.ephemeral,
-    }),
-  }),
+const template: Step<VmContext, CreateInput, Begun> = {
+  name: "template",
+  output: Begun,
+  do: async (ctx, { plan = { cold: "unsupported" } }) => {
+    const chosen = "cold" in plan ? plan : await choose(ctx, plan.template);
+    if ("cold" in chosen) return boots(chosen.cold);
+    const { key, id, root, work } = chosen.template;
+    return { warm: { key, id }, start: null, from: { root, work } };
+  },
 };
 
-const workDisk: Step<VmContext, CreateInput, object> = {
+const boots = (why: ColdReason): Begun => ({ warm: null, start: { how: "cold", why }, from: null });
+
+/** Copies of a template's disks, or new ones when it has gone since it was chosen. */
+async function copied(copy: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await copy();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** The undo of the directory removes these files too; so the steps below have none of their own. */
+const rootDisk: Step<VmContext, CreateInput & Begun, z.infer<typeof RootDiskOutput>> = {
+  name: "root_disk",
+  output: RootDiskOutput,
+  do: async ({ id, deps }, { record, rootfs, from, warm, start }) => {
+    const { dir } = vmFiles(deps.paths, id);
+    const durable = !record.ephemeral;
+    if (from !== null) {
+      const path = join(dir, basename(from.root.path));
+      if (await copied(() => copyDisk(from.root.path, path, { durable })))
+        return { rootDisk: { ...from.root, path }, from, warm, start };
+    }
+    const rootDisk = await createRootDisk({
+      base: rootfs,
+      dir,
+      sizeBytes: record.spec.overlayBytes,
+      strategy: deps.rootDiskStrategy,
+      durable,
+    });
+    return { rootDisk, ...(from === null ? { from, warm, start } : boots("changed")) };
+  },
+};
+
+const workDisk: Step<VmContext, CreateInput & Begun, Begun> = {
   name: "work_disk",
-  output: nothing,
-  do: async ({ id, deps }, { record, workSeed }, signal) => {
+  output: Begun,
+  do: async ({ id, deps }, { record, workSeed, from, warm, start }, signal) => {
+    const { workDisk: path } = vmFiles(deps.paths, id);
+    const durable = !record.ephemeral;
+    if (from !== null && (await copied(() => copyDisk(from.work, path, { durable }))))
+      return { from, warm, start };
     await createWorkDisk({
-      path: vmFiles(deps.paths, id).workDisk,
+      path,
       sizeBytes: record.spec.diskBytes,
       templatesDir: deps.paths.workTemplates,
-      durable: !record.ephemeral,
+      durable,
       ...(workSeed === null ? {} : { seedDir: workSeed }),
       signal,
     });
-    return {};
+    return from === null ? { from, warm, start } : boots("changed");
   },
 };
 
@@ -88,8 +138,8 @@ const identity: Step<VmContext, CreateInput, object> = {
 const record: Step<VmContext, CreateInput & z.infer<typeof RootDiskOutput>, object> = {
   name: "record",
   output: nothing,
-  do: async ({ id, deps }, { record, rootDisk }) => {
-    const write = () => updateVm(deps.state, deps.paths, id, { rootDisk });
+  do: async ({ id, deps }, { record, rootDisk, warm, start }) => {
+    const write = () => updateVm(deps.state, deps.paths, id, { rootDisk, warm, start });
     // An ephemeral VM ends with the daemon at the latest: a power cut may take it.
     if (record.ephemeral) write();
     else deps.state.durably(write);
@@ -100,6 +150,7 @@ const record: Step<VmContext, CreateInput & z.infer<typeof RootDiskOutput>, obje
 export const createSteps = steps<VmContext, CreateInput>("vm.create", "undo", CreateInput)
   .step(reserve)
   .step(directory)
+  .step(template)
   .step(rootDisk)
   .step(workDisk)
   .step(identity)

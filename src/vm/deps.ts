@@ -6,6 +6,7 @@ import type { GuestSession, SshTarget } from "../guest/guest.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
 import type { State, VmRecord } from "../state/state.ts";
 import type { VmmDriver } from "../vmm/vmm.ts";
+import type { Templates } from "../warm/warm.ts";
 import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
@@ -46,6 +47,8 @@ export interface VmDeps {
   openSession(stream: Duplex, signal: AbortSignal): Promise<GuestSession>;
   /** Its sshd, for when its agent does not answer; undefined where no network leads to the guest. */
   sshTarget?(vm: VmRecord): SshTarget | undefined;
+  /** What new VMs go on from; undefined when the user wants none of it. */
+  templates?: Templates | undefined;
   log: VmLog;
   /** Called at named points of every step list; the kill matrix stops the process there. */
   failpoint?: Failpoint | undefined;
@@ -55,12 +58,19 @@ export interface VmDeps {
 export interface VmContext {
   id: VmId;
   deps: VmDeps;
+  /** Tells the caller what does not go as it should, though it goes. */
+  warn?: ((message: string) => void) | undefined;
 }
 
 /** How long things may take, in ms. Generous, because software emulation is 10 to 50 times slower than KVM. */
 export const limits = {
   agentHello: 120_000,
   guestReady: 180_000,
+  /** Everything that happens in a template's guest, at the lowest priority. */
+  template: 900_000,
+  /** A guest that goes on is there at once, or never. */
+  restoredHello: 15_000,
+  restoredPersonalise: 30_000,
   orderlyStop: 30_000,
   reattach: 15_000,
   /** How long the agent is asked alone before ssh is tried beside it; less where ssh was the way before. */

@@ -7,6 +7,7 @@ import type { VmDeps } from "./deps.ts";
 import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
 import { setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
+import { templateSteps } from "./template-steps.ts";
 
 /** Undefined for a list that this version does not know. */
 export function vmOf({ list, input }: JournalRun): VmId | undefined {
@@ -17,6 +18,8 @@ export function vmOf({ list, input }: JournalRun): VmId | undefined {
       return startSteps.input.parse(input).id;
     case setSteps.name:
       return setSteps.input.parse(input).id;
+    case templateSteps.name:
+      return templateSteps.input.parse(input).record.id;
     case stopSteps.name:
     case deleteSteps.name:
       return stopSteps.input.parse(input).id;
@@ -42,6 +45,10 @@ export async function recoverRun(open: JournalRun, deps: VmDeps, again: Again): 
     case startSteps.name: {
       const { id } = startSteps.input.parse(open.input);
       return undoJournalled(open, startSteps, { id, deps }, options);
+    }
+    case templateSteps.name: {
+      const { record } = templateSteps.input.parse(open.input);
+      return undoJournalled(open, templateSteps, { id: record.id, deps }, options);
     }
     case stopSteps.name:
     case deleteSteps.name: {

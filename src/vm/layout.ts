@@ -9,6 +9,8 @@ export interface VmPaths {
   run: string;
   /** Finished empty work disks, copied for new VMs. */
   workTemplates: string;
+  /** Directory of the templates that new VMs go on from. */
+  templates: string;
 }
 
 export interface VmFiles {
@@ -23,6 +25,11 @@ export interface VmFiles {
   /** A copy of the row, from which a lost database is rebuilt. */
   mirror: string;
   runDir: string;
+}
+
+/** Where the files of a template that is being made are: as a VM's, so that what a crash leaves is found like a VM's. */
+export function templateFiles(paths: VmPaths, id: VmId): VmFiles {
+  return vmFiles({ ...paths, vms: paths.templates }, id);
 }
 
 export function vmFiles(paths: VmPaths, id: VmId): VmFiles {

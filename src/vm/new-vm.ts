@@ -12,6 +12,8 @@ export interface NewVm {
   ephemeral: boolean;
   /** Said at once, so that callers may wait for the session of a VM that is not even made yet. */
   willStart: boolean;
+  /** It boots, even if there is a template. */
+  cold: boolean;
 }
 
 /** The row of a VM that is not there yet; its name is generated, unlike those of `others`, when none is asked for. */
@@ -31,6 +33,8 @@ export function newRecord(input: NewVm, driver: string, others: readonly VmRecor
     address: null,
     machineId: randomBytes(16).toString("hex"),
     workspace: null,
+    warm: null,
+    start: null,
     lastError: null,
     createdAt: now,
     updatedAt: now,

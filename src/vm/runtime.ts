@@ -86,9 +86,13 @@ export class Runtimes {
 
   /** The start failed or the VM ended: whoever waits for its session hears why. */
   detach(id: VmId, why: BangerError): void {
+    this.notComing(id, why);
+    this.hangUp(id);
+  }
+
+  /** Ends what there is of a session. Whoever waits for one goes on waiting: the start may be gone through once more. */
+  hangUp(id: VmId): void {
     const runtime = this.#get(id);
-    runtime.coming?.reject(why);
-    runtime.coming = undefined;
     const session = runtime.session;
     runtime.session = undefined;
     runtime.channel = undefined;

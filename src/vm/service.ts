@@ -14,10 +14,14 @@ import type { Unlock } from "./runtime.ts";
 import { checkChange, type SpecChange, setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
 import { isIdle, transition } from "./states.ts";
+import { TemplateMaker } from "./template-maker.ts";
+import { failedTemplate, plan } from "./warm-start.ts";
 
 export interface CallOptions {
   signal: AbortSignal;
   observe?: ((event: StepEvent) => void) | undefined;
+  /** Hears what does not go as it should, though it goes. */
+  warn?: ((message: string) => void) | undefined;
 }
 
 export class VmService {
@@ -25,7 +29,21 @@ export class VmService {
   /** Starts under way: what ends a VM does not wait for its boot. */
   readonly #starting = new Map<VmId, AbortController>();
 
-  constructor(private readonly deps: VmDeps) {}
+  readonly #maker: TemplateMaker;
+
+  constructor(private readonly deps: VmDeps) {
+    this.#maker = new TemplateMaker(deps, () => this.#changed());
+  }
+
+  /** A template is being made, or is about to be. */
+  get makesTemplate(): boolean {
+    return this.#maker.busy;
+  }
+
+  /** Takes back what is being made for nobody in particular. */
+  close(): Promise<void> {
+    return this.#maker.close();
+  }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
   onChange(listener: () => void): void {
@@ -42,7 +60,11 @@ export class VmService {
   }
 
   /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
-  async create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
+  create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
+    return this.#maker.beside(() => this.#create(input, options, reserved));
+  }
+
+  async #create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
     const record = newRecord(input, this.deps.driver.name, this.list());
     const { id } = record;
     if (input.willStart) this.deps.runtimes.expectSession(id);
@@ -51,7 +73,10 @@ export class VmService {
       await this.#run(
         createSteps,
         id,
-        { record, rootfs: input.source.rootfs, workSeed: input.source.workSeed ?? null },
+        {
+          ...{ record, rootfs: input.source.rootfs, workSeed: input.source.workSeed ?? null },
+          plan: await plan(this.deps, input),
+        },
         {
           ...options,
           observe: (event) => {
@@ -71,7 +96,11 @@ export class VmService {
   }
 
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
-  async start(id: VmId, options: CallOptions): Promise<VmRecord> {
+  start(id: VmId, options: CallOptions): Promise<VmRecord> {
+    return this.#maker.beside(() => this.#start(id, options));
+  }
+
+  async #start(id: VmId, options: CallOptions): Promise<VmRecord> {
     const { unlock } = await this.#lock(id);
     const ended = new AbortController();
     try {
@@ -100,7 +129,7 @@ export class VmService {
     try {
       deps.runtimes.expectSession(id);
       await withRoom(deps, {
-        run: () => this.#run(startSteps, id, { id }, options),
+        run: () => this.#goOnOrBoot(id, options),
         settle: async () => {
           for (const left of this.#left(id)) await this.recover(left);
         },
@@ -108,6 +137,7 @@ export class VmService {
       });
       const started = getVm(deps.state, id);
       this.watch(started);
+      this.#missTemplate(started);
       return started;
     } catch (error) {
       const failure = toBangerError(error);
@@ -119,6 +149,36 @@ export class VmService {
       }
       throw failure;
     }
+  }
+
+  /** From its template, if it has one; when that fails it boots, from the same disks, which are whole. */
+  async #goOnOrBoot(id: VmId, options: CallOptions): Promise<void> {
+    const { deps } = this;
+    const before = getVm(deps.state, id).warm;
+    try {
+      await this.#run(startSteps, id, { id }, options);
+    } catch (error) {
+      const tried = deps.state.vms.get(id)?.start?.how === "warm";
+      if (before === null || !tried || !blames.has(toBangerError(error).code)) throw error;
+      await deps.templates?.drop(before.key, before.id);
+      deps.log.warn("going on from a template failed", {
+        vm: id,
+        template: before.key,
+        error: String(error),
+      });
+      options.warn?.(failedTemplate(error));
+      await this.#run(startSteps, id, { id, templateFailed: true }, options);
+    }
+  }
+
+  /** The next VM like one that had to boot shall not have to. */
+  #missTemplate({ start, image, kernel, spec }: VmRecord): void {
+    if (start?.how !== "cold" || !missed.has(start.why)) return;
+    const { deps } = this;
+    void deps
+      .bootSource(image.id, kernel.id)
+      .then((source) => this.#maker.want(source, spec))
+      .catch((error: unknown) => deps.log.warn("no template is made", { error: String(error) }));
   }
 
   /** Stops it in order; a VM that is not running is refused. */
@@ -246,7 +306,7 @@ export class VmService {
     options: CallOptions,
   ): Promise<Acc> {
     const { deps } = this;
-    return runSteps(list, { id, deps }, input, {
+    return runSteps(list, { id, deps, warn: options.warn }, input, {
       journal: deps.state.journal,
       signal: options.signal,
       observe: (event) => {
@@ -254,9 +314,11 @@ export class VmService {
         options.observe?.(event);
       },
       failpoint: deps.failpoint,
-    }).finally(() => {
-      for (const listener of this.#listeners) listener();
-    });
+    }).finally(() => this.#changed());
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /**
@@ -289,6 +351,18 @@ export class VmService {
     }
   }
 }
+
+/** Failures of a start that may be its template's. */
+const blames = new Set<string>([
+  "guest_failed",
+  "corrupt",
+  "timeout",
+  "unavailable",
+  "operation_failed",
+  "internal",
+]);
+/** Why a VM booted that would not have, had there been a template. */
+const missed = new Set<string>(["none", "damaged", "changed", "failed"]);
 
 /** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
 const endingSignals = new Set([1, 2, 3, 6, 9, 15]);

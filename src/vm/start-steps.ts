@@ -4,18 +4,24 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { BangerError, toBangerError, VmId, wrap } from "../base/base.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
-import { VmRecord } from "../state/state.ts";
+import { type ColdReason, VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import type { MachineSpec } from "../vmm/vmm.ts";
+import type { Template } from "../warm/warm.ts";
 import { type BootSource, limits, type VmContext } from "./deps.ts";
 import { Network, RootAttachment } from "./devices.ts";
 import { personality } from "./identity.ts";
-import { vmFiles } from "./layout.ts";
+import { type VmFiles, vmFiles } from "./layout.ts";
 import { getVm, updateVm } from "./rows.ts";
 import { transition } from "./states.ts";
 import { talk } from "./talk.ts";
+import { restorable } from "./warm-start.ts";
 
-const StartInput = z.strictObject({ id: VmId });
+const StartInput = z.strictObject({
+  id: VmId,
+  /** It has been tried from its template already. */
+  templateFailed: z.boolean().optional(),
+});
 type StartInput = z.infer<typeof StartInput>;
 
 const nothing = z.strictObject({});
@@ -35,9 +41,14 @@ type Machine = z.infer<typeof Machine>;
 const mark: Step<VmContext, StartInput, object> = {
   name: "mark_starting",
   output: nothing,
-  do: async ({ id, deps }) => {
+  do: async ({ id, deps }, { templateFailed }) => {
     const vm = getVm(deps.state, id);
-    updateVm(deps.state, deps.paths, id, { state: transition(vm, "start"), lastError: null });
+    const begun = { state: transition(vm, "start"), lastError: null };
+    // Only the first start finds the disks as the template's memory knows them.
+    const first = vm.state === "created";
+    const why = templateFailed === true ? "failed" : "again";
+    const cold = first ? {} : { warm: null, start: { how: "cold" as const, why: why as ColdReason } };
+    updateVm(deps.state, deps.paths, id, { ...begun, ...cold });
     return {};
   },
   // What went wrong is written by whoever ran the list: here is only the way back from a start nobody waits for.
@@ -86,11 +97,31 @@ const runDirectory: Step<VmContext, StartInput, object> = {
   undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).runDir),
 };
 
+/** The template that the VM goes on from. Written down before anything runs: then its disks are the template's no more. */
+async function takeTemplate({ id, deps }: VmContext): Promise<Template | undefined> {
+  const vm = getVm(deps.state, id);
+  if (vm.warm === null) return undefined;
+  const found = await restorable(deps, vm);
+  const template = "template" in found ? found.template : undefined;
+  const start =
+    "cold" in found
+      ? { how: "cold" as const, why: found.cold }
+      : { how: "warm" as const, template: found.template.key };
+  updateVm(deps.state, deps.paths, id, { warm: null, start });
+  return template;
+}
+
 const launch: Step<VmContext, StartInput & Boot & Root & Connected, Machine> = {
   name: "vmm_launch",
   output: Machine,
   do: async ({ id, deps }, made, signal) => {
-    const machine = await deps.driver.start(machineSpec({ id, deps }, made), signal);
+    const template = await takeTemplate({ id, deps });
+    const spec = machineSpec(getVm(deps.state, id), vmFiles(deps.paths, id), made);
+    const restored = template && {
+      memory: { path: template.memory, use: "map" as const },
+      restore: { state: template.state },
+    };
+    const machine = await deps.driver.start({ ...spec, ...restored }, signal);
     updateVm(deps.state, deps.paths, id, { machine });
     return { machine };
   },
@@ -107,7 +138,8 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
   name: "agent_hello",
   output: nothing,
   do: async ({ id, deps }, { machine }, signal) => {
-    const agentMs = besideOthers(limits.agentHello, deps);
+    const usual = isWarm({ id, deps }) ? limits.restoredHello : limits.agentHello;
+    const agentMs = besideOthers(usual, deps);
     const patience = { agentMs, agentAloneMs: agentMs, sshMs: limits.ssh };
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal]);
@@ -134,7 +166,7 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
     return {};
   },
   undo: async ({ id, deps }) => {
-    deps.runtimes.detach(id, new BangerError("guest_failed", "the start was taken back"));
+    deps.runtimes.hangUp(id);
   },
 };
 
@@ -156,7 +188,8 @@ const personalise: Step<VmContext, StartInput & Connected, object> = {
       network,
       nowMs: Date.now(),
     });
-    await session.personalise(person, signal);
+    const restored = isWarm({ id, deps }) ? [AbortSignal.timeout(limits.restoredPersonalise)] : [];
+    await session.personalise(person, AbortSignal.any([signal, ...restored]));
     // From here on workspaces and files may stream in while systemd boots.
     deps.runtimes.attach(id, session);
     return {};
@@ -213,11 +246,10 @@ function besideOthers(ms: number, { state }: VmContext["deps"]): number {
   return ms * Math.max(1, Math.ceil(booting / availableParallelism()));
 }
 
-function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): MachineSpec {
-  const vm = getVm(deps.state, id);
-  const files = vmFiles(deps.paths, id);
+/** A machine of this VM's, in the files that are its. */
+export function machineSpec(vm: VmRecord, files: VmFiles, made: Boot & Root & Connected): MachineSpec {
   return {
-    id,
+    id: vm.id,
     name: vm.name,
     vcpu: vm.spec.vcpu,
     memoryMiB: vm.spec.memoryMiB,
@@ -234,6 +266,10 @@ function machineSpec({ id, deps }: VmContext, made: Boot & Root & Connected): Ma
     consoleLog: files.consoleLog,
     vmmLog: files.vmmLog,
   };
+}
+
+function isWarm({ id, deps }: VmContext): boolean {
+  return deps.state.vms.get(id)?.start?.how === "warm";
 }
 
 function logsHint(id: VmId, deps: VmContext["deps"]): { hint: string } {

@@ -3,5 +3,6 @@ import { createSteps } from "./create-steps.ts";
 import { deleteSteps, stopSteps } from "./end-steps.ts";
 import { setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
+import { templateSteps } from "./template-steps.ts";
 
-export const stepLists = [createSteps, startSteps, setSteps, stopSteps, deleteSteps] as const;
+export const stepLists = [createSteps, startSteps, setSteps, stopSteps, deleteSteps, templateSteps] as const;

@@ -50,7 +50,12 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
   const deps: VmDeps = {
     state,
     driver: world.driver(),
-    paths: { vms: join(dir, "vms"), run: join(dir, "run"), workTemplates: join(dir, "templates") },
+    paths: {
+      vms: join(dir, "vms"),
+      run: join(dir, "run"),
+      workTemplates: join(dir, "work"),
+      templates: join(dir, "templates"),
+    },
     bootSource: async () => source,
     rootDiskStrategy: "overlay",
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
@@ -67,7 +72,7 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
 async function make(service: VmService, deps: VmDeps, name: string, ephemeral = false) {
   const source = await deps.bootSource("", "");
   return service.create(
-    { name: VmName.parse(name), source, spec, ephemeral, willStart: true },
+    { name: VmName.parse(name), source, spec, ephemeral, willStart: true, cold: false },
     options(),
     () => {},
   );
@@ -460,7 +465,7 @@ test("a state that cannot be left by an event says so, with what to do", () => {
 test("generated names are DNS labels and avoid those that are taken", () => {
   const first = generateName(new Set(), () => 0);
   expect(generateName(new Set([first]), () => 0)).not.toBe(first);
-  expect(vmFiles({ vms: "/v", run: "/r", workTemplates: "/t" }, newVmId()).runDir.length).toBe(
-    "/r/".length + 18,
-  );
+  expect(
+    vmFiles({ vms: "/v", run: "/r", workTemplates: "/t", templates: "/w" }, newVmId()).runDir.length,
+  ).toBe("/r/".length + 18);
 });

@@ -16,3 +16,4 @@ export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
 export { type CallOptions, VmService } from "./service.ts";
 export { stepLists } from "./step-lists.ts";
+export { coldReasons } from "./warm-start.ts";

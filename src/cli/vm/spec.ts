@@ -11,6 +11,7 @@ export interface SpecInput {
   memory: number | undefined;
   diskSize: number | undefined;
   nat: boolean;
+  cold: boolean;
 }
 
 type Create = Params<"vm.create">;
@@ -35,6 +36,7 @@ export async function planVm(
     ...(input.name === undefined ? {} : { name: input.name }),
     image: input.image ?? defaults.image.value,
     ...spec,
+    ...(input.cold ? { cold: true } : {}),
     ...how,
   };
 }

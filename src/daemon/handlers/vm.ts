@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
 import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
-import { hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
+import { coldReasons, hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { followFile } from "./follow.ts";
 import { agentSilent, goingBySsh } from "./going-by-ssh.ts";
@@ -28,7 +28,11 @@ type Lifecycle = CallContext<LifecycleEvent>;
 
 export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const { vms } = parts;
-  const options = (ctx: Lifecycle) => ({ signal: ctx.signal, observe: stageObserver(ctx.emit) });
+  const options = (ctx: Lifecycle) => ({
+    signal: ctx.signal,
+    observe: stageObserver(ctx.emit),
+    warn: (message: string) => ctx.emit({ kind: "warning", message }),
+  });
   /** A call that may talk to the guest: the user is told when it goes by ssh. */
   const told = async (id: VmId, ctx: Lifecycle, call: () => Promise<VmRecord>): Promise<Vm> => {
     const tell = () => ctx.emit({ kind: "warning", message: goingBySsh });
@@ -59,7 +63,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
         nat: params.nat ?? false,
       };
       for (const message of await parts.spaceWarnings(spec)) ctx.emit({ kind: "warning", message });
-      const input = { name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start };
+      const input = {
+        ...{ name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start },
+        cold: params.cold ?? false,
+      };
       const made = await vms.create(input, options(ctx), (vm) =>
         ctx.emit({ kind: "reserved", vm: show(vm) }),
       );
@@ -166,11 +173,12 @@ function channelOf({ runtimes }: Parts, { id }: VmRecord): Vm["channel"] {
 }
 
 function toVm(parts: Parts, vm: VmRecord): Vm {
-  const { rootDisk: _disk, machine, machineId: _machineId, address, ...shared } = vm;
+  const { rootDisk: _disk, machine, machineId: _machineId, address, warm: _warm, start, ...shared } = vm;
   return {
     ...shared,
     ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,
+    start: start?.how === "cold" ? { ...start, why: coldReasons[start.why] } : start,
     channel: channelOf(parts, vm),
     consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
     layer: null,

@@ -1,0 +1,19 @@
+/** A disk like another, which nobody writes meanwhile. */
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { cloneFile } from "../sys/sys.ts";
+import { type AsideOptions, makeDisk } from "./aside.ts";
+import { copySparse } from "./sparse.ts";
+
+/** Shares blocks where the file system can; where it cannot, holes stay holes. */
+export async function copyDisk(from: string, to: string, options: AsideOptions): Promise<void> {
+  const source = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const { size } = await source.stat();
+    await makeDisk(to, options, async (target) => {
+      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
+    });
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,75 @@
+/** What a template's guest goes through before it is saved: so that a clone finds done, and in its memory, what it does first. */
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { BangerError } from "../base/base.ts";
+import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
+
+/**
+ * Boots it to the end, with nothing left to do. Its sshd would keep the template's host key in memory: systemd listens in
+ * its place, and starts one for each connection. journald would go on writing under the template's machine id and boot id:
+ * it ends, and the first message to its sockets, which stay, starts it anew. A seed on the disk would be every clone's.
+ */
+const settled = `command -v systemctl >/dev/null || exit 0
+systemctl is-system-running --wait >/dev/null
+if systemctl is-active -q ssh.service && systemctl cat ssh.socket >/dev/null 2>&1; then
+  systemctl stop ssh.service && systemctl start ssh.socket || systemctl start ssh.service
+fi
+rm -f /var/lib/systemd/random-seed
+exit 0`;
+
+const journalEnded = `if command -v systemctl >/dev/null; then systemctl stop systemd-journald.service 2>/dev/null; fi
+sync`;
+
+export async function settle(
+  session: GuestSession,
+  person: () => Promise<Personality>,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.personalise(await person(), signal);
+  await session.ready(signal);
+  await run(session, { argv: ["sh", "-c", settled] }, signal);
+  await rehearse(session, signal);
+  // Once more, now that it runs: as in a clone.
+  await session.personalise(await person(), signal);
+  await run(session, { argv: ["sh", "-c", journalEnded] }, signal);
+  await run(session, { argv: ["true"] }, signal);
+}
+
+/** What commands need first is then in the page cache, and linked. */
+async function rehearse(session: GuestSession, signal: AbortSignal): Promise<void> {
+  await run(session, { argv: ["sh", "-c", "true"] }, signal);
+  const tty = { columns: 80, rows: 24, term: "xterm" };
+  await run(session, { argv: ["/bin/bash", "-l", "-c", "ls /root >/dev/null; true"], tty }, signal, true);
+  await session.stats(signal);
+  await session.ports(signal);
+  const packed = await buffer(await session.pack("/etc/hostname", signal));
+  await session.unpack("/run/banger/rehearsal", Readable.from([packed]), signal);
+  await run(session, { argv: ["rm", "-rf", "/run/banger/rehearsal"] }, signal);
+  await greet(session, signal);
+}
+
+/** The first words of its sshd, where it has one. */
+async function greet(session: GuestSession, signal: AbortSignal): Promise<void> {
+  try {
+    const stream = await session.connect({ port: 22 }, signal);
+    stream.on("error", () => {});
+    await Promise.race([new Promise((resolve) => stream.once("data", resolve)), Bun.sleep(10_000)]);
+    stream.destroy();
+  } catch {
+    // An image without sshd is none the worse.
+  }
+}
+
+async function run(
+  session: GuestSession,
+  request: ExecRequest,
+  signal: AbortSignal,
+  mayFail = false,
+): Promise<void> {
+  const child = await session.exec({ cwd: "/", ...request }, signal);
+  child.stdin.end();
+  const [, said, status] = await Promise.all([buffer(child.stdout), buffer(child.stderr), child.exit]);
+  if (status === 0 || mayFail) return;
+  const what = `${request.argv.join(" ")} ended with ${status}: ${said.toString().trim()}`;
+  throw new BangerError("guest_failed", `the template's guest: ${what}`);
+}

@@ -1,0 +1,150 @@
+/** Makes the templates that were missed, one at a time, while nobody waits for anything. */
+import { readFileSync } from "node:fs";
+import { VmName, type VmSpec } from "../base/base.ts";
+import { freeSpace } from "../disk/disk.ts";
+import { runSteps } from "../pipeline/pipeline.ts";
+import type { BootSource, VmDeps } from "./deps.ts";
+import { newRecord } from "./new-vm.ts";
+import { templateKey } from "./template-key.ts";
+import { templateSteps } from "./template-steps.ts";
+
+/** What was started cold is left alone for this long: its user is just beginning. In ms. */
+const quietMs = 3_000;
+const mostWanted = 4;
+/** A template that could not be made so often is not tried again by this daemon. */
+const mostFailures = 2;
+/** What making one must leave to others. */
+const spareBytes = 1024 ** 3;
+
+interface Wanted {
+  source: BootSource;
+  spec: VmSpec;
+}
+
+export class TemplateMaker {
+  readonly #wanted = new Map<string, Wanted>();
+  readonly #failures = new Map<string, number>();
+  #others = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #making: { abort: AbortController; over: Promise<void> } | undefined;
+  #closed = false;
+
+  constructor(
+    private readonly deps: VmDeps,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Something is being made, or waits for its time. */
+  get busy(): boolean {
+    return this.#making !== undefined || this.#wanted.size > 0;
+  }
+
+  /** A VM of this kind had to boot. */
+  async want(source: BootSource, spec: VmSpec): Promise<void> {
+    const { deps } = this;
+    if (deps.templates === undefined || this.#closed) return;
+    const key = await templateKey(deps, source, spec);
+    if (key === undefined || (this.#failures.get(key.name) ?? 0) >= mostFailures) return;
+    // Last come, first made; what has waited longest is the least likely to be asked for again.
+    this.#wanted.delete(key.name);
+    this.#wanted.set(key.name, { source, spec });
+    const [oldest] = this.#wanted.keys();
+    if (this.#wanted.size > mostWanted && oldest !== undefined) this.#wanted.delete(oldest);
+    this.#arm();
+  }
+
+  /** Runs real work: what is being made is taken back for it, and begun again some time after. */
+  async beside<T>(work: () => Promise<T>): Promise<T> {
+    this.#others += 1;
+    clearTimeout(this.#timer);
+    this.#making?.abort.abort();
+    try {
+      return await work();
+    } finally {
+      this.#others -= 1;
+      this.#arm();
+    }
+  }
+
+  /** Takes back what is being made; nothing more is begun. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#wanted.clear();
+    this.#making?.abort.abort();
+    await this.#making?.over;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#others > 0 || this.#making !== undefined || this.#wanted.size === 0 || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      const next = [...this.#wanted].at(-1);
+      if (next === undefined) return;
+      const abort = new AbortController();
+      const over = this.#make(next, abort).finally(() => {
+        this.#making = undefined;
+        this.#arm();
+        this.changed();
+      });
+      this.#making = { abort, over };
+    }, quietMs);
+    this.#timer.unref();
+  }
+
+  async #make([name, { source, spec }]: [string, Wanted], { signal }: AbortController): Promise<void> {
+    const { deps } = this;
+    const began = performance.now();
+    try {
+      const lacking = await whatIsLacking(deps, spec);
+      if (lacking !== undefined) {
+        deps.log.info("no template is made", { template: name, lacking });
+        this.#wanted.delete(name);
+        return;
+      }
+      await make(deps, { source, spec }, signal);
+      this.#wanted.delete(name);
+      deps.log.info("a template was made", { template: name, ms: Math.round(performance.now() - began) });
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#wanted.delete(name);
+      this.#failures.set(name, (this.#failures.get(name) ?? 0) + 1);
+      deps.log.warn("a template could not be made", { template: name, error: String(error) });
+    }
+  }
+}
+
+async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal): Promise<void> {
+  const key = await templateKey(deps, source, spec);
+  if (key === undefined || deps.templates === undefined) return;
+  if (typeof (await deps.templates.lookup(key.name)) !== "string") return;
+  const input = {
+    ...{ name: VmName.parse("template"), source, ephemeral: true, willStart: true, cold: true },
+    spec: { ...spec, nat: false },
+  };
+  const record = newRecord(input, deps.driver.name, []);
+  const { rootfs, vmlinux, initramfs, cmdline, workSeed = null } = source;
+  await runSteps(
+    templateSteps,
+    { id: record.id, deps },
+    {
+      ...{ record, key: { ...key.record } },
+      source: { rootfs, kernel: vmlinux, initramfs, cmdline: [...cmdline], workSeed },
+    },
+    {
+      ...{ journal: deps.state.journal, signal, failpoint: deps.failpoint },
+      observe: (event) => deps.log.debug("step", { template: key.name, list: templateSteps.name, ...event }),
+    },
+  );
+  for (const { key: gone } of await deps.templates.fit(deps.templates.maxBytes))
+    deps.log.info("a template gave way to newer ones", { template: gone });
+}
+
+/** A guest's memory becomes a file: neither may be the last that the host has. */
+async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
+  const needed = memoryMiB * 1024 * 1024 + spareBytes;
+  if ((await freeSpace(deps.paths.vms)).bytes < needed) return "disk space";
+  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  if (available !== undefined && Number(available) * 1024 < memoryMiB * 1024 * 1024) return "memory";
+  return undefined;
+}

@@ -1,0 +1,66 @@
+/** Which template a VM begins with, and whether it still may go on from it. */
+import type { ColdReason, VmRecord } from "../state/state.ts";
+import type { Template } from "../warm/warm.ts";
+import type { VmContext, VmDeps } from "./deps.ts";
+import type { NewVm } from "./new-vm.ts";
+import { templateKey } from "./template-key.ts";
+
+/** The name of the template that a new VM may go on from, or why it is to boot. Never a reason to fail. */
+export async function plan(
+  deps: VmDeps,
+  { source, spec, cold }: NewVm,
+): Promise<{ template: string } | { cold: ColdReason }> {
+  if (deps.driver.save === undefined) return { cold: "unsupported" };
+  if (deps.templates === undefined) return { cold: "off" };
+  if (cold) return { cold: "asked" };
+  try {
+    const key = await templateKey(deps, source, spec);
+    return key === undefined ? { cold: "unsupported" } : { template: key.name };
+  } catch (error) {
+    deps.log.warn("what templates depend on is not known here", { error: String(error) });
+    return { cold: "unsupported" };
+  }
+}
+
+/** The template that this VM's disks are copies of, if it can go on from it as it is now. */
+export async function restorable(
+  deps: VmDeps,
+  vm: VmRecord,
+): Promise<{ template: Template } | { cold: ColdReason }> {
+  if (vm.warm === null || deps.templates === undefined) return { cold: "off" };
+  const source = await deps.bootSource(vm.image.id, vm.kernel.id);
+  // Since it was made its size may have been set, the driver replaced, banger updated.
+  const key = await templateKey(deps, source, vm.spec);
+  if (key?.name !== vm.warm.key) return { cold: "changed" };
+  const template = await deps.templates.take(vm.warm);
+  return template === undefined ? { cold: "changed" } : { template };
+}
+
+export const damagedTemplate = "the template for this VM was damaged, and has been removed: starting cold";
+
+export function failedTemplate(error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `going on from the template failed (${why}): it has been removed, and the VM boots`;
+}
+
+/** Looks the template up that a plan names; the user hears of one that is damaged. */
+export async function choose(
+  { deps, warn }: VmContext,
+  key: string,
+): Promise<{ template: Template } | { cold: ColdReason }> {
+  const found = (await deps.templates?.lookup(key)) ?? "none";
+  if (found === "damaged") warn?.(damagedTemplate);
+  return typeof found === "string" ? { cold: found } : { template: found };
+}
+
+/** For `vm show`. */
+export const coldReasons: Readonly<Record<ColdReason, string>> = {
+  asked: "a cold start was asked for",
+  off: "templates are turned off (config: [warm] mode)",
+  unsupported: "the driver cannot save machines",
+  none: "there was no template for a VM of this image and size yet",
+  damaged: "the template was damaged, and has been removed",
+  changed: "the VM, the image or the driver has changed since the template was chosen",
+  failed: "going on from the template failed; it has been removed",
+  again: "only the first start of a VM can go on from a template",
+};

@@ -1,0 +1,19 @@
+/** What is written beside a template's files. */
+import { z } from "zod";
+
+const FileName = z.string().regex(/^[a-z0-9][a-z0-9.]*$/);
+
+export const Manifest = z.strictObject({
+  format: z.literal(1),
+  id: z.uuid(),
+  key: z.record(z.string(), z.string()),
+  createdAt: z.string(),
+  root: z.strictObject({ file: FileName, format: z.enum(["raw", "qcow2"]), strategy: z.string() }),
+  work: FileName,
+  files: z.record(FileName, z.strictObject({ size: z.int().nonnegative(), checksum: z.string() })),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+export const manifestName = "manifest.json";
+export const memoryName = "memory";
+export const stateName = "state";
