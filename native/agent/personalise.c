@@ -12,9 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +31,8 @@ struct entropy {
 };
 #define ADD_ENTROPY _IOW('R', 0x03, int[2])
 #define RESEED _IO('R', 0x07)
+/* linux/magic.h */
+#define PROC_SUPER_MAGIC 0x9fa0
 
 /* Absolute, and made of names: ".." would lead out of what open_parent has checked. */
 static bool plain_path(const char *path) {
@@ -57,11 +63,29 @@ static int open_parent(char *path, char **name) {
   return dir;
 }
 
+/* A file of root's with these bytes already: in a restored guest most are, and reading one costs less than making it. */
+static bool is_there(int dir, const char *name, mode_t mode, const uint8_t *content, size_t n) {
+  static uint8_t found[4096];
+  struct stat st;
+  if (n > sizeof found) return false;
+  int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode && st.st_uid == 0 && st.st_gid == 0 &&
+              st.st_nlink == 1 && (size_t)st.st_size == n && read(fd, found, n) == (ssize_t)n && memcmp(found, content, n) == 0;
+  close(fd);
+  explicit_bzero(found, n);
+  return same;
+}
+
 /* Written aside and renamed over what is there, be it a link. */
 static int put_file(char *path, mode_t mode, const uint8_t *content, size_t n) {
   char *name, aside[280];
   int dir = open_parent(path, &name);
   if (dir < 0) return errno;
+  if (is_there(dir, name, mode, content, n)) {
+    close(dir);
+    return 0;
+  }
   snprintf(aside, sizeof aside, ".%.240s.banger", name);
   unlinkat(dir, aside, 0); /* of an attempt that was cut short: never written through, whatever it is */
   errno = 0;
@@ -158,6 +182,39 @@ static int add_entropy(const uint8_t *p, size_t n) {
 }
 
 /*
+ * The kernel makes its boot id once, so all guests that were restored from one have the same. What reads it finds another
+ * one, of this guest's own, mounted over it: written anew when the guest is restored once more.
+ */
+static int renew_boot_id(void) {
+  static const char *const kernels = "/proc/sys/kernel/random/boot_id", *const own = "/run/banger/boot_id";
+  uint8_t b[16];
+  char line[38];
+  struct statfs fs;
+  if (getrandom(b, sizeof b, 0) != sizeof b) return EIO;
+  b[6] = (b[6] & 0x0f) | 0x40;
+  b[8] = (b[8] & 0x3f) | 0x80;
+  snprintf(line, sizeof line, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+  mkdir("/run/banger", 0700);
+  /* In place: what is mounted is this very file. */
+  int error = 0, fd = open(own, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+  if (fd < 0 || write(fd, line, 37) != 37) error = errno ? errno : EIO;
+  if (fd >= 0) close(fd);
+  if (error || statfs(kernels, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) return error;
+  return mount(own, kernels, NULL, MS_BIND, NULL) < 0 ? errno : 0;
+}
+
+/* A server that runs has its host keys in memory (since OpenSSH 9.8 for all its connections): it is to read them anew. */
+static void renew_sshd(void) {
+  char text[32], path[64];
+  read_small_file("/run/sshd.pid", text, sizeof text);
+  long pid = strtol(text, NULL, 10);
+  if (pid <= 1) return;
+  snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+  read_small_file(path, text, sizeof text);
+  if (strcmp(text, "sshd") == 0) kill((pid_t)pid, SIGHUP);
+}
+
+/*
  * string hostname, string machine id, u64 clock ns, bytes entropy,
  * u8 has network: string address, u8 prefix, string gateway (may be empty), bytes mac (0 or 6),
  * u32 count of files: string path, u32 mode, bytes content.
@@ -221,6 +278,11 @@ int personalise(struct reader *r, char *where, size_t size) {
   if (!error && network) {
     snprintf(where, size, "network");
     error = set_network(address, prefix, gateway, mac, mac_size);
+  }
+  if (!error && personalised) {
+    snprintf(where, size, "boot id");
+    error = renew_boot_id();
+    renew_sshd();
   }
   free(hostname);
   free(machine_id);

@@ -4,20 +4,25 @@ import { buffer } from "node:stream/consumers";
 import { BangerError } from "../base/base.ts";
 import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
 
-/**
- * Boots it to the end, with nothing left to do. Its sshd would keep the template's host key in memory: systemd listens in
- * its place, and starts one for each connection. journald would go on writing under the template's machine id and boot id:
- * it ends, and the first message to its sockets, which stay, starts it anew. A seed on the disk would be every clone's.
- */
-const settled = `command -v systemctl >/dev/null || exit 0
+/** Waits until nothing is left to do. */
+const booted = `command -v systemctl >/dev/null || exit 0
 systemctl is-system-running --wait >/dev/null
-if systemctl is-active -q ssh.service && systemctl cat ssh.socket >/dev/null 2>&1; then
-  systemctl stop ssh.service && systemctl start ssh.socket || systemctl start ssh.service
-fi
-rm -f /var/lib/systemd/random-seed
 exit 0`;
 
-const journalEnded = `if command -v systemctl >/dev/null; then systemctl stop systemd-journald.service 2>/dev/null; fi
+/**
+ * Takes the template's identity out of what runs. sshd has the host key in its memory: systemd listens in its place, and
+ * starts it for the first connection. journald would go on under the template's machine id and boot id: its sockets stay,
+ * and the first message starts it. A seed on the disk would be every clone's.
+ */
+const nameless = `rm -f /var/lib/systemd/random-seed
+if command -v systemctl >/dev/null; then
+  if systemctl cat ssh.socket >/dev/null 2>&1; then
+    systemctl stop ssh.service
+    systemctl start ssh.socket || systemctl start ssh.service
+  fi
+  systemctl stop systemd-journald.service 2>/dev/null
+  rm -rf /run/log/journal/* /var/log/journal/*
+fi
 sync`;
 
 export async function settle(
@@ -27,11 +32,11 @@ export async function settle(
 ): Promise<void> {
   await session.personalise(await person(), signal);
   await session.ready(signal);
-  await run(session, { argv: ["sh", "-c", settled] }, signal);
+  await run(session, { argv: ["sh", "-c", booted] }, signal);
   await rehearse(session, signal);
   // Once more, now that it runs: as in a clone.
   await session.personalise(await person(), signal);
-  await run(session, { argv: ["sh", "-c", journalEnded] }, signal);
+  await run(session, { argv: ["sh", "-c", nameless] }, signal);
   await run(session, { argv: ["true"] }, signal);
 }
 

@@ -132,8 +132,15 @@ describe.skipIf(missing !== undefined)("personalise", () => {
 
   test("can be done again, as after a restore, and then the old address and route are gone", async () => {
     const network = { address: "10.1.1.2", prefix: 30, gateway: "10.1.1.1" };
+    const before = await sh("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/ssh/keys/host");
     await session.personalise({ ...person, hostname: "second", network });
     expect(await sh("hostname")).toBe("second");
+    const [bootId, inode] = (await sh("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/ssh/keys/host")).split("\n");
+    expect(bootId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    // What a file says already is not written again.
+    expect(before.split("\n")).toEqual([expect.not.stringMatching(bootId ?? ""), inode ?? ""]);
+    await session.personalise({ ...person, hostname: "second", network });
+    expect(await sh("cat /proc/sys/kernel/random/boot_id")).not.toBe(bootId);
     expect(await sh("ip -4 -o addr show eth0 | tr -s ' ' | cut -d' ' -f4,6")).toBe("10.1.1.2/30 10.1.1.3");
     expect(await sh("ip route show")).toBe(
       "default via 10.1.1.1 dev eth0 \n10.1.1.0/30 dev eth0 proto kernel scope link src 10.1.1.2",
