@@ -73,6 +73,19 @@ export const groups: Readonly<Record<string, Group>> = {
     },
     aliases: { ls: "list", remove: "rm", delete: "rm" },
   },
+  template: {
+    summary: "look after the templates that new VMs go on from, instead of booting",
+    details: "banger makes them by itself, while nothing else goes on.",
+    examples: [
+      { command: "template list", note: "which there are, and what they take" },
+      { command: "template prune", note: "remove them" },
+    ],
+    commands: {
+      list: () => import("./template/list.ts"),
+      prune: () => import("./template/prune.ts"),
+    },
+    aliases: { ls: "list" },
+  },
   daemon: {
     summary: "look after bangerd, the daemon that owns the VMs",
     details:

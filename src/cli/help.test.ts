@@ -24,6 +24,7 @@ describe("help", () => {
         vm           run, enter and manage virtual machines
         image        list, build and delete images
         kernel       list, fetch and remove kernels
+        template     look after the templates that new VMs go on from, instead of booting
         daemon       look after bangerd, the daemon that owns the VMs
         system       install banger's services, restart and remove them
         firecracker  fetch Firecracker, the VMM of the supported path
@@ -101,6 +102,7 @@ describe("help", () => {
             --memory SIZE        memory (default: config.toml, else what suits the host)
             --disk-size SIZE     size of the disk at /root (default: config.toml, else 8G)
             --nat                let the VM reach the network outside
+            --cold               boot it, even if there is a template that it could go on from
             --rm                 delete the VM afterwards, whatever the command's status
         -b, --branch NAME        make this branch in the VM's copy and switch to it
             --from REF           with --branch: where the branch begins (default: HEAD)

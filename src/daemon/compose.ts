@@ -18,6 +18,7 @@ import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
 import { imageHandlers } from "./handlers/images.ts";
+import { templateHandlers } from "./handlers/templates.ts";
 import { vmHandlers } from "./handlers/vm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 import type { Logger } from "./lifecycle/log.ts";
@@ -83,12 +84,9 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const runtimes = new Runtimes();
   const images = substitutes.shelf(state, config, paths, platform);
   const sshKey = ownKey(config, paths);
-  const templates =
-    config.warm.mode === "off" || driver.save === undefined
-      ? undefined
-      : openTemplates(vmPaths.templates, { maxBytes: config.warm.max_size, log });
+  const templates = openTemplates(vmPaths.templates, { maxBytes: config.warm.max_size, log });
   const deps: VmDeps = {
-    templates,
+    templates: config.warm.mode === "off" ? undefined : templates,
     state,
     driver,
     paths: vmPaths,
@@ -108,7 +106,6 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const vms = new VmService(deps);
   await images.cleanStaging();
   await reconcile(deps, vms);
-  await templates?.tidy();
 
   const startedAt = new Date().toISOString();
   // While nobody waits for it; who needs the answer asks again, and gets this one.
@@ -144,6 +141,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     runtimes,
     devices,
     images,
+    templates,
     // A host without a usable driver is told so now, not after minutes of building.
     boot: {
       ensure: async (name, ctx) => usable(driver, () => images.ensure(name, ctx)),
@@ -168,12 +166,13 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...vmHandlers(parts),
       ...guestHandlers(parts),
       ...imageHandlers(parts),
+      ...templateHandlers(parts),
     },
-    activeVms: () => running() + (vms.makesTemplate ? 1 : 0),
+    activeVms: () => running() + (vms.maker.busy ? 1 : 0),
     onVmsChanged: (listener) => vms.onChange(listener),
     config,
     close: async () => {
-      await vms.close();
+      await vms.maker.close();
       state.close();
     },
   };

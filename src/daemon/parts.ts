@@ -4,6 +4,7 @@ import type { Config, SpecDefaults } from "../config/config.ts";
 import type { DaemonStatus, LifecycleEvent } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService } from "../vm/vm.ts";
+import type { Templates } from "../warm/warm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 
 export interface ProgressContext {
@@ -20,6 +21,7 @@ export interface Parts {
   runtimes: Runtimes;
   devices: HostDevices;
   images: ImageShelf;
+  templates: Templates;
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;

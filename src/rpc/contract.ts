@@ -140,6 +140,19 @@ export const KernelInfo = z.strictObject({
 });
 export type KernelInfo = z.infer<typeof KernelInfo>;
 
+export const TemplateInfo = z.strictObject({
+  key: z.string(),
+  /** The image's id. */
+  image: z.string(),
+  vcpu: z.int(),
+  memoryMiB: z.int(),
+  /** Allocated bytes on the host. */
+  sizeBytes: z.number(),
+  createdAt: z.string(),
+  lastUsedAt: z.string(),
+});
+export type TemplateInfo = z.infer<typeof TemplateInfo>;
+
 export const DaemonStatus = z.strictObject({
   pid: z.int(),
   version: z.string(),
@@ -323,6 +336,16 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "image.delete": { summary: "removes an image that no VM uses", params: vmRef, result: none },
+  "template.list": {
+    summary: "templates, the one used last first",
+    params: none,
+    result: z.array(TemplateInfo),
+  },
+  "template.prune": {
+    summary: "removes all templates; VMs that run are none the worse",
+    params: none,
+    result: z.strictObject({ removed: z.int(), bytes: z.number() }),
+  },
   "kernel.list": {
     summary: "kernels in the store and, if asked, in the catalog",
     params: z.strictObject({ available: z.boolean() }),

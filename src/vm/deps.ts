@@ -49,6 +49,8 @@ export interface VmDeps {
   sshTarget?(vm: VmRecord): SshTarget | undefined;
   /** What new VMs go on from; undefined when the user wants none of it. */
   templates?: Templates | undefined;
+  /** For how long nothing must have gone on before one is made, in ms; for tests. */
+  templateQuietMs?: number;
   log: VmLog;
   /** Called at named points of every step list; the kill matrix stops the process there. */
   failpoint?: Failpoint | undefined;

@@ -46,6 +46,7 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
     }
   }
   await removeStrayRunDirectories(deps);
+  await deps.templates?.tidy();
   await takeBackDevices(deps);
 }
 

@@ -15,7 +15,8 @@ import { checkChange, type SpecChange, setSteps } from "./set-steps.ts";
 import { startSteps } from "./start-steps.ts";
 import { isIdle, transition } from "./states.ts";
 import { TemplateMaker } from "./template-maker.ts";
-import { failedTemplate, plan } from "./warm-start.ts";
+import { goOnOrBoot, plan } from "./warm-start.ts";
+import { watchMachine } from "./watch-machine.ts";
 
 export interface CallOptions {
   signal: AbortSignal;
@@ -29,20 +30,11 @@ export class VmService {
   /** Starts under way: what ends a VM does not wait for its boot. */
   readonly #starting = new Map<VmId, AbortController>();
 
-  readonly #maker: TemplateMaker;
+  /** What makes templates for the VMs that are still to come. */
+  readonly maker: TemplateMaker;
 
   constructor(private readonly deps: VmDeps) {
-    this.#maker = new TemplateMaker(deps, () => this.#changed());
-  }
-
-  /** A template is being made, or is about to be. */
-  get makesTemplate(): boolean {
-    return this.#maker.busy;
-  }
-
-  /** Takes back what is being made for nobody in particular. */
-  close(): Promise<void> {
-    return this.#maker.close();
+    this.maker = new TemplateMaker(deps, () => this.#changed());
   }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
@@ -61,7 +53,7 @@ export class VmService {
 
   /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
   create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
-    return this.#maker.beside(() => this.#create(input, options, reserved));
+    return this.maker.beside(() => this.#create(input, options, reserved));
   }
 
   async #create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
@@ -97,7 +89,7 @@ export class VmService {
 
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
   start(id: VmId, options: CallOptions): Promise<VmRecord> {
-    return this.#maker.beside(() => this.#start(id, options));
+    return this.maker.beside(() => this.#start(id, options));
   }
 
   async #start(id: VmId, options: CallOptions): Promise<VmRecord> {
@@ -129,7 +121,8 @@ export class VmService {
     try {
       deps.runtimes.expectSession(id);
       await withRoom(deps, {
-        run: () => this.#goOnOrBoot(id, options),
+        run: () =>
+          goOnOrBoot({ id, deps, warn: options.warn }, (input) => this.#run(startSteps, id, input, options)),
         settle: async () => {
           for (const left of this.#left(id)) await this.recover(left);
         },
@@ -137,7 +130,7 @@ export class VmService {
       });
       const started = getVm(deps.state, id);
       this.watch(started);
-      this.#missTemplate(started);
+      this.maker.missed(started);
       return started;
     } catch (error) {
       const failure = toBangerError(error);
@@ -149,36 +142,6 @@ export class VmService {
       }
       throw failure;
     }
-  }
-
-  /** From its template, if it has one; when that fails it boots, from the same disks, which are whole. */
-  async #goOnOrBoot(id: VmId, options: CallOptions): Promise<void> {
-    const { deps } = this;
-    const before = getVm(deps.state, id).warm;
-    try {
-      await this.#run(startSteps, id, { id }, options);
-    } catch (error) {
-      const tried = deps.state.vms.get(id)?.start?.how === "warm";
-      if (before === null || !tried || !blames.has(toBangerError(error).code)) throw error;
-      await deps.templates?.drop(before.key, before.id);
-      deps.log.warn("going on from a template failed", {
-        vm: id,
-        template: before.key,
-        error: String(error),
-      });
-      options.warn?.(failedTemplate(error));
-      await this.#run(startSteps, id, { id, templateFailed: true }, options);
-    }
-  }
-
-  /** The next VM like one that had to boot shall not have to. */
-  #missTemplate({ start, image, kernel, spec }: VmRecord): void {
-    if (start?.how !== "cold" || !missed.has(start.why)) return;
-    const { deps } = this;
-    void deps
-      .bootSource(image.id, kernel.id)
-      .then((source) => this.#maker.want(source, spec))
-      .catch((error: unknown) => deps.log.warn("no template is made", { error: String(error) }));
   }
 
   /** Stops it in order; a VM that is not running is refused. */
@@ -256,27 +219,8 @@ export class VmService {
 
   /** Notices when a running machine ends by itself, and clears up after it. */
   watch(vm: VmRecord): void {
-    const { machine } = vm;
-    if (machine === null) return;
-    void this.deps.driver.exited(machine).then(async () => {
-      const unlock = await this.deps.runtimes.lock(vm.id);
-      try {
-        const now = this.deps.state.vms.get(vm.id);
-        if (now?.machine?.process.pid !== machine.process.pid || now.state !== "running") return;
-        const reason = "the machine ended by itself (powered off in the guest, or its VMM died)";
-        this.deps.log.info("machine ended", { vm: vm.id });
-        await this.#run(
-          stopSteps,
-          vm.id,
-          { id: vm.id, orderly: false, reason },
-          { signal: new AbortController().signal },
-        );
-      } catch (error) {
-        this.deps.log.error("clearing up after a machine failed", { vm: vm.id, error: String(error) });
-      } finally {
-        unlock();
-      }
-    });
+    const options = { signal: new AbortController().signal };
+    watchMachine(this.deps, vm, (input) => this.#run(stopSteps, vm.id, input, options));
   }
 
   /** Takes back, or goes through again, what a crash or a failing disk left half done. */
@@ -351,18 +295,6 @@ export class VmService {
     }
   }
 }
-
-/** Failures of a start that may be its template's. */
-const blames = new Set<string>([
-  "guest_failed",
-  "corrupt",
-  "timeout",
-  "unavailable",
-  "operation_failed",
-  "internal",
-]);
-/** Why a VM booted that would not have, had there been a template. */
-const missed = new Set<string>(["none", "damaged", "changed", "failed"]);
 
 /** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
 const endingSignals = new Set([1, 2, 3, 6, 9, 15]);

@@ -4,6 +4,9 @@ import { buffer } from "node:stream/consumers";
 import { BangerError } from "../base/base.ts";
 import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
 
+/** Counted up when what follows changes: templates that were made another way are then not used any more. */
+export const templateRecipe = "1";
+
 /** Waits until nothing is left to do. */
 const booted = `command -v systemctl >/dev/null || exit 0
 systemctl is-system-running --wait >/dev/null

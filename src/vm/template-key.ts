@@ -3,6 +3,7 @@ import type { VmSpec } from "../base/base.ts";
 import type { MachineSpec } from "../vmm/vmm.ts";
 import { type KeyRecord, templateName } from "../warm/warm.ts";
 import type { BootSource, VmDeps } from "./deps.ts";
+import { templateRecipe } from "./template-guest.ts";
 
 export interface TemplateKey {
   name: string;
@@ -28,7 +29,9 @@ export async function templateKey(
     rootfs: source.rootfs,
     workSeed: source.workSeed ?? "",
     rootDisk: rootDiskStrategy,
-    size: [vcpu, memoryMiB, diskBytes, overlayBytes].join(" "),
+    ...{ vcpu: String(vcpu), memoryMiB: String(memoryMiB) },
+    ...{ diskBytes: String(diskBytes), overlayBytes: String(overlayBytes) },
+    recipe: templateRecipe,
   };
   return { name: templateName(record), record };
 }

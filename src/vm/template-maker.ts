@@ -3,18 +3,22 @@ import { readFileSync } from "node:fs";
 import { VmName, type VmSpec } from "../base/base.ts";
 import { freeSpace } from "../disk/disk.ts";
 import { runSteps } from "../pipeline/pipeline.ts";
+import type { ColdReason, VmRecord } from "../state/state.ts";
 import type { BootSource, VmDeps } from "./deps.ts";
 import { newRecord } from "./new-vm.ts";
 import { templateKey } from "./template-key.ts";
 import { templateSteps } from "./template-steps.ts";
 
-/** What was started cold is left alone for this long: its user is just beginning. In ms. */
-const quietMs = 3_000;
+/** A VM that booted is left alone for this long: its user is just beginning. In ms. */
+const usualQuietMs = 3_000;
 const mostWanted = 4;
 /** A template that could not be made so often is not tried again by this daemon. */
 const mostFailures = 2;
 /** What making one must leave to others. */
 const spareBytes = 1024 ** 3;
+
+/** Why a VM booted that would have gone on, had there been a good template. */
+const avoidable: ReadonlySet<ColdReason> = new Set<ColdReason>(["none", "damaged", "changed", "failed"]);
 
 interface Wanted {
   source: BootSource;
@@ -39,8 +43,17 @@ export class TemplateMaker {
     return this.#making !== undefined || this.#wanted.size > 0;
   }
 
-  /** A VM of this kind had to boot. */
-  async want(source: BootSource, spec: VmSpec): Promise<void> {
+  /** The next VM like one that had to boot shall not have to. */
+  missed({ start, image, kernel, spec }: VmRecord): void {
+    if (start?.how !== "cold" || !avoidable.has(start.why)) return;
+    const { deps } = this;
+    void deps
+      .bootSource(image.id, kernel.id)
+      .then((source) => this.#want(source, spec))
+      .catch((error: unknown) => deps.log.warn("no template is made", { error: String(error) }));
+  }
+
+  async #want(source: BootSource, spec: VmSpec): Promise<void> {
     const { deps } = this;
     if (deps.templates === undefined || this.#closed) return;
     const key = await templateKey(deps, source, spec);
@@ -88,7 +101,7 @@ export class TemplateMaker {
         this.changed();
       });
       this.#making = { abort, over };
-    }, quietMs);
+    }, this.deps.templateQuietMs ?? usualQuietMs);
     this.#timer.unref();
   }
 

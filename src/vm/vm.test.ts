@@ -6,6 +6,7 @@ import { MachineWorld } from "../../tests/fakes/machines.ts";
 import { BangerError, newVmId, VmName } from "../base/base.ts";
 import { diskReserve } from "../disk/disk.ts";
 import { openState, type State } from "../state/state.ts";
+import { openTemplates } from "../warm/warm.ts";
 import type { VmDeps } from "./deps.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
@@ -59,6 +60,8 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
     bootSource: async () => source,
     rootDiskStrategy: "overlay",
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
+    templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
+    templateQuietMs: 1e6,
     devices: world.devices(),
     reserve: diskReserve(join(dir, "reserve")),
     runtimes: new Runtimes(),
@@ -340,10 +343,11 @@ describe("a daemon that is killed", () => {
   async function dieAt(
     point: string,
     when: string,
-    act: (service: VmService, deps: VmDeps) => Promise<unknown>,
+    act: (service: VmService, deps: VmDeps, isDead: () => boolean) => Promise<unknown>,
   ) {
     let dead = false;
     const { deps, service } = daemon({
+      ...(point.startsWith("template.") ? { templateQuietMs: 0 } : {}),
       failpoint: (step, at) => {
         if (step === point && at === when) dead = true;
         if (dead) throw new Killed();
@@ -365,7 +369,7 @@ describe("a daemon that is killed", () => {
       state: { ...deps.state, vms: guard(deps.state.vms), journal: guard(deps.state.journal) },
     });
     Object.assign(deps, { driver: guard(deps.driver) });
-    await act(service, deps).catch(() => {});
+    await act(service, deps, () => dead).catch(() => {});
     expect(dead).toBe(true);
   }
 
@@ -376,12 +380,15 @@ describe("a daemon that is killed", () => {
           const bystander = daemon();
           const other = await make(bystander.service, bystander.deps, "bystander");
           await bystander.service.start(other.id, options());
-          await dieAt(`${list.name}.${step.name}`, when, async (service, deps) => {
+          await dieAt(`${list.name}.${step.name}`, when, async (service, deps, isDead) => {
             const vm = await make(service, deps, "victim");
             await service.start(vm.id, options());
             if (list.name === "vm.set") await service.set(vm.id, { nat: true }, options());
             if (list.name === "vm.stop") await service.stop(vm.id, options());
             if (list.name === "vm.delete") await service.delete(vm.id, options());
+            // Made in the background, a moment after the start.
+            if (list.name === "template.make")
+              for (let turn = 0; turn < 100 && !isDead(); turn += 1) await Bun.sleep(2);
           });
           const next = daemon();
           await reconcile(next.deps, next.service);
@@ -392,6 +399,7 @@ describe("a daemon that is killed", () => {
           const victim = survivors.find((vm) => vm.name === "victim");
           const running = victim?.state === "running" ? [other.id, victim.id] : [other.id];
           expect(world.dump()).toBe(ofRunning(...running));
+          for (const name of readdirSync(join(dir, "templates"))) expect(name).toMatch(/^[0-9a-f]{32}$/);
           expect(readdirSync(join(dir, "vms")).sort()).toEqual(survivors.map((vm) => vm.id as string).sort());
           if (victim !== undefined) await next.service.delete(victim.id, options());
           const again = await make(next.service, next.deps, "victim");

@@ -1,4 +1,5 @@
 /** Which template a VM begins with, and whether it still may go on from it. */
+import { toBangerError, type VmId } from "../base/base.ts";
 import type { ColdReason, VmRecord } from "../state/state.ts";
 import type { Template } from "../warm/warm.ts";
 import type { VmContext, VmDeps } from "./deps.ts";
@@ -38,11 +39,6 @@ export async function restorable(
 
 export const damagedTemplate = "the template for this VM was damaged, and has been removed: starting cold";
 
-export function failedTemplate(error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error);
-  return `going on from the template failed (${why}): it has been removed, and the VM boots`;
-}
-
 /** Looks the template up that a plan names; the user hears of one that is damaged. */
 export async function choose(
   { deps, warn }: VmContext,
@@ -52,6 +48,36 @@ export async function choose(
   if (found === "damaged") warn?.(damagedTemplate);
   return typeof found === "string" ? { cold: found } : { template: found };
 }
+
+/**
+ * Starts a VM from its template, if it has one. When that fails it boots, from the same disks, which are whole; and the
+ * template, which may be why, is removed.
+ */
+export async function goOnOrBoot(
+  { id, deps, warn }: VmContext,
+  start: (input: { id: VmId; templateFailed?: true }) => Promise<unknown>,
+): Promise<void> {
+  const before = deps.state.vms.get(id)?.warm ?? null;
+  try {
+    await start({ id });
+  } catch (error) {
+    const tried = deps.state.vms.get(id)?.start?.how === "warm";
+    const { code, message } = toBangerError(error);
+    if (before === null || !tried || notTheTemplates.has(code)) throw error;
+    await deps.templates?.drop(before.key, before.id);
+    deps.log.warn("going on from a template failed", { vm: id, template: before.key, error: message });
+    warn?.(`going on from the template failed (${message}): it has been removed, and the VM boots`);
+    await start({ id, templateFailed: true });
+  }
+}
+
+/** Failures of a start that booting would not help. */
+const notTheTemplates: ReadonlySet<string> = new Set([
+  "cancelled",
+  "precondition",
+  "no_space",
+  "host_missing",
+]);
 
 /** For `vm show`. */
 export const coldReasons: Readonly<Record<ColdReason, string>> = {

@@ -2,7 +2,8 @@
  * A world of machines without a VMM: what VmmDriver promises, in memory. It outlives the daemons that a test "kills",
  * as real machines do, and can be dumped as sorted text to see what is left.
  */
-import { Duplex } from "node:stream";
+import { truncateSync, writeFileSync } from "node:fs";
+import { Duplex, Readable, Writable } from "node:stream";
 import { BangerError, VmId } from "../../src/base/base.ts";
 import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
 import type { HostDevices } from "../../src/vm/vm.ts";
@@ -19,9 +20,13 @@ export class MachineWorld {
   readonly #devices = new Set<string>();
   readonly #streams = new WeakMap<Duplex, number>();
   #nextPid = 1000;
-  /** Specs of all starts, in order. */
   /** Guests never reach basic.target. */
   hangs = false;
+  /** Of the driver: another one cannot go on with what this one has saved. */
+  version = "1";
+  /** No saved machine can be gone on with. */
+  refusesRestore = false;
+  /** Specs of all starts, in order. */
   readonly started: MachineSpec[] = [];
 
   dump(): string {
@@ -68,11 +73,17 @@ export class MachineWorld {
       [...this.#machines.values()].filter(predicate).map((machine) => machine.handle);
     return {
       name: "fake",
-      capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+      capabilities: { qcow2: true, userModeNetwork: true, saveRestore: true },
       guestModules: [],
       probe: async () => ({ driver: "fake", usable: true, acceleration: "none", version: "1" }),
       start: async (spec) => {
         this.started.push(spec);
+        if (spec.restore !== undefined && this.refusesRestore)
+          throw new BangerError("guest_failed", "the saved state cannot be restored");
+        if (spec.memory?.use === "make") {
+          writeFileSync(spec.memory.path, "memory", { flag: "wx", mode: 0o600 });
+          truncateSync(spec.memory.path, 1 << 20);
+        }
         const pid = this.#nextPid++;
         const handle = {
           driver: "fake",
@@ -91,6 +102,7 @@ export class MachineWorld {
         const { promise: aborted, reject } = Promise.withResolvers<never>();
         aborted.catch(() => {});
         signal?.addEventListener("abort", () => reject(signal.reason));
+        if (signal?.aborted) reject(signal.reason);
         await Promise.race([ended, aborted]);
       },
       agentStream: async (handle) => {
@@ -101,6 +113,8 @@ export class MachineWorld {
       signal: async (handle, signal) => {
         if (signal === 9 || signal === 15) this.#end(handle.process.pid);
       },
+      save: async (_handle, { state }) => writeFileSync(state, "state", { mode: 0o600 }),
+      stateKey: async ({ vcpu }) => ({ driver: "fake", version: this.version, cpus: String(vcpu) }),
       kill: async (handle) => this.#end(handle.process.pid),
     };
   }
@@ -108,7 +122,6 @@ export class MachineWorld {
   /** A guest that does everything at once and nothing at all. */
   session(stream: Duplex, hello: Partial<GuestHello> = {}): GuestSession {
     const closed = Promise.withResolvers<{ reason: string }>();
-    const unused = () => Promise.reject(new Error("not part of this fake"));
     return {
       channel: "agent",
       answering: async () => {},
@@ -125,16 +138,28 @@ export class MachineWorld {
       ready: async (signal) => {
         if (!this.hangs) return;
         const { promise, reject } = Promise.withResolvers<void>();
-        signal?.addEventListener("abort", () => reject(new BangerError("cancelled", "cancelled")));
+        const cancel = () => reject(new BangerError("cancelled", "cancelled"));
+        signal?.addEventListener("abort", cancel);
+        if (signal?.aborted) cancel();
         await promise;
       },
-      exec: unused,
+      exec: async () => ({
+        stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
+        stdout: Readable.from([]),
+        stderr: Readable.from([]),
+        resize: () => {},
+        signal: () => {},
+        exit: Promise.resolve(0),
+      }),
       personalise: async () => {},
-      unpack: unused,
-      pack: unused,
-      connect: unused,
-      ports: unused,
-      stats: unused,
+      unpack: async () => ({ files: 0, bytes: 0 }),
+      pack: async () => Readable.from([]),
+      connect: () => Promise.reject(new BangerError("guest_failed", "nobody listens")),
+      ports: async () => [],
+      stats: async () => ({
+        ...{ uptimeSeconds: 1, load: [0, 0, 0] as const, memoryTotalBytes: 1, memoryAvailableBytes: 1 },
+        ...{ rootTotalBytes: 1, rootFreeBytes: 1, workTotalBytes: 1, workFreeBytes: 1, processes: 1 },
+      }),
       ping: async () => {},
       powerOff: async () => {
         this.#end(this.#streams.get(stream) ?? 0);

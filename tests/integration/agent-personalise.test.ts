@@ -135,7 +135,9 @@ describe.skipIf(missing !== undefined)("personalise", () => {
     const before = await sh("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/ssh/keys/host");
     await session.personalise({ ...person, hostname: "second", network });
     expect(await sh("hostname")).toBe("second");
-    const [bootId, inode] = (await sh("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/ssh/keys/host")).split("\n");
+    const [bootId, inode] = (
+      await sh("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/ssh/keys/host")
+    ).split("\n");
     expect(bootId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     // What a file says already is not written again.
     expect(before.split("\n")).toEqual([expect.not.stringMatching(bootId ?? ""), inode ?? ""]);

@@ -38,6 +38,8 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       const image = await images.image(ref);
       refuseUsed("image", image.id, image.name);
       await images.deleteImage(image.id);
+      for (const { key, record } of await parts.templates.list())
+        if (record.image === image.id) await parts.templates.drop(key);
       return {};
     },
     "kernel.list": ({ available }) => images.listKernels(available),

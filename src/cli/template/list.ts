@@ -1,0 +1,33 @@
+/** banger template list */
+import { formatBytes } from "../../base/base.ts";
+import { defineCommand } from "../command.ts";
+import { json } from "../flags.ts";
+import { printJson, renderTable } from "../output/table.ts";
+import { ago } from "../output/when.ts";
+import { shortId } from "../vm/list.ts";
+
+export const command = defineCommand({
+  summary: "list the templates that new VMs go on from, instead of booting",
+  examples: [{ command: "template list", note: "which there are, and what they take" }],
+  args: {},
+  flags: { json: json() },
+  run: async (how, ctx) => {
+    const client = await ctx.client();
+    const templates = await client.call("template.list", {}, { signal: ctx.signal });
+    if (how.json) {
+      printJson(ctx, templates);
+      return undefined;
+    }
+    const rows = templates.map((template) => [
+      template.key.slice(0, 8),
+      shortId(template.image),
+      String(template.vcpu),
+      `${template.memoryMiB} MiB`,
+      formatBytes(template.sizeBytes),
+      ago(template.createdAt, ctx.today()),
+      ago(template.lastUsedAt, ctx.today()),
+    ]);
+    ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED"], rows));
+    return undefined;
+  },
+});

@@ -1,0 +1,19 @@
+/** banger template prune */
+import { formatBytes } from "../../base/base.ts";
+import { defineCommand } from "../command.ts";
+
+export const command = defineCommand({
+  summary: "remove all templates",
+  details:
+    "Nothing of a VM's is in them. VMs that run keep what they share of one until they end; the next new VM boots, and a template is made again. To do without for good: [warm] mode in config.toml.",
+  examples: [{ command: "template prune", note: "get their space back" }],
+  args: {},
+  flags: {},
+  run: async (_input, ctx) => {
+    const client = await ctx.client();
+    const { removed, bytes } = await client.call("template.prune", {}, { signal: ctx.signal });
+    if (removed === 0) ctx.err("nothing to prune: there is no template");
+    else ctx.err(`${removed === 1 ? "a template" : `${removed} templates`} removed: ${formatBytes(bytes)}`);
+    return undefined;
+  },
+});
