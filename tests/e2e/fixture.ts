@@ -3,11 +3,13 @@
  * building one takes minutes; everything else is removed.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export const root = join(import.meta.dir, "../..");
+/** Where templates are. */
+export const templates = join(root, "build/e2e/banger/templates");
 export const executable = join(root, "dist/banger");
 const kept = join(root, "build/e2e");
 
@@ -28,8 +30,11 @@ export class Banger {
   readonly dir = mkdtempSync(join(tmpdir(), "banger-e2e-"));
   readonly env: Record<string, string>;
 
-  constructor() {
+  /** Without `warm` nothing is made in the background, and every start is a boot. */
+  constructor({ warm = false } = {}) {
     mkdirSync(kept, { recursive: true });
+    mkdirSync(join(this.dir, "config/banger"), { recursive: true });
+    if (!warm) writeFileSync(join(this.dir, "config/banger/config.toml"), '[warm]\nmode = "off"\n');
     this.env = {
       PATH: process.env.PATH ?? "",
       HOME: this.dir,

@@ -1,7 +1,7 @@
 /** The image, kernel and initramfs that the end-to-end tests keep in build/e2e, started by the QEMU driver alone. */
 import { execFileSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -23,6 +23,13 @@ const image = stored("images");
 const kernel = stored("kernels");
 if (image === undefined || kernel === undefined)
   throw new Error("build/e2e has no image yet; run: npm run test:e2e");
+
+/** There is one for each agent that was built. */
+function newest(dir: string, prefix: string): string {
+  const names = readdirSync(dir).filter((name) => name.startsWith(prefix));
+  const age = (name: string) => statSync(join(dir, name)).mtimeMs;
+  return names.sort((one, other) => age(other) - age(one))[0] ?? "";
+}
 
 export class RealGuest {
   readonly dir = mkdtempSync(join(tmpdir(), "brg-"));
@@ -73,7 +80,7 @@ export class RealGuest {
   }
 
   #spec(dir: string): MachineSpec {
-    const initramfs = readdirSync(kernel ?? "").find((name) => name.startsWith("initramfs-")) ?? "";
+    const initramfs = newest(kernel ?? "", "initramfs-");
     const runDir = join(dir, "run");
     mkdirSync(runDir, { mode: 0o700 });
     return {
@@ -107,7 +114,19 @@ export class RealGuest {
       hostname,
       machineId: randomBytes(16).toString("hex"),
       network: { address: "10.0.2.15", prefix: 24, gateway: "10.0.2.2" },
-      files: [],
+      files: [
+        { path: "/etc/hostname", mode: 0o644, content: Buffer.from(`${hostname}\n`) },
+        {
+          path: "/etc/hosts",
+          mode: 0o644,
+          content: Buffer.from(`127.0.0.1 localhost\n127.0.1.1 ${hostname}\n`),
+        },
+        { path: "/etc/resolv.conf", mode: 0o644, content: Buffer.from("# no network\n") },
+        { path: "/etc/ssh/sshd_config.d/99-banger.conf", mode: 0o644, content: Buffer.from("# settings\n") },
+        { path: "/etc/ssh/ssh_host_ed25519_key", mode: 0o600, content: randomBytes(400) },
+        { path: "/etc/ssh/ssh_host_ed25519_key.pub", mode: 0o644, content: randomBytes(90) },
+        { path: "/root/.ssh/authorized_keys", mode: 0o600, content: randomBytes(90) },
+      ],
       timeNs: BigInt(Date.now()) * 1_000_000n,
       entropy: randomBytes(64),
     });

@@ -36,7 +36,7 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
-    progress.end(`${vm.name} ready`);
+    progress.end(`${vm.name} ready${vm.start?.how === "warm" ? " (warm)" : ""}`);
     return await useVm(ctx, client, vm, plan);
   } finally {
     // Whatever failed first, a packing that has begun is ended.

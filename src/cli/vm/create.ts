@@ -27,7 +27,8 @@ export const command = defineCommand({
         signal: ctx.signal,
         onEvent: (event) => progress.event(event),
       });
-      progress.end(input.start ? "ready" : "created");
+      const ready = vm.start?.how === "warm" ? "ready (warm)" : "ready";
+      progress.end(input.start ? ready : "created");
       ctx.out(vm.name);
     } finally {
       progress.end();

@@ -28,9 +28,9 @@ type Lifecycle = CallContext<LifecycleEvent>;
 
 export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const { vms } = parts;
-  const options = (ctx: Lifecycle) => ({
+  const options = (ctx: Lifecycle, id?: VmId) => ({
     signal: ctx.signal,
-    observe: stageObserver(ctx.emit),
+    observe: stageObserver(ctx.emit, () => id !== undefined && parts.state.vms.get(id)?.start?.how === "warm"),
     warn: (message: string) => ctx.emit({ kind: "warning", message }),
   });
   /** A call that may talk to the guest: the user is told when it goes by ssh. */
@@ -73,7 +73,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       const tie = params.ephemeral ? deleteWithConnection(parts, made.id, ctx) : undefined;
       if (!params.start) return show(made);
       try {
-        return await told(made.id, ctx, () => vms.start(made.id, options(ctx)));
+        return await told(made.id, ctx, () => vms.start(made.id, options(ctx, made.id)));
       } catch (error) {
         // Cancelled: nobody wants it any more. Failed in the guest: it stays, so that its logs can be read.
         const unwanted =
@@ -85,7 +85,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     },
     "vm.start": async ({ ref }, ctx) => {
       const { id } = vms.find(ref);
-      return told(id, ctx, () => vms.start(id, options(ctx)));
+      return told(id, ctx, () => vms.start(id, options(ctx, id)));
     },
     "vm.stop": async ({ ref }, ctx) => {
       const { id } = vms.find(ref);
