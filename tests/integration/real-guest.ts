@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { emptyOverlay } from "../../src/disk/qcow2.ts";
-import { type GuestSession, openAgentSession } from "../../src/guest/guest.ts";
+import { type GuestSession, openAgentSession, type Personality } from "../../src/guest/guest.ts";
 import { bootCmdline } from "../../src/kernel/kernel.ts";
+import { settle } from "../../src/vm/template-guest.ts";
 import { type MachineHandle, type MachineSpec, qemuDriver } from "../../src/vmm/vmm.ts";
 
 const store = join(import.meta.dir, "../../build/e2e/banger");
@@ -52,15 +53,8 @@ export class RealGuest {
     const memory = join(dir, "memory");
     const machine = await this.start({ ...this.#spec(dir), egress, memory: { path: memory, use: "make" } });
     const session = await this.session(machine);
-    await this.personalise(session, "template");
-    await session.ready();
-    // A unit that failed (on a busy host some time out) is no matter here: the guest is idle all the same.
-    await this.run(session, ["sh", "-c", "systemctl is-system-running --wait || systemctl --failed"]);
-    // What a clone will do first is in the page cache, in memory and on the disk's side.
-    await this.run(session, ["true"]);
-    await this.run(session, ["sync"]);
+    await settle(session, async () => this.#person("template"), AbortSignal.timeout(300_000));
     session.close();
-    await Bun.sleep(1000);
     await this.driver.save(machine, { state: join(dir, "state"), memory });
     await this.driver.kill(machine);
     return dir;
@@ -110,7 +104,11 @@ export class RealGuest {
   }
 
   personalise(session: GuestSession, hostname: string): Promise<void> {
-    return session.personalise({
+    return session.personalise(this.#person(hostname));
+  }
+
+  #person(hostname: string): Personality {
+    return {
       hostname,
       machineId: randomBytes(16).toString("hex"),
       network: { address: "10.0.2.15", prefix: 24, gateway: "10.0.2.2" },
@@ -129,7 +127,7 @@ export class RealGuest {
       ],
       timeNs: BigInt(Date.now()) * 1_000_000n,
       entropy: randomBytes(64),
-    });
+    };
   }
 
   /** What a command printed; throws unless it ended with 0. */
