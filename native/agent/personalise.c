@@ -63,18 +63,23 @@ static int open_parent(char *path, char **name) {
   return dir;
 }
 
-/* A file of root's with these bytes already: in a restored guest most are, and reading one costs less than making it. */
-static bool is_there(int dir, const char *name, mode_t mode, const uint8_t *content, size_t n) {
+/*
+ * Gives a file of root's these bytes where it is: true when it has them then. What it says already is not written; the rest
+ * only where `write_too`. Emulated, each path through the kernel that is gone for the first time is dear, and this one is
+ * the shortest. A guest that is cut off in the middle of it boots next time, and is personalised then.
+ */
+static bool change_file(int dir, const char *name, mode_t mode, const uint8_t *content, size_t n, bool write_too) {
   static uint8_t found[4096];
   struct stat st;
   if (n > sizeof found) return false;
-  int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  int fd = openat(dir, name, (write_too ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return false;
-  bool same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode && st.st_uid == 0 && st.st_gid == 0 &&
-              st.st_nlink == 1 && (size_t)st.st_size == n && read(fd, found, n) == (ssize_t)n && memcmp(found, content, n) == 0;
+  bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode && st.st_uid == 0 && st.st_gid == 0 && st.st_nlink == 1;
+  bool done = fits && (size_t)st.st_size == n && read(fd, found, n) == (ssize_t)n && memcmp(found, content, n) == 0;
+  if (fits && !done && write_too) done = pwrite(fd, content, n, 0) == (ssize_t)n && ((size_t)st.st_size <= n || ftruncate(fd, (off_t)n) == 0);
   close(fd);
-  explicit_bzero(found, n);
-  return same;
+  explicit_bzero(found, sizeof found);
+  return done;
 }
 
 /* Written aside and renamed over what is there, be it a link. */
@@ -82,7 +87,7 @@ static int put_file(char *path, mode_t mode, const uint8_t *content, size_t n) {
   char *name, aside[280];
   int dir = open_parent(path, &name);
   if (dir < 0) return errno;
-  if (is_there(dir, name, mode, content, n)) {
+  if (change_file(dir, name, mode, content, n, personalised)) {
     close(dir);
     return 0;
   }
@@ -123,6 +128,9 @@ static void set_address(struct sockaddr *out, uint32_t address) {
   struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = address};
   memcpy(out, &in, sizeof in);
 }
+
+/* What this agent has set last; empty when that cannot be told by the addresses alone. */
+static char last_network[128];
 
 /* The old ioctls (netdevice(7)): they know one address per device, which is what a guest has. */
 static int set_network(const char *address, uint8_t prefix, const char *gateway, const uint8_t *mac, size_t mac_size) {
@@ -276,8 +284,12 @@ int personalise(struct reader *r, char *where, size_t size) {
     free(path);
   }
   if (!error && network) {
+    /* In a network of its own every guest has the same address: then a restored one has it already. */
+    char asked[sizeof last_network];
+    snprintf(asked, sizeof asked, "%.40s/%u %.40s", address, prefix, gateway);
     snprintf(where, size, "network");
-    error = set_network(address, prefix, gateway, mac, mac_size);
+    if (mac_size || strcmp(asked, last_network) != 0) error = set_network(address, prefix, gateway, mac, mac_size);
+    snprintf(last_network, sizeof last_network, "%s", error || mac_size ? "" : asked);
   }
   if (!error && personalised) {
     snprintf(where, size, "boot id");
