@@ -5,7 +5,8 @@ import { forEachVm } from "../refs.ts";
 
 export const command = defineCommand({
   summary: "start stopped VMs",
-  details: "Boots a VM that exists, with the disks it had; one that has never run goes on from its template, if there is one.",
+  details:
+    "Boots a VM that exists, with the disks it had; one that has never run goes on from its template, if there is one.",
   examples: [
     { command: "vm start calm-otter", note: "boot it" },
     { command: "vm start calm-otter 3f2a", note: "several at once, by name or id" },
