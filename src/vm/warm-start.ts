@@ -86,7 +86,8 @@ export const coldReasons: Readonly<Record<ColdReason, string>> = {
   unsupported: "the driver cannot save machines",
   none: "there was no template for a VM of this image and size yet",
   damaged: "the template was damaged, and has been removed",
-  changed: "the VM, the image or the driver has changed since the template was chosen",
+  changed:
+    "since the VM was made it was changed, or its template was removed, or what both depend on is another",
   failed: "going on from the template failed; it has been removed",
   again: "only the first start of a VM can go on from a template",
 };
