@@ -61,7 +61,7 @@ export async function bareAgent(): Promise<number> {
       hostname: "bare",
       machineId: "0123456789abcdef0123456789abcdef",
       files: [],
-      timeNs: BigInt(Date.now()) * 1_000_000n,
+      clock: "host" as const,
     };
     await session.personalise({
       ...person,

@@ -169,7 +169,7 @@ ip addr add 172.31.0.1/24 dev ${tap}; ip link set ${tap} up`.replace("$2", numbe
       );
       await session.personalise({
         ...{ hostname: "by-hand", machineId: "0123456789abcdef0123456789abcdef", files: [] },
-        ...{ timeNs: BigInt(Date.now()) * 1_000_000n, entropy: new Uint8Array(64) },
+        ...{ clock: "host" as const, entropy: new Uint8Array(64) },
         network: { address: "172.31.0.2", prefix: 24 },
       });
       return session;

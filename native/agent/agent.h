@@ -27,7 +27,7 @@ enum frame_type {
 };
 
 enum operation {
-  OP_EXEC = 1, OP_UNPACK = 2, OP_PACK = 3, OP_CONNECT = 4, OP_PERSONALISE = 5, OP_PORTS = 6, OP_STATS = 7, OP_POWER_OFF = 8,
+  OP_EXEC = 1, OP_UNPACK = 2, OP_PACK = 3, OP_CONNECT = 4, OP_PERSONALISE = 5, OP_PORTS = 6, OP_STATS = 7, OP_POWER_OFF = 8, OP_CLOCK = 9,
 };
 
 enum control { CONTROL_RESIZE = 1, CONTROL_SIGNAL = 2 };
@@ -151,6 +151,11 @@ int continue_connect(struct stream *s);
 /* personalise.c: 0 or an errno, with the object it failed on in `where`. */
 int personalise(struct reader *r, char *where, size_t size);
 
+/* clock.c */
+uint64_t wall_clock_ns(void);
+/* Forward by so many ns, or back: 0 or an errno. */
+int step_clock(int64_t ns);
+
 /* info.c */
 void report_ports(struct writer *w);
 void report_stats(struct writer *w);
@@ -158,7 +163,7 @@ void read_small_file(const char *path, char *out, size_t size);
 
 /* loop.c: returns only when it cannot go on. */
 struct watched {
-  int children;      /* a signalfd for SIGCHLD */
+  int children;      /* a signalfd for SIGCHLD, and for SIGIO, which says that the port has a host or none */
   int listener;      /* -1 = the transport is a port */
   int run_dir_watch; /* an inotify of run_dir, where basic.target's file will be */
   const char *run_dir;

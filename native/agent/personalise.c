@@ -256,7 +256,6 @@ int personalise(struct reader *r, char *where, size_t size) {
   int error = r->bad || r->at != r->end ? EINVAL : 0;
   snprintf(where, size, "request of %zu bytes", (size_t)(first.end - first.at));
   if (!error) {
-    /* First: each thing that is done before it makes it late, and emulated that is tens of milliseconds. */
     struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
     snprintf(where, size, "clock");
     if (ns && clock_settime(CLOCK_REALTIME, &t) < 0) error = errno;

@@ -43,6 +43,12 @@ static void answer_personalise(uint32_t id, struct reader *r) {
   send_result(id, error, where, error ? strlen(where) : 0);
 }
 
+static void answer_clock(uint32_t id, struct reader *r) {
+  int64_t ns = (int64_t)read_u64(r);
+  int error = r->bad ? EINVAL : step_clock(ns);
+  send_result(id, error, "clock", error ? 5 : 0);
+}
+
 /* Opens what a stream stands for; the stream is given up when that fails. */
 static void begin_stream(struct stream *s, uint8_t op, struct reader *r) {
   int error = op == OP_EXEC ? start_exec(s, r) : op == OP_UNPACK ? start_unpack(s, r) : op == OP_PACK ? start_pack(s, r) : start_connect(s, r);
@@ -78,6 +84,7 @@ bool open_stream(uint32_t id, struct reader *r) {
     case OP_PORTS: answer_report(id, report_ports); return true;
     case OP_STATS: answer_report(id, report_stats); return true;
     case OP_POWER_OFF: power_off(id, read_u8(r)); return true;
+    case OP_CLOCK: answer_clock(id, r); return true;
     case OP_EXEC: case OP_UNPACK: case OP_PACK: case OP_CONNECT: break;
     default: return false;
   }

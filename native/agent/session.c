@@ -33,13 +33,21 @@ static void send_hello(const uint8_t *nonce) {
   send_frame(F_HELLO, 0, 0, b, (size_t)(w.at - b));
 }
 
+/* As late as possible: what comes after it is the way. */
+static void send_pong(void) {
+  uint8_t b[8];
+  struct writer w = {b, b, b + sizeof b};
+  write_u64(&w, wall_clock_ns());
+  send_frame(F_PONG, 0, 0, b, sizeof b);
+}
+
 /* False = the host has broken the protocol. Frames for streams that have ended meanwhile are no breach. */
 static bool take_frame(uint8_t type, uint8_t flags, uint32_t id, const uint8_t *payload, size_t n) {
   struct reader r = {payload, payload + n, false};
   struct stream *s = find_stream(id);
   switch (type) {
     case F_OPEN: return open_stream(id, &r);
-    case F_PING: send_frame(F_PONG, 0, 0, payload, n); return true;
+    case F_PING: send_pong(); return true;
     case F_DATA: return !s || take_data(s, payload, n);
     case F_EOF:
       if (s) {

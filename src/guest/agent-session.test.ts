@@ -10,6 +10,7 @@ import {
   Frame,
   headerBytes,
   nonceBytes,
+  Operation,
   PayloadWriter,
   protocolVersion,
   syncMagic,
@@ -94,6 +95,35 @@ describe("a session with a guest that cannot be trusted", () => {
     await expect(child.exit).rejects.toMatchObject({ code: "guest_failed" });
     expect((await session.closed).reason).toContain("the guest agent");
     expect(guest.stream.destroyed).toBe(true);
+  });
+
+  test("has a clock set by the difference, whatever the way to it and back takes", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session();
+    const behindMs = 3_600_000;
+    const told = (type: number) => guest.sent.findIndex((chunk) => chunk[8] === type);
+    /** Waits for a ping, and says what the clock shows, in the middle of the time that this takes. */
+    const answer = async (ms: number) => {
+      while (told(Frame.ping) < 0) await Bun.sleep(1);
+      guest.sent.splice(told(Frame.ping), 1);
+      await Bun.sleep(ms);
+      const now = new PayloadWriter().u64(BigInt(Date.now() - behindMs) * 1_000_000n).done();
+      await Bun.sleep(ms);
+      guest.say(Frame.pong, 0, 0, now);
+    };
+    const person = { hostname: "x", machineId: "", files: [], entropy: new Uint8Array() };
+    const done = session.personalise({ ...person, clock: "host" });
+    // The first is a slow one, as in a guest that has just been restored: another is asked for.
+    await answer(80);
+    await answer(1);
+    while (guest.sent.length < 4) await Bun.sleep(1);
+    const [, clock = Buffer.alloc(9), , personalise = Buffer.alloc(0)] = guest.sent;
+    expect(clock[0]).toBe(Operation.clock);
+    expect(Number(clock.readBigInt64LE(1)) / 1e6).toBeWithin(behindMs - 15, behindMs + 15);
+    expect(personalise[0]).toBe(Operation.personalise);
+    for (const stream of [1, 2]) guest.say(Frame.result, stream, 0, u32(0));
+    await done;
+    session.close();
   });
 
   test("keeps to the guest's credit and goes on when there is more", async () => {

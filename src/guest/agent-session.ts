@@ -3,11 +3,12 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../base/base.ts";
 import { abortable } from "./abort.ts";
 import { Channel, errnoText } from "./channel.ts";
+import { clockStep } from "./clock-step.ts";
 import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
 import { keepGreeting } from "./greeting.ts";
 import type { GuestHello, GuestSession } from "./guest.ts";
 import { Liveness, type LivenessLimits, usualLimits } from "./liveness.ts";
-import { readHello, readPorts, readStats, writePersonality } from "./messages.ts";
+import { readClock, readHello, readPorts, readStats, writePersonality } from "./messages.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
 import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
 
@@ -36,7 +37,7 @@ class AgentSession implements GuestSession {
   readonly #hello = Promise.withResolvers<GuestHello>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #channels = new Map<number, Channel>();
-  readonly #pings: PromiseWithResolvers<void>[] = [];
+  readonly #pings: PromiseWithResolvers<Buffer>[] = [];
   readonly #parser = new FrameParser((header, payload) => this.#receive(header, payload));
   #greeting: GuestHello | undefined;
   #nextId = 1;
@@ -114,7 +115,7 @@ class AgentSession implements GuestSession {
         this.#ready.resolve();
         return;
       case Frame.pong:
-        this.#pings.shift()?.resolve();
+        this.#pings.shift()?.resolve(Buffer.from(payload));
         return;
       case Frame.goodbye:
         throw new BangerError(
@@ -216,11 +217,22 @@ class AgentSession implements GuestSession {
     personality: Parameters<GuestSession["personalise"]>[0],
     signal?: AbortSignal,
   ): Promise<void> {
-    await this.#ask(
-      "personalise",
-      writePersonality(new PayloadWriter().u8(Operation.personalise), personality),
-      signal,
-    );
+    const step = personality.clock === "host" ? await this.#clockStep(signal) : 0n;
+    const request = new PayloadWriter().u8(Operation.personalise);
+    // An older agent, which does not tell the time, is told it instead, as it is when the request is sent.
+    const timeNs = step === undefined ? BigInt(Date.now()) * 1_000_000n : 0n;
+    await Promise.all([
+      step ? this.#stepClock(step, signal) : undefined,
+      this.#ask("personalise", writePersonality(request, personality, timeNs), signal),
+    ]);
+  }
+
+  #clockStep(signal?: AbortSignal): Promise<bigint | undefined> {
+    return clockStep(async () => readClock(await this.#pong(signal)));
+  }
+
+  async #stepClock(step: bigint, signal?: AbortSignal): Promise<void> {
+    await this.#ask("setting the clock", new PayloadWriter().u8(Operation.clock).i64(step), signal);
   }
 
   unpack(root: string, tar: Parameters<GuestSession["unpack"]>[1], signal?: AbortSignal) {
@@ -243,9 +255,13 @@ class AgentSession implements GuestSession {
     return readStats(await this.#ask("statistics", new PayloadWriter().u8(Operation.stats), signal));
   }
 
-  ping(signal?: AbortSignal): Promise<void> {
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.#pong(signal);
+  }
+
+  #pong(signal?: AbortSignal): Promise<Buffer> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
-    const pong = Promise.withResolvers<void>();
+    const pong = Promise.withResolvers<Buffer>();
     pong.promise.catch(() => {});
     this.#pings.push(pong);
     void this.send(encodeHeader(0, 0, Frame.ping));

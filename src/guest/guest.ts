@@ -48,8 +48,8 @@ export interface Personality {
   network?: { address: string; prefix: number; gateway?: string; mac?: string };
   /** Files to write: host keys, authorized keys, hosts, resolv.conf, drop-ins. Parents are made 0755 root. */
   files: readonly GuestFile[];
-  /** Wall clock, nanoseconds since 1970. */
-  timeNs: bigint;
+  /** `host`: the wall clock is set by this host's, before anything else. */
+  clock: "host" | "keep";
   /** At least 32 bytes, credited to the guest's entropy pool. */
   entropy: Uint8Array;
 }

@@ -3,8 +3,8 @@ import type { GuestHello, GuestStats, ListeningPort, Personality } from "./guest
 import type { PayloadReader, PayloadWriter } from "./protocol.ts";
 
 /** As native/agent/personalise.c reads it. */
-export function writePersonality(to: PayloadWriter, person: Personality): PayloadWriter {
-  to.string(person.hostname).string(person.machineId).u64(person.timeNs).bytes(person.entropy);
+export function writePersonality(to: PayloadWriter, person: Personality, timeNs: bigint): PayloadWriter {
+  to.string(person.hostname).string(person.machineId).u64(timeNs).bytes(person.entropy);
   const { network } = person;
   to.u8(network === undefined ? 0 : 1);
   if (network !== undefined) {
@@ -69,4 +69,9 @@ export function readHello(from: PayloadReader): GuestHello {
     personalised: (flags & 1) !== 0,
     basicReached: (flags & 2) !== 0,
   };
+}
+
+/** A PONG's wall clock in ns; undefined from an agent that does not tell it. */
+export function readClock(payload: Buffer): bigint | undefined {
+  return payload.length === 8 ? payload.readBigUInt64LE() : undefined;
 }

@@ -38,6 +38,7 @@ export const Operation = {
   ports: 6,
   stats: 7,
   powerOff: 8,
+  clock: 9,
 } as const;
 
 export const Control = { resize: 1, signal: 2 } as const;
@@ -76,6 +77,9 @@ export class PayloadWriter {
     const part = Buffer.alloc(8);
     part.writeBigUInt64LE(value);
     return this.#add(part);
+  }
+  i64(value: bigint): this {
+    return this.u64(BigInt.asUintN(64, value));
   }
   bytes(value: Uint8Array): this {
     this.u32(value.length);

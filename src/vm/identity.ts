@@ -38,7 +38,6 @@ export interface PersonalityInput {
   /** Public keys that may log in as root. */
   authorizedKeys: readonly string[];
   network: Network | null;
-  nowMs: number;
 }
 
 export async function personality(input: PersonalityInput): Promise<Personality> {
@@ -73,7 +72,7 @@ export async function personality(input: PersonalityInput): Promise<Personality>
       text("/etc/ssh/ssh_host_ed25519_key.pub", await readFile(files.hostKeyPublic, "utf8")),
       text("/root/.ssh/authorized_keys", input.authorizedKeys.map((key) => `${key}\n`).join(""), 0o600),
     ],
-    timeNs: BigInt(Math.round(input.nowMs * 1e6)),
+    clock: "host",
     entropy: randomBytes(64),
   };
 }

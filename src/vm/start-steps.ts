@@ -186,7 +186,6 @@ const personalise: Step<VmContext, StartInput & Connected, object> = {
       files: vmFiles(deps.paths, id),
       authorizedKeys: await deps.authorizedKeys(),
       network,
-      nowMs: Date.now(),
     });
     const restored = isWarm({ id, deps }) ? [AbortSignal.timeout(limits.restoredPersonalise)] : [];
     await session.personalise(person, AbortSignal.any([signal, ...restored]));

@@ -127,7 +127,7 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
     const files = filesOf(ctx);
     // It logs in nowhere: nobody has the key that fits, and the host key ends with the template.
     await writeHostKey(files, record.name, await generateKey(record.name));
-    const person = () => personality({ vm: record, files, authorizedKeys: [], network, nowMs: Date.now() });
+    const person = () => personality({ vm: record, files, authorizedKeys: [], network });
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal, AbortSignal.timeout(limits.template)]);
     const ended = deps.driver.exited(machine, limited).then(() => {

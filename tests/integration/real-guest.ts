@@ -125,7 +125,7 @@ export class RealGuest {
         { path: "/etc/ssh/ssh_host_ed25519_key.pub", mode: 0o644, content: randomBytes(90) },
         { path: "/root/.ssh/authorized_keys", mode: 0o600, content: randomBytes(90) },
       ],
-      timeNs: BigInt(Date.now()) * 1_000_000n,
+      clock: "host" as const,
       entropy: randomBytes(64),
     };
   }

@@ -311,7 +311,7 @@ describe.skipIf(sshdMissing !== undefined)("a guest by ssh", () => {
       hostname: "x",
       machineId: "",
       files: [],
-      timeNs: 0n,
+      clock: "keep" as const,
       entropy: new Uint8Array(),
     };
     await expect(session.personalise(person)).rejects.toThrow("before its init");

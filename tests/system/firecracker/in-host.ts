@@ -108,7 +108,7 @@ async function personalise(session: GuestSession, { network }: Asked): Promise<v
     hostname: "guest",
     machineId: randomBytes(16).toString("hex"),
     files,
-    timeNs: BigInt(Date.now()) * 1_000_000n,
+    clock: "host" as const,
     entropy: randomBytes(64),
     ...(network === undefined ? {} : { network: { address: guestAddress, prefix: 24 } }),
   });
