@@ -3,17 +3,31 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HUP_PAUSE_MS 20
-
 struct interest {
   struct stream *s;
   int channel; /* 0, 1 = output; 2 = input */
 };
+
+static bool is_hung_up(void) {
+  struct pollfd probe = {.fd = transport, .events = POLLIN};
+  return poll(&probe, 1, 0) == 1 && (probe.revents & POLLHUP) && !(probe.revents & POLLIN);
+}
+
+/*
+ * A port without a host polls as hung up all the time, so it cannot be waited on. Its driver has a signal for it: SIGIO,
+ * when the host's end is opened (drivers/char/virtio_console.c, send_sigio_to_port). It wakes by `children`.
+ */
+static void signal_changes(bool on) {
+  int flags = fcntl(transport, F_GETFL);
+  fcntl(transport, F_SETOWN, getpid());
+  fcntl(transport, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
+}
 
 void serve(const struct watched *w) {
   static struct pollfd fds[4 + 3 * MAX_STREAMS];
@@ -41,7 +55,8 @@ void serve(const struct watched *w) {
       if (s->exited || s->resting) timeout = GRACE_MS;
       s->resting = false; /* looked at again after the pause: somebody may have opened the terminal anew */
     }
-    if (hung_up) timeout = HUP_PAUSE_MS;
+    /* Looked at once more, now that the signal is asked for: the host may have been quicker. */
+    if (hung_up && !is_hung_up()) timeout = 0;
     else if (stalled && out_size < OUT_HIGH) timeout = 0;
     if (poll(fds, (nfds_t)n, timeout) < 0 && errno != EINTR) return;
 
@@ -77,9 +92,9 @@ void serve(const struct watched *w) {
     }
     if (transport < 0) continue;
     if (hung_up) {
-      struct pollfd probe = {.fd = transport, .events = POLLIN};
-      hung_up = poll(&probe, 1, 0) == 1 && (probe.revents & POLLHUP) && !(probe.revents & POLLIN);
-      if (hung_up) continue;
+      if (is_hung_up()) continue;
+      hung_up = false;
+      signal_changes(false);
     }
     bool alive = true;
     if (fds[2].revents & POLLIN) alive = read_in();
@@ -91,7 +106,8 @@ void serve(const struct watched *w) {
     if (!alive) {
       lose_connection();
       hung_up = w->listener < 0; /* a port stays open: the next host comes by the same descriptor */
-      if (!hung_up) close_fd(&transport);
+      if (hung_up) signal_changes(true);
+      else close_fd(&transport);
     }
   }
 }

@@ -50,6 +50,7 @@ int main(int argc, char **argv) {
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
+  sigaddset(&children, SIGIO);
   sigprocmask(SIG_BLOCK, &children, NULL);
   w.children = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   w.run_dir_watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
