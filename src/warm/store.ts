@@ -1,11 +1,19 @@
 /** The templates' directory: looking up, publishing, removing. */
-import { lstatSync, readFileSync } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, utimes, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { type BigIntStats, lstatSync, type Stats } from "node:fs";
+import { lstat, mkdir, open, readdir, rename, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { removeTree, syncDirectory } from "../sys/sys.ts";
 import { checksum } from "./checksum.ts";
-import { Manifest, manifestName, memoryName, stateName } from "./manifest.ts";
+import {
+  type Manifest,
+  manifestName,
+  memoryName,
+  readManifest,
+  stateName,
+  writeManifest,
+} from "./manifest.ts";
 import { templateName } from "./template-name.ts";
 import type { KeyRecord, Template, TemplateDisk, TemplateRef } from "./warm.ts";
 
@@ -56,15 +64,23 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
 
   const drop = async (key: string, id?: string) => {
     const directory = join(root, key);
-    if (id !== undefined && readManifest(directory)?.id !== id) return;
+    if (id !== undefined && manifestOf(directory)?.id !== id) return;
     for (const path of verified.keys()) if (path.startsWith(`${directory}/`)) verified.delete(path);
     // First out of sight, so that a removal that is cut short leaves no half template.
-    const aside = join(root, `.dropped-${key}`);
-    await removeTree(aside);
+    const aside = join(root, `.dropped-${randomUUID()}`);
     await rename(directory, aside).catch((error: unknown) => {
       if (!isAbsent(error)) throw error;
     });
-    await removeTree(aside);
+    await discard(aside);
+  };
+
+  /** Somebody else's directory cannot be emptied: then it stays, out of the way. */
+  const discard = async (path: string) => {
+    try {
+      await removeTree(path);
+    } catch (error) {
+      log.warn("what is left of a template cannot be removed", { path, error: String(error) });
+    }
   };
 
   const check = async (directory: string, manifest: Manifest, key: string) => {
@@ -85,8 +101,9 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
     const directory = join(root, key);
     if (!isThere(directory)) return "none";
     try {
+      checkOwner(directory, lstatSync(directory));
+      checkOwner(manifestName, lstatSync(join(directory, manifestName)));
       const manifest = readManifest(directory);
-      if (manifest === undefined) throw new Error("its manifest cannot be read");
       await check(directory, manifest, key);
       const { file, ...layer } = manifest.root;
       return {
@@ -108,7 +125,7 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
     for (const key of await namesIn(root)) {
       if (!keyPattern.test(key)) continue;
       const directory = join(root, key);
-      const manifest = readManifest(directory);
+      const manifest = manifestOf(directory);
       if (manifest === undefined) continue;
       const stats = await Promise.all(
         Object.keys(manifest.files).map((name) => lstat(join(directory, name)).catch(() => undefined)),
@@ -125,7 +142,7 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
   return {
     maxBytes,
     tidy: async () => {
-      for (const name of await namesIn(root)) if (!keyPattern.test(name)) await removeTree(join(root, name));
+      for (const name of await namesIn(root)) if (!keyPattern.test(name)) await discard(join(root, name));
     },
     lookup,
     take: async ({ key, id }) => {
@@ -139,7 +156,7 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
     },
     publish: async (fresh) => {
       const key = templateName(fresh.record);
-      await writeManifest(fresh);
+      await seal(fresh);
       await drop(key);
       await rename(fresh.directory, join(root, key));
       await syncDirectory(root);
@@ -162,7 +179,7 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
 }
 
 /** Leaves the template's files and its manifest in the directory, all on the disk. */
-async function writeManifest({ directory, id, record, root, work }: FreshTemplate): Promise<void> {
+async function seal({ directory, id, record, root, work }: FreshTemplate): Promise<void> {
   const name = (path: string) => {
     if (!path.startsWith(`${directory}/`))
       throw new BangerError("internal", `${path} is not in ${directory}`);
@@ -182,9 +199,7 @@ async function writeManifest({ directory, id, record, root, work }: FreshTemplat
     root: { file: name(root.path), format: root.format, strategy: root.strategy },
     work: name(work),
   };
-  const path = join(directory, manifestName);
-  await writeFile(path, JSON.stringify(Manifest.parse(manifest)), { mode: 0o600 });
-  await sync(path);
+  await sync(writeManifest(directory, manifest));
   await syncDirectory(directory);
 }
 
@@ -193,11 +208,12 @@ async function sync(path: string): Promise<void> {
   await file.sync().finally(() => file.close());
 }
 
-function readManifest(directory: string): Manifest | undefined {
+/** Undefined when it is absent or damaged: either way there is no template that anybody could use. */
+function manifestOf(directory: string): Manifest | undefined {
   try {
-    return Manifest.parse(JSON.parse(readFileSync(join(directory, manifestName), "utf8")));
+    return readManifest(directory);
   } catch {
-    // Absent or damaged: either way there is no template that anybody could use.
+    // lookup says why, to whoever wants to use it.
     return undefined;
   }
 }
@@ -205,11 +221,16 @@ function readManifest(directory: string): Manifest | undefined {
 /** What tells this content of this file from any other. Throws for what is not the user's own file of this size. */
 function fileIdentity(path: string, size: number): string {
   const found = lstatSync(path, { bigint: true });
+  checkOwner(path, found);
   if (!found.isFile()) throw new Error(`${path} is no regular file`);
-  if (found.uid !== BigInt(process.getuid?.() ?? 0)) throw new Error(`${path} is somebody else's`);
-  if ((found.mode & 0o077n) !== 0n) throw new Error(`others may use ${path}`);
   if (found.size !== BigInt(size)) throw new Error(`${path} has ${found.size} bytes instead of ${size}`);
   return [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(":");
+}
+
+/** What somebody else can change may be anything by the time it is used. */
+function checkOwner(path: string, { uid, mode }: Stats | BigIntStats): void {
+  if (Number(uid) !== process.getuid?.()) throw new Error(`${path} is somebody else's`);
+  if ((Number(mode) & 0o077) !== 0) throw new Error(`others may use ${path}`);
 }
 
 function isThere(path: string): boolean {

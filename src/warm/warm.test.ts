@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   closeSync,
   mkdirSync,
   mkdtempSync,
@@ -19,6 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checksum } from "./checksum.ts";
+import { readManifest } from "./manifest.ts";
 import { openTemplates, type Templates, templateName } from "./warm.ts";
 
 let dir: string;
@@ -80,27 +82,67 @@ describe("the store of templates", () => {
     },
     "a file that others may write": (path) => chmodSync(join(path, "memory"), 0o666),
     "a manifest that is none": (path) => writeFileSync(join(path, "manifest.json"), "{}"),
+    "a file of somebody else's": (path) => chownSync(join(path, "state"), 1, 1),
+    "a manifest of somebody else's": (path) => chownSync(join(path, "manifest.json"), 1, 1),
+    "a directory of somebody else's": (path) => chownSync(path, 1, 1),
+    "a directory that others may write": (path) => chmodSync(path, 0o777),
+    "a manifest that is a link": (path) => {
+      renameSync(join(path, "manifest.json"), join(dir, "elsewhere"));
+      symlinkSync(join(dir, "elsewhere"), join(path, "manifest.json"));
+    },
+    "a manifest that was made to fit a changed file": (path) => {
+      const manifest = join(path, "manifest.json");
+      truncateSync(join(path, "state"), 4);
+      writeFileSync(manifest, readFileSync(manifest, "utf8").replace('"size":5', '"size":4'));
+    },
     "no manifest": (path) => rmSync(join(path, "manifest.json")),
     "a swapped memory": (path) => {
       writeFileSync(join(path, "memory"), readFileSync(join(path, "work.ext4")));
     },
   };
   for (const [what, damage] of Object.entries(damages)) {
-    test(`removes a template with ${what}, whoever looks first`, async () => {
-      for (const looks of ["the same daemon", "the next one"]) {
-        const key = await publish("a");
-        expect(await store.lookup(key)).toMatchObject({ key });
-        damage(join(dir, key));
-        if (looks === "the next one") store = open();
-        expect(await store.lookup(key)).toBe("damaged");
-        expect(await store.lookup(key)).toBe("none");
-        expect(said.length).toBe(1);
-        said.length = 0;
-        rmSync(join(dir, "elsewhere"), { force: true });
-        expect(readdirSync(dir)).toEqual([]);
-      }
-    });
+    test.skipIf(what.includes("somebody else") && process.getuid?.() !== 0)(
+      `removes a template with ${what}, whoever looks first`,
+      async () => {
+        for (const looks of ["the same daemon", "the next one"]) {
+          const key = await publish("a");
+          expect(await store.lookup(key)).toMatchObject({ key });
+          damage(join(dir, key));
+          if (looks === "the next one") store = open();
+          expect(await store.lookup(key)).toBe("damaged");
+          expect(await store.lookup(key)).toBe("none");
+          expect(said.length).toBe(1);
+          said.length = 0;
+          rmSync(join(dir, "elsewhere"), { force: true });
+          expect(readdirSync(dir)).toEqual([]);
+        }
+      },
+    );
   }
+
+  test("sees each bit of the manifest", async () => {
+    const key = await publish("a");
+    const manifest = join(dir, key, "manifest.json");
+    const good = readFileSync(manifest);
+    expect(good.length).toBeGreaterThan(400);
+    for (let bit = 0; bit < good.length * 8; bit += 37) {
+      const bad = Buffer.from(good);
+      bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      writeFileSync(manifest, bad);
+      expect(() => readManifest(join(dir, key))).toThrow();
+    }
+    writeFileSync(manifest, good);
+    expect(await store.lookup(key)).toMatchObject({ key });
+  });
+
+  test("knows two templates that have each other's memory", async () => {
+    const [one, other] = [await publish("a"), await publish("b", "7e57ab1e-0000-4000-8000-000000000002")];
+    const memory = (key: string) => join(dir, key, "memory");
+    renameSync(memory(one), join(dir, "x"));
+    renameSync(memory(other), memory(one));
+    renameSync(join(dir, "x"), memory(other));
+    for (const key of [one, other]) expect(await store.lookup(key)).toBe("damaged");
+  });
 
   test("knows a template that has taken another's place", async () => {
     const [one, other] = [await publish("a"), await publish("b", "7e57ab1e-0000-4000-8000-000000000002")];
