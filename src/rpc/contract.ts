@@ -58,6 +58,8 @@ export const StageEvent = z.strictObject({
   status: z.enum(["begin", "progress", "done"]),
   /** What a person reads; may change while the stage goes on. */
   message: z.string().optional(),
+  /** Why this, and not something quicker. */
+  because: z.string().optional(),
   done: z.number().optional(),
   total: z.number().optional(),
   unit: z.enum(["bytes", "items"]).optional(),

@@ -47,6 +47,8 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
   }
   await removeStrayRunDirectories(deps);
   await deps.templates?.tidy();
+  // What they may take may have been set anew.
+  await deps.templates?.fit(deps.templates.maxBytes);
   await takeBackDevices(deps);
 }
 

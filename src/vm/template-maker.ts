@@ -1,5 +1,6 @@
 /** Makes the templates that were missed, one at a time, while nobody waits for anything. */
 import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { VmName, type VmSpec } from "../base/base.ts";
 import { freeSpace } from "../disk/disk.ts";
 import { runSteps } from "../pipeline/pipeline.ts";
@@ -149,14 +150,18 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
       observe: (event) => deps.log.debug("step", { template: key.name, list: templateSteps.name, ...event }),
     },
   );
-  for (const { key: gone } of await deps.templates.fit(deps.templates.maxBytes))
-    deps.log.info("a template gave way to newer ones", { template: gone });
+  for (const gone of await deps.templates.fit(deps.templates.maxBytes)) {
+    // It would be made after each boot, to be removed at once.
+    if (gone.key === key.name) throw new Error(`it takes ${gone.sizeBytes} bytes, more than [warm] max_size`);
+    deps.log.info("a template gave way to newer ones", { template: gone.key });
+  }
 }
 
 /** A guest's memory becomes a file: neither may be the last that the host has. */
 async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
   const needed = memoryMiB * 1024 * 1024 + spareBytes;
-  if ((await freeSpace(deps.paths.vms)).bytes < needed) return "disk space";
+  await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
+  if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
   if (available !== undefined && Number(available) * 1024 < memoryMiB * 1024 * 1024) return "memory";
   return undefined;

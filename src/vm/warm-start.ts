@@ -82,12 +82,11 @@ const notTheTemplates: ReadonlySet<string> = new Set([
 /** For `vm show`. */
 export const coldReasons: Readonly<Record<ColdReason, string>> = {
   asked: "a cold start was asked for",
-  off: "templates are turned off (config: [warm] mode)",
+  off: "templates are turned off",
   unsupported: "the driver cannot save machines",
-  none: "there was no template for a VM of this image and size yet",
-  damaged: "the template was damaged, and has been removed",
-  changed:
-    "since the VM was made it was changed, or its template was removed, or what both depend on is another",
-  failed: "going on from the template failed; it has been removed",
+  none: "no template yet for this image and size",
+  damaged: "the template was damaged, and is removed",
+  changed: "the VM, its template or what both depend on has changed since",
+  failed: "going on from the template failed",
   again: "only the first start of a VM can go on from a template",
 };

@@ -204,6 +204,15 @@ describe("making a template", () => {
     expect(state.journal.open()).toEqual([]);
   });
 
+  test("that is larger than all of them may be is given up, and not begun after each boot", async () => {
+    deps.templates = openTemplates(join(dir, "templates"), { maxBytes: 1000, log: silent });
+    for (const name of ["a", "b", "c"]) {
+      expect((await start(name)).start).toEqual({ how: "cold", why: "none" });
+      expect(await templates()).toEqual([]);
+    }
+    expect(world.started.filter(({ name }) => name === "template").length).toBe(2);
+  });
+
   test("is taken back when the daemon ends", async () => {
     await start("a");
     world.hangs = true;

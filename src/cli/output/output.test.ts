@@ -143,6 +143,17 @@ test("a long stage without a terminal says what it did within itself, and that i
   );
 });
 
+test("a stage says why it is gone through at all", () => {
+  const run = session();
+  const progress = startProgress(run.ctx);
+  const event = { kind: "stage", stage: "agent_hello" } as const;
+  progress.event({ ...event, status: "begin", because: "no template yet for this image and size" });
+  run.advance(1200);
+  progress.event({ ...event, status: "done" });
+  progress.end();
+  expect(run.err()).toBe("booting the kernel (no template yet for this image and size): 1.20s\n");
+});
+
 describe("progress on a terminal", () => {
   const tty = { stderr: true };
   const env = { NO_COLOR: "1" };

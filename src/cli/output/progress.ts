@@ -107,7 +107,8 @@ export function startProgress(ctx: ProgressContext): Progress {
     stage.detailMs = ctx.now();
   };
   const begin = (event: StageEvent, subject: string | undefined): Active => {
-    const title = stageTitle(event.stage);
+    const because = event.because === undefined ? "" : ` (${brief(escapeLine(event.because))})`;
+    const title = stageTitle(event.stage) + because;
     const startedMs = ctx.now();
     const named = subject === undefined ? title : `${escapeLine(subject)}: ${title}`;
     return {

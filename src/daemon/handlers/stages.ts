@@ -1,15 +1,23 @@
 /** Steps as the progress that people see. */
 import type { StepEvent } from "../../pipeline/pipeline.ts";
 import type { LifecycleEvent } from "../../rpc/rpc.ts";
+import type { VmRecord } from "../../state/state.ts";
+import { coldReasons } from "../../vm/vm.ts";
 
-/** Turns step events into stage events; undos are not progress. A guest that goes on from a template boots no kernel. */
+/**
+ * Turns step events into stage events; undos are not progress. A guest that goes on from a template boots no kernel; one
+ * that boots says why, unless it could not have gone on anyway.
+ */
 export function stageObserver(
   emit: (event: LifecycleEvent) => void,
-  isWarm: () => boolean = () => false,
+  how: () => VmRecord["start"] = () => null,
 ): (event: StepEvent) => void {
   return ({ step, status, ms }) => {
-    const stage = step === "agent_hello" && isWarm() ? "agent_again" : step;
-    if (status === "begin") emit({ kind: "stage", stage, status });
+    const start = step === "agent_hello" ? how() : null;
+    const stage = start?.how === "warm" ? "agent_again" : step;
+    const why = start?.how === "cold" && start.why !== "again" && start.why !== "unsupported";
+    const because = why ? coldReasons[start.why] : undefined;
+    if (status === "begin") emit({ kind: "stage", stage, status, ...(because && { because }) });
     else if (status === "done") emit({ kind: "stage", stage, status, ...(ms === undefined ? {} : { ms }) });
   };
 }

@@ -30,10 +30,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   const { vms } = parts;
   const options = (ctx: Lifecycle, id?: VmId) => ({
     signal: ctx.signal,
-    observe: stageObserver(
-      ctx.emit,
-      () => id !== undefined && parts.state.vms.get(id)?.start?.how === "warm",
-    ),
+    observe: stageObserver(ctx.emit, () => (id && parts.state.vms.get(id)?.start) ?? null),
     warn: (message: string) => ctx.emit({ kind: "warning", message }),
   });
   /** A call that may talk to the guest: the user is told when it goes by ssh. */
