@@ -52,8 +52,9 @@ static int open_parent(char *path, char **name) {
   for (char *slash; dir >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
     *slash = 0;
     if (!*part) continue; /* a doubled slash */
-    mkdirat(dir, part, 0755);
-    int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int next = openat(dir, part, flags);
+    if (next < 0 && errno == ENOENT && mkdirat(dir, part, 0755) == 0) next = openat(dir, part, flags);
     int error = errno;
     close(dir);
     errno = error;
@@ -202,9 +203,12 @@ static int renew_boot_id(void) {
   b[6] = (b[6] & 0x0f) | 0x40;
   b[8] = (b[8] & 0x3f) | 0x80;
   snprintf(line, sizeof line, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-  mkdir("/run/banger", 0700);
   /* In place: what is mounted is this very file. */
-  int error = 0, fd = open(own, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+  int error = 0, fd = open(own, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) {
+    mkdir("/run/banger", 0700);
+    fd = open(own, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+  }
   if (fd < 0 || write(fd, line, 37) != 37) error = errno ? errno : EIO;
   if (fd >= 0) close(fd);
   if (error || statfs(kernels, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) return error;

@@ -64,7 +64,8 @@ static int make_terminal(struct ends *e, uint16_t columns, uint16_t rows) {
 /* In the child: a session of its own, standard descriptors, default signals, nothing else of the agent's. */
 static void become_child(const struct ends *e, bool tty) {
   setsid();
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  bool whole = tty || (e->in[0] >= 0 && e->out[0] >= 0 && e->err[0] >= 0);
+  int null = whole ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
   int in = e->in[0] >= 0 ? e->in[0] : null, out = e->out[0] >= 0 ? e->out[0] : null, err = e->err[0] >= 0 ? e->err[0] : null;
   if (tty) {
     ioctl(e->out[0], TIOCSCTTY, 0);

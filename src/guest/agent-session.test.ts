@@ -114,7 +114,7 @@ describe("a session with a guest that cannot be trusted", () => {
     const person = { hostname: "x", machineId: "", files: [], entropy: new Uint8Array() };
     const done = session.personalise({ ...person, clock: "host" });
     // The first is a slow one, as in a guest that has just been restored: another is asked for.
-    await answer(80);
+    await answer(150);
     await answer(1);
     while (guest.sent.length < 4) await Bun.sleep(1);
     const [, clock = Buffer.alloc(9), , personalise = Buffer.alloc(0)] = guest.sent;

@@ -1,7 +1,7 @@
 /** By how much a guest's wall clock is wrong: asked for, with the time that asking takes counted out. */
 
 /** A round trip that is so short is good enough: the result is right to half of it. In ms. */
-const shortMs = 20;
+const shortMs = 50;
 const mostRounds = 5;
 
 /**

@@ -51,6 +51,8 @@ export interface VmDeps {
   templates?: Templates | undefined;
   /** For how long nothing must have gone on before one is made, in ms; for tests. */
   templateQuietMs?: number;
+  /** For how long a template's guest is left alone before it is saved, in ms; for tests. */
+  templateIdleMs?: number;
   log: VmLog;
   /** Called at named points of every step list; the kill matrix stops the process there. */
   failpoint?: Failpoint | undefined;

@@ -1,11 +1,18 @@
 /** What a template's guest goes through before it is saved: so that a clone finds done, and in its memory, what it does first. */
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
 import { BangerError } from "../base/base.ts";
 import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
 
 /** Counted up when what follows changes: templates that were made another way are then not used any more. */
-export const templateRecipe = "1";
+export const templateRecipe = "2";
+
+/**
+ * What the guest's kernel has put off until it has time: taking down the control groups of services that have ended alone is
+ * a third of what it would do between a restore and its agent's hello. In ms.
+ */
+const usualIdleMs = 5_000;
 
 /** Waits until nothing is left to do. */
 const booted = `command -v systemctl >/dev/null || exit 0
@@ -15,7 +22,9 @@ exit 0`;
 /**
  * Takes the template's identity out of what runs. sshd has the host key in its memory: systemd listens in its place, and
  * starts it for the first connection. journald would go on under the template's machine id and boot id: its sockets stay,
- * and the first message starts it. A seed on the disk would be every clone's.
+ * and the first message starts it. A seed on the disk would be every clone's. logind listens to all that systemd says of its
+ * units, and the first thing that happens in a clone, its clock's step, makes it say much: the bus starts logind anew for
+ * whoever needs it.
  */
 const nameless = `rm -f /var/lib/systemd/random-seed
 if command -v systemctl >/dev/null; then
@@ -23,7 +32,7 @@ if command -v systemctl >/dev/null; then
     systemctl stop ssh.service
     systemctl start ssh.socket || systemctl start ssh.service
   fi
-  systemctl stop systemd-journald.service 2>/dev/null
+  systemctl stop systemd-logind.service systemd-journald.service 2>/dev/null
   rm -rf /run/log/journal/* /var/log/journal/*
 fi
 sync`;
@@ -32,6 +41,7 @@ export async function settle(
   session: GuestSession,
   person: () => Promise<Personality>,
   signal: AbortSignal,
+  idleMs = usualIdleMs,
 ): Promise<void> {
   await session.personalise(await person(), signal);
   await session.ready(signal);
@@ -41,6 +51,7 @@ export async function settle(
   await session.personalise(await person(), signal);
   await run(session, { argv: ["sh", "-c", nameless] }, signal);
   await run(session, { argv: ["true"] }, signal);
+  await setTimeout(idleMs, undefined, { signal });
 }
 
 /** What commands need first is then in the page cache, and linked. */

@@ -6,7 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import type { VmId } from "../base/base.ts";
+import { type VmId, VmName } from "../base/base.ts";
 import { createRootDisk, createWorkDisk } from "../disk/disk.ts";
 import { type Step, steps } from "../pipeline/pipeline.ts";
 import { VmRecord } from "../state/state.ts";
@@ -125,9 +125,11 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
   do: async (ctx, { record, network, machine }, signal) => {
     const { deps } = ctx;
     const files = filesOf(ctx);
+    // What clones write is longer than that: their kernels need not cut files short.
+    const vm = { ...record, name: VmName.parse("t") };
     // It logs in nowhere: nobody has the key that fits, and the host key ends with the template.
-    await writeHostKey(files, record.name, await generateKey(record.name));
-    const person = () => personality({ vm: record, files, authorizedKeys: [], network });
+    await writeHostKey(files, vm.name, await generateKey(vm.name));
+    const person = () => personality({ vm, files, authorizedKeys: [], network });
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal, AbortSignal.timeout(limits.template)]);
     const ended = deps.driver.exited(machine, limited).then(() => {
@@ -138,7 +140,7 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
       const stream = await deps.driver.agentStream(machine, limited);
       const session = await Promise.race([deps.openSession(stream, limited), ended]);
       try {
-        await Promise.race([settle(session, person, limited), ended]);
+        await Promise.race([settle(session, person, limited, deps.templateIdleMs), ended]);
       } finally {
         session.close();
       }

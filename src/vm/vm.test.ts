@@ -62,6 +62,7 @@ function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmServic
     authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
     templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
     templateQuietMs: 1e6,
+    templateIdleMs: 0,
     devices: world.devices(),
     reserve: diskReserve(join(dir, "reserve")),
     runtimes: new Runtimes(),

@@ -45,6 +45,7 @@ beforeEach(() => {
     openSession: async (stream) => world.session(stream),
     templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
     templateQuietMs: 0,
+    templateIdleMs: 0,
   };
   service = new VmService(deps);
 });

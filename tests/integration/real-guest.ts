@@ -53,7 +53,7 @@ export class RealGuest {
     const memory = join(dir, "memory");
     const machine = await this.start({ ...this.#spec(dir), egress, memory: { path: memory, use: "make" } });
     const session = await this.session(machine);
-    await settle(session, async () => this.#person("template"), AbortSignal.timeout(300_000));
+    await settle(session, async () => this.#person("t"), AbortSignal.timeout(300_000));
     session.close();
     await this.driver.save(machine, { state: join(dir, "state"), memory });
     await this.driver.kill(machine);

@@ -58,7 +58,8 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     ...["-device", "virtio-rng-pci"],
     // restrict: the guest reaches nothing, not even the host. (With NAT, egress.ts keeps it from the host.) Never a forwarded port: all ways in are the agent's.
     ...["-netdev", `user,id=net0,ipv6=off,restrict=${spec.egress === "nat" ? "off" : "on"}`],
-    ...["-device", "virtio-net-pci,netdev=net0,romfile="],
+    // guest_announce: a restored guest would tell its network five times that it has moved, before it does anything else.
+    ...["-device", "virtio-net-pci,netdev=net0,romfile=,guest_announce=off"],
     ...["-device", "virtio-serial-pci"],
     // The console is a paravirtual one: a byte on an emulated serial port costs an exit each.
     ...[
@@ -106,6 +107,8 @@ function emulationWords(acceleration: Acceleration): string[] {
     // QEMU translates code anew for each address it is seen at, so that each process of a boot would pay again for the
     // same libraries. The agent turns randomisation on again at basic.target.
     "norandmaps",
+    // A processor that stands still is one that the host has not let run: nothing to look for every four seconds.
+    "nowatchdog",
     // The counter's frequency, and the busy loop's, which is in ticks of it: neither is then measured (see tsc.ts).
     ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / kernelHz}`]),
   ];
