@@ -1,5 +1,6 @@
 /** Going on from templates instead of booting, with real guests. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, openSync, readdirSync, statSync, utimesSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Banger, eventually, processesNaming, templates } from "./fixture.ts";
@@ -97,7 +98,7 @@ describe("a new VM", () => {
       await banger.ok(["vm", "exec", "twin-2", "--", "sh", "-c", "logger spoken; sleep 3"]);
       const journal = await banger.ok(["vm", "exec", "twin-2", "--", "journalctl", "-b", "--no-pager"]);
       expect(journal).toContain("twin-2 root");
-      expect(journal).not.toContain(" template ");
+      expect(journal).not.toMatch(/ t [a-z]/);
     },
     slow,
   );
@@ -144,6 +145,29 @@ describe("templates", () => {
       expect(named()).toEqual([]);
       await banger.ok(["vm", "exec", "on-it", "--", "sh", "-c", "ls -R /etc /usr/lib | md5sum"]);
       await banger.ok(["vm", "delete", "on-it"]);
+    },
+    slow,
+  );
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "that are being made when their disk fills up are taken back, and VMs that run go on",
+    async () => {
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=1400M,mode=0700", "templates", templates]);
+      try {
+        await banger.ok(["vm", "create", "--name", "beside", ...size]);
+        await eventually("a template's guest runs", 60_000, () => making().length > 0);
+        // To the last byte: what QEMU's guest writes next has no place in its memory's file.
+        spawnSync("dd", ["if=/dev/zero", `of=${join(templates, "filler")}`, "bs=1M"]);
+        await eventually("it is given up", 120_000, () => making().length === 0);
+        await eventually("it leaves nothing", 10_000, () => named().join() === "filler");
+        expect(
+          await banger.ok(["vm", "exec", "beside", "--", "sh", "-c", "echo x > /root/x; sync; cat /root/x"]),
+        ).toBe("x\n");
+        await banger.ok(["vm", "delete", "beside"]);
+      } finally {
+        execFileSync("umount", [templates]);
+      }
+      expect(banger.leftovers()).toEqual([]);
     },
     slow,
   );

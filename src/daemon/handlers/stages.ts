@@ -1,12 +1,12 @@
 /** Steps as the progress that people see. */
 import type { StepEvent } from "../../pipeline/pipeline.ts";
 import type { LifecycleEvent } from "../../rpc/rpc.ts";
-import type { VmRecord } from "../../state/state.ts";
+import type { ColdReason, VmRecord } from "../../state/state.ts";
 import { coldReasons } from "../../vm/vm.ts";
 
 /**
  * Turns step events into stage events; undos are not progress. A guest that goes on from a template boots no kernel; one
- * that boots says why, unless it could not have gone on anyway.
+ * that boots says why, unless it could not have gone on anyway, or a warning has said it.
  */
 export function stageObserver(
   emit: (event: LifecycleEvent) => void,
@@ -15,9 +15,10 @@ export function stageObserver(
   return ({ step, status, ms }) => {
     const start = step === "agent_hello" ? how() : null;
     const stage = start?.how === "warm" ? "agent_again" : step;
-    const why = start?.how === "cold" && start.why !== "again" && start.why !== "unsupported";
-    const because = why ? coldReasons[start.why] : undefined;
+    const because = start?.how === "cold" && !unsaid.has(start.why) ? coldReasons[start.why] : undefined;
     if (status === "begin") emit({ kind: "stage", stage, status, ...(because && { because }) });
     else if (status === "done") emit({ kind: "stage", stage, status, ...(ms === undefined ? {} : { ms }) });
   };
 }
+
+const unsaid: ReadonlySet<ColdReason> = new Set<ColdReason>(["again", "unsupported", "damaged", "failed"]);
