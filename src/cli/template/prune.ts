@@ -5,7 +5,7 @@ import { defineCommand } from "../command.ts";
 export const command = defineCommand({
   summary: "remove all templates",
   details:
-    "Nothing of a VM's is in them. VMs that run keep what they share of one until they end; the next new VM boots, and a template is made again. To do without for good: [warm] mode in config.toml.",
+    "Nothing of a VM's is in them. VMs that run keep what they share of one until they end; the next new VM boots, and a template is made again, as is one that is being made right now. To do without for good: [warm] mode in config.toml.",
   examples: [{ command: "template prune", note: "get their space back" }],
   args: {},
   flags: {},
