@@ -2,14 +2,19 @@
 import { mkdirSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
-import { bareAgent, stockImage, stockSsh } from "./by-hand.ts";
+import { bareAgent, bareRestore, stockImage, stockSsh } from "./by-hand.ts";
 import { nullBed } from "./null-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
 import { compareStreams } from "./stream.ts";
+import { clonesPss, importWarm } from "./warm.ts";
 import { workspaceArms } from "./workspace.ts";
-import { cleanUp, deleteAll, scratch, text, time, timeToOutput, timeToSsh } from "./world.ts";
+import { cleanUp, deleteAll, scratch, text, time, timeToOutput, timeToSsh, warmUp } from "./world.ts";
 
-const size = ["--vcpu", "2", "--memory", "1G"];
+const machine = ["--vcpu", "2", "--memory", "1G"];
+/** What is measured is a boot, and no template is made beside it. */
+const size = ["--cold", ...machine];
+/** The size that the templates' figures are for. */
+const small = ["--vcpu", "2", "--memory", "512M"];
 const rows: string[] = [];
 
 function row(name: string, goal: string, { a, b, ratio }: PairResult): void {
@@ -43,6 +48,44 @@ const benches: Record<string, () => Promise<void>> = {
     );
     const banner = { name: "vm create to ssh", run: () => timeToSsh("bench", size) };
     row("`vm create`, enter to ssh banner / stock guest's", "0.35", await comparePairs(banner, b, 3));
+  },
+  warm: async () => {
+    const template = await warmUp(small);
+    const a = { name: "warm vm run", run: () => time(["vm", "run", "--rm", ...small, "--", "true"]) };
+    const byHand = { name: "restore by hand", run: () => bareRestore(template) };
+    row(
+      "warm `vm run --rm -- true`, enter to exit / the same template by hand",
+      "1.50",
+      await comparePairs(a, byHand, 9),
+    );
+    const image = stockImage();
+    const b = { name: "stock boot to ssh", run: () => stockSsh(image) };
+    row(
+      "warm `vm run --rm -- true`, enter to exit / stock guest's boot to ssh",
+      "0.025",
+      await comparePairs(a, b, 5),
+    );
+    const cold = {
+      name: "cold vm run",
+      run: () => time(["vm", "run", "--rm", "--cold", ...small, "--", "true"]),
+    };
+    row("warm `vm run --rm -- true` / cold", "0.10", await comparePairs(a, cold, 5));
+  },
+  clones: async () => {
+    await warmUp(small);
+    const { tenth, cold } = await clonesPss(small);
+    rows.push(
+      `| memory (Pss) of the tenth clone / of a VM that booted | ${tenth.toFixed(0)} MiB | ${cold.toFixed(0)} MiB | **${(tenth / cold).toFixed(2)}** | 0.35 |`,
+    );
+  },
+  import: async () => {
+    await warmUp(small);
+    const { withRepository, without } = importWarm(small);
+    row(
+      "warm `vm run --rm` with 5,000 files / 50 MB, enter to exit / without",
+      "1.5 s",
+      await comparePairs(withRepository, without, 5),
+    );
   },
   exec: async () => {
     await time(["vm", "create", "--name", "bench", ...size]);

@@ -1,6 +1,6 @@
 /** A workspace of 5,000 files / 50 MB on its way into a running guest: by banger, by tar over ssh, and as mere bytes. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { importWorkspace } from "../src/cli/run/import.ts";
 import { openWorkspace } from "../src/cli/run/open-workspace.ts";
@@ -11,8 +11,9 @@ import { banger, env, scratch } from "./world.ts";
 const guest = "bench";
 
 /** Makes the repository once; its tree is git-tracked whole, and packed. */
-function repository(): string {
+export function repository(): string {
   const repo = join(scratch, "repo");
+  if (existsSync(repo)) return repo;
   mkdirSync(repo);
   for (let dir = 0; dir < 50; dir += 1) {
     mkdirSync(join(repo, `d${dir}`));

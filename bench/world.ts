@@ -1,6 +1,6 @@
 /** What the benchmarks run against: dist/banger in directories of their own, and QEMU by hand beside it. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -18,10 +18,6 @@ export const env: Record<string, string> = {
   XDG_CONFIG_HOME: join(scratch, "config"),
   XDG_CACHE_HOME: join(scratch, "cache"),
 };
-
-// What is measured is a boot, and nothing is made beside it.
-mkdirSync(join(scratch, "config/banger"), { recursive: true });
-writeFileSync(join(scratch, "config/banger/config.toml"), '[warm]\nmode = "off"\n');
 
 /** A command from start to end, in ms. Throws when it fails. */
 export function time(args: readonly string[], input?: string): Promise<number> {
@@ -87,8 +83,22 @@ export function text(args: readonly string[]): string {
   return spawnSync(banger, args, { env, cwd: scratch, encoding: "utf8" }).stdout;
 }
 
+/** The directory of a template for VMs of this size. */
+export async function warmUp(size: readonly string[]): Promise<string> {
+  const listed = () => JSON.parse(text(["template", "list", "--json"])) as { key: string }[];
+  const before = new Set(listed().map(({ key }) => key));
+  await time(["vm", "run", "--rm", ...size, "--", "true"]);
+  for (let waited = 0; waited < 600; waited += 1) {
+    const key = listed().find((one) => !before.has(one.key))?.key;
+    if (key !== undefined) return join(env.XDG_STATE_HOME ?? "", "banger/templates", key);
+    await Bun.sleep(500);
+  }
+  throw new Error("no template was made");
+}
+
 export function cleanUp(): void {
   deleteAll();
+  spawnSync(banger, ["template", "prune"], { env });
   spawnSync(banger, ["daemon", "stop"], { env });
   rmSync(scratch, { recursive: true, force: true });
 }

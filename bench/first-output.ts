@@ -1,0 +1,79 @@
+/**
+ * `npm run bench:first-output`: from Enter to the first byte that a command in a VM has read from a repository of this
+ * host: cold, warm, and by Lima where limactl is installed (VM_BENCH_LIMA=template:... names another of its templates).
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { cpus, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
+import { median } from "./pairs.ts";
+import { repository } from "./workspace.ts";
+import { banger, cleanUp, deleteAll, scratch, time, timeToOutput, warmUp } from "./world.ts";
+
+const rounds = 5;
+const size = ["--vcpu", "2", "--memory", "1G"];
+const rows: string[] = [];
+
+async function measure(what: string, run: () => Promise<number>, times = rounds): Promise<void> {
+  // Once for what is made only once.
+  await run();
+  const seconds: number[] = [];
+  for (let round = 0; round < times; round += 1) seconds.push((await run()) / 1000);
+  const [least, most] = [Math.min(...seconds), Math.max(...seconds)];
+  rows.push(
+    `| ${what} | ${median(seconds).toFixed(2)} s | ${least.toFixed(2)} to ${most.toFixed(2)} s | ${times} |`,
+  );
+  process.stderr.write(`${rows.at(-1)}\n`);
+}
+
+/** Lima mounts the directory instead of copying it; the first round fetches its image. */
+async function lima(repo: string): Promise<number> {
+  const name = "banger-bench";
+  const template = process.env.VM_BENCH_LIMA ?? "template:debian-12";
+  const limactl = (...args: string[]) => {
+    const { status, stderr } = spawnSync("limactl", ["--tty=false", ...args], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`limactl ${args.join(" ")}: ${stderr}`);
+  };
+  const started = performance.now();
+  try {
+    limactl("start", "--name", name, "--cpus=2", "--memory=1", `--mount-only=${repo}`, template);
+    const child = spawn("limactl", ["shell", name, "ls", repo], { stdio: ["ignore", "pipe", "ignore"] });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    return performance.now() - started;
+  } finally {
+    limactl("delete", "--force", name);
+  }
+}
+
+try {
+  const small = join(scratch, "small");
+  const git = "git -c user.name=b -c user.email=b@b";
+  spawnSync("sh", [
+    "-c",
+    `mkdir "$1" && cd "$1" && git init -q && echo x > file && git add . && ${git} commit -qm b`,
+    "sh",
+    small,
+  ]);
+  const large = repository();
+  await time(["image", "pull", "debian-bookworm"]);
+  // A run that was cut off leaves its VMs.
+  deleteAll();
+  const first = (repo: string, ...more: string[]) =>
+    timeToOutput(["vm", "run", "--rm", ...more, ...size, repo, "--", "ls"]);
+  await measure("banger, cold: one file", () => first(small, "--cold"));
+  await measure("banger, cold: 5,000 files, 50 MB", () => first(large, "--cold"));
+  await warmUp(size);
+  await measure("banger, warm: one file", () => first(small));
+  await measure("banger, warm: 5,000 files, 50 MB", () => first(large));
+  if (Bun.which("limactl") === null) process.stderr.write("limactl is not installed: no row for Lima\n");
+  else await measure("Lima, new instance: 5,000 files, 50 MB", () => lima(large), 1);
+} finally {
+  cleanUp();
+}
+const [cpu] = cpus();
+const version = spawnSync(banger, ["--version"], { encoding: "utf8" }).stdout.trim();
+process.stdout.write(
+  "| repository on disk to first output | median | least to most | runs |\n|---|---|---|---|\n",
+);
+process.stdout.write(
+  `${rows.join("\n")}\n\n${version}; ${cpus().length} x ${cpu?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB; load average ${median(loadavg()).toFixed(1)}; ${new Date().toISOString().slice(0, 10)}.\n`,
+);
