@@ -3,13 +3,13 @@ import type { Duplex } from "node:stream";
 import { BangerError } from "../base/base.ts";
 import { abortable } from "./abort.ts";
 import { Channel, errnoText } from "./channel.ts";
-import { clockStep } from "./clock-step.ts";
 import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
 import { keepGreeting } from "./greeting.ts";
 import type { GuestHello, GuestSession } from "./guest.ts";
 import { Liveness, type LivenessLimits, usualLimits } from "./liveness.ts";
-import { readClock, readHello, readPorts, readStats, writePersonality } from "./messages.ts";
+import { readHello, readPorts, readStats } from "./messages.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
+import { personalise } from "./personalise.ts";
 import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
 
 export interface SessionOptions {
@@ -172,7 +172,7 @@ class AgentSession implements GuestSession {
   }
 
   /** A request that is answered by one result. */
-  async #ask(what: string, request: PayloadWriter, signal?: AbortSignal): Promise<PayloadReader> {
+  async ask(what: string, request: PayloadWriter, signal?: AbortSignal): Promise<PayloadReader> {
     const channel = this.open(request);
     const limit = AbortSignal.timeout(answerTimeoutMs);
     const onAbort = () => this.reset(channel);
@@ -213,26 +213,8 @@ class AgentSession implements GuestSession {
     return execProcess(this, request, signal);
   }
 
-  async personalise(
-    personality: Parameters<GuestSession["personalise"]>[0],
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const step = personality.clock === "host" ? await this.#clockStep(signal) : 0n;
-    const request = new PayloadWriter().u8(Operation.personalise);
-    // An older agent, which does not tell the time, is told it instead, as it is when the request is sent.
-    const timeNs = step === undefined ? BigInt(Date.now()) * 1_000_000n : 0n;
-    await Promise.all([
-      step ? this.#stepClock(step, signal) : undefined,
-      this.#ask("personalise", writePersonality(request, personality, timeNs), signal),
-    ]);
-  }
-
-  #clockStep(signal?: AbortSignal): Promise<bigint | undefined> {
-    return clockStep(async () => readClock(await this.#pong(signal)));
-  }
-
-  async #stepClock(step: bigint, signal?: AbortSignal): Promise<void> {
-    await this.#ask("setting the clock", new PayloadWriter().u8(Operation.clock).i64(step), signal);
+  personalise(person: Parameters<GuestSession["personalise"]>[0], signal?: AbortSignal): Promise<void> {
+    return personalise(this, person, signal);
   }
 
   unpack(root: string, tar: Parameters<GuestSession["unpack"]>[1], signal?: AbortSignal) {
@@ -248,18 +230,19 @@ class AgentSession implements GuestSession {
   }
 
   async ports(signal?: AbortSignal) {
-    return readPorts(await this.#ask("listing ports", new PayloadWriter().u8(Operation.ports), signal));
+    return readPorts(await this.ask("listing ports", new PayloadWriter().u8(Operation.ports), signal));
   }
 
   async stats(signal?: AbortSignal) {
-    return readStats(await this.#ask("statistics", new PayloadWriter().u8(Operation.stats), signal));
+    return readStats(await this.ask("statistics", new PayloadWriter().u8(Operation.stats), signal));
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#pong(signal);
+    await this.pong(signal);
   }
 
-  #pong(signal?: AbortSignal): Promise<Buffer> {
+  /** A round trip; what the guest said with it. */
+  pong(signal?: AbortSignal): Promise<Buffer> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     const pong = Promise.withResolvers<Buffer>();
     pong.promise.catch(() => {});
@@ -269,7 +252,7 @@ class AgentSession implements GuestSession {
   }
 
   async powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void> {
-    await this.#ask(
+    await this.ask(
       "power-off",
       new PayloadWriter().u8(Operation.powerOff).u8(how === "systemd" ? 1 : 2),
       signal,
@@ -306,3 +289,5 @@ class AgentSession implements GuestSession {
 
 /** What the operations need of a session. */
 export type StreamSession = Pick<AgentSession, "open" | "reset" | "resize" | "signal">;
+/** What requests that are more than one frame need of it. */
+export type RequestSession = Pick<AgentSession, "ask" | "pong">;
