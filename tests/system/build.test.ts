@@ -3,7 +3,7 @@
  * is what a sandbox gets in the way of first, and are then cut off in every way.
  * The host fetches from the mirror that it was itself made from.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 
 const machine = await host();
@@ -50,7 +50,6 @@ beforeAll(async () => {
   await machine.ok("rm -rf /var/lib/banger/images/*", root);
   await machine.ok("sudo ./banger system install --owner dev", slow);
 }, 1_200_000);
-afterAll(() => machine.reset(), 300_000);
 
 test("what the host lacks is said, with the line that adds it", async () => {
   await machine.ok("mv /usr/bin/mmdebstrap /srv/", root);

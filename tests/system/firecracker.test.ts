@@ -1,5 +1,5 @@
 /** The Firecracker driver for real, without a jail: Debian's kernel in Firecracker, by nested KVM. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { bringDriver, live } from "./firecracker/run.ts";
 import { host } from "./host.ts";
 
@@ -11,8 +11,6 @@ beforeAll(async () => {
   await machine.giveStore();
   await bringDriver(machine);
 }, 600_000);
-
-afterAll(() => machine.reset(), 300_000);
 
 /** What a user's own daemon runs when it is told to, on a host without banger's services; its store is where the host has it. */
 const told = { daemon: {} as object, run: {}, refused: "" };

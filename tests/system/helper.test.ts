@@ -1,5 +1,5 @@
 /** The root helper of an installed host: what it refuses its owner, with the real device-mapper and systemd-resolved. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { VmId } from "../../src/base/base.ts";
 import { mapperName } from "../../src/helper/names.ts";
@@ -30,7 +30,6 @@ beforeAll(async () => {
   vm = VmId.parse(shown.id);
   image = shown.image.id;
 }, 600_000);
-afterAll(() => machine.reset(), 300_000);
 
 test("a device that only has the VM's name is left alone: not used, not removed", async () => {
   await machine.ok(`dmsetup create ${mapperName(vm)} --table '0 8 zero'`, root);

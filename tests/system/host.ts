@@ -18,7 +18,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { powerCut, reboot, reset } from "./host/life.ts";
-import { type HostRecord, hostRecord } from "./host/machine.ts";
+import { type HostRecord, hostRecord, markUsed } from "./host/machine.ts";
 import { storeInHost } from "./host/settled.ts";
 import { type HostResult, type HostUser, quote, runSsh, startSsh } from "./host/ssh.ts";
 
@@ -47,11 +47,19 @@ export interface Host {
 
 const say = (line: string) => process.stderr.write(`    ${line}\n`);
 
-/** The host that is up. Throws when none is. */
+/**
+ * The host that is up, as it was when it came up: not what other scenarios have left, which stays until then, so that it can
+ * be looked at when one has failed. Throws when none is up.
+ */
 export async function host(): Promise<Host> {
   const found = await hostRecord();
   if (found === undefined) throw new Error("the emulated host is not up; start it: npm run host -- up");
-  let record: HostRecord = found;
+  let record = found;
+  const use = async (fresh: HostRecord) => {
+    await markUsed(fresh);
+    record = fresh;
+  };
+  await use(found.used ? await reset(found, say) : found);
 
   const run = (command: string, { user = "dev", input, timeoutMs = 60_000 }: HostRunOptions = {}) =>
     runSsh(record, command, { user, input, timeoutMs });
@@ -94,15 +102,9 @@ export async function host(): Promise<Host> {
     giveStore: async () => {
       await ok(giveStoreScript, { user: "root" });
     },
-    reset: async () => {
-      record = await reset(record, say);
-    },
-    reboot: async () => {
-      record = await reboot(record, say);
-    },
-    powerCut: async () => {
-      record = await powerCut(record, say);
-    },
+    reset: async () => use(await reset(record, say)),
+    reboot: async () => use(await reboot(record, say)),
+    powerCut: async () => use(await powerCut(record, say)),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Installing, replacing, restarting and removing the services on a real systemd, and what of it is left. */
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { host } from "./host.ts";
 
 const machine = await host();
@@ -44,8 +44,6 @@ await machine.ok("modprobe -a loop dm_mod dm_snapshot tun bridge kvm; useradd ot
 // So does the mark that sudo leaves in the home of who uses it.
 await machine.ok("sudo true");
 const before = await snapshot();
-
-afterAll(() => machine.reset(), 300_000);
 
 test("an ordinary user is refused, and told the line that does it", async () => {
   const { status: exit, stderr } = await machine.run("./banger system install --owner dev");

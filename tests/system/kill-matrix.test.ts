@@ -6,7 +6,7 @@
  * BANGER_KILL_MATRIX=bangerd (or another fault's name) through all of one fault; otherwise it is as many as fit, another
  * part each day.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { stepLists } from "../../src/vm/vm.ts";
 import { host } from "./host.ts";
 import { allOf, settledVms } from "./traces.ts";
@@ -98,7 +98,6 @@ systemctl daemon-reload && systemctl restart bangerd`,
   bystander = JSON.parse(await machine.ok("banger vm show bystander")).pid;
   quiet = await allOf(machine);
 }, 600_000);
-afterAll(() => machine.reset(), 300_000);
 
 for (const { list, point, fault } of today()) {
   test(`${fault} at ${point}`, async () => {

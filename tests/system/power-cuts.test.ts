@@ -2,7 +2,7 @@
  * The host's power cut at random moments of VMs' lives: nothing that was acknowledged is lost, nothing is left over.
  * BANGER_POWER_CUTS=20 has that many (default 2), BANGER_SEED repeats a run's moments.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 import { settledVms, tracesOf } from "./traces.ts";
 
@@ -30,7 +30,6 @@ beforeAll(async () => {
   // What the test itself has put there is to outlive the first cut.
   await machine.ok("sync", { user: "root" });
 }, 900_000);
-afterAll(() => machine.reset(), 300_000);
 
 test(`${cuts} power cuts (seed ${seed})`, async () => {
   const next = random();

@@ -1,5 +1,5 @@
 /** What changes of a VM that is there: its way out while it runs, its disks; and a root disk that runs full. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 import { settledVms } from "./traces.ts";
 
@@ -35,7 +35,6 @@ beforeAll(async () => {
   await machine.ok("sudo ./banger system install --owner dev", slow);
   await machine.ok(`banger vm create --name set ${small}`, slow);
 }, 600_000);
-afterAll(() => machine.reset(), 300_000);
 
 test("the way out is opened and shut while the VM runs; what arrives outside is counted", async () => {
   expect((await fetched("set")).status).not.toBe(0);

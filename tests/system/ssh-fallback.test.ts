@@ -1,5 +1,5 @@
 /** A guest whose agent does not answer: banger goes by ssh, says so, and comes back to the agent when it can. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 
 const machine = await host();
@@ -16,7 +16,6 @@ beforeAll(async () => {
   await machine.ok("sudo ./banger system install --owner dev", slow);
   await machine.ok("banger vm create --name mute --memory 512M --vcpu 1", slow);
 }, 500_000);
-afterAll(() => machine.reset(), 300_000);
 
 test("by the agent nothing is said", async () => {
   const { status, stderr } = await machine.run("banger vm exec mute -- true", slow);

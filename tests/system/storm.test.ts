@@ -2,7 +2,7 @@
  * Many at once, at the wrong moment, and through a reboot of the host. BANGER_STORM=3: three rounds with ten VMs, a quarter of
  * an hour each; otherwise it is one with four.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 import { allOf, settledVms } from "./traces.ts";
 
@@ -25,7 +25,6 @@ beforeAll(async () => {
   await machine.ok(`banger vm run --rm ${small} -- true`, slow);
   nothing = await allOf(machine);
 }, 900_000);
-afterAll(() => machine.reset(), 300_000);
 
 test(
   `${count} VMs made, stopped, started and deleted at once leave nothing, ${rounds} times over`,

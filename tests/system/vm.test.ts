@@ -1,5 +1,5 @@
 /** VMs as the owner of an installed host uses them: jailed, on the bridge, over device-mapper disks; and what is left. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 import { tracesOf } from "./traces.ts";
 
@@ -14,7 +14,6 @@ beforeAll(async () => {
   await machine.giveStore();
   await machine.ok("sudo ./banger system install --owner dev", slow);
 }, 400_000);
-afterAll(() => machine.reset(), 300_000);
 
 test("the system daemon serves its owner, with Firecracker", async () => {
   const status = JSON.parse(await machine.ok("banger daemon status --json"));

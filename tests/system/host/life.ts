@@ -128,5 +128,5 @@ const questions = {
   "kernel.txt": "dmesg",
   "state.txt":
     "set -x; ps axfww; systemctl --failed --no-pager; ip -d address; ip route; nft list ruleset; iptables-save; dmsetup info; " +
-    "losetup -l; findmnt; df -h; ls -lR /run/banger* /etc/banger /var/lib/banger /var/lib/banger-jail",
+    "tail -n 50 /var/lib/banger/vms/*/*.log /var/lib/banger/bangerd.log; losetup -l; findmnt; df -h; ls -lR /run/banger* /etc/banger /var/lib/banger /var/lib/banger-jail",
 } as const;

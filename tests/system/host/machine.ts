@@ -37,6 +37,8 @@ const HostRecord = z.strictObject({
   disk: z.string(),
   /** A file that is the host's second disk, read-only. */
   payload: z.string(),
+  /** Scenarios have been through it. */
+  used: z.boolean(),
 });
 export type HostRecord = z.infer<typeof HostRecord>;
 export type HostParts = Pick<HostRecord, "key" | "vmlinux" | "initramfs" | "disk" | "payload">;
@@ -70,12 +72,20 @@ export async function launch(parts: HostParts, saved?: string): Promise<HostReco
     const child = spawnDetached("nice", ["-n", nicer, ...qemu], { stdout: log, stderr: log });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw new Error(`QEMU did not start; its log: ${runFiles.qemuLog}`);
-    const record: HostRecord = { process: identity, sshPort, control, ...parts };
-    await atomicWrite(runFiles.record, JSON.stringify(record), { mode: 0o600 });
+    const record: HostRecord = { process: identity, sshPort, control, used: false, ...parts };
+    await write(record);
     return record;
   } finally {
     closeSync(log);
   }
+}
+
+export async function markUsed(record: HostRecord): Promise<void> {
+  await write({ ...record, used: true });
+}
+
+async function write(record: HostRecord): Promise<void> {
+  await atomicWrite(runFiles.record, JSON.stringify(record), { mode: 0o600 });
 }
 
 /** As if the power had failed: what the host has not flushed is gone, what it has is on its disk. */
