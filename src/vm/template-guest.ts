@@ -9,8 +9,8 @@ import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
 export const templateRecipe = "2";
 
 /**
- * What the guest's kernel has put off until it has time: taking down the control groups of services that have ended alone is
- * a third of what it would do between a restore and its agent's hello. In ms.
+ * For what the guest's kernel has put off until it has time, such as taking down the control groups of services that have
+ * ended: each clone would go on with that beside its first work. In ms.
  */
 const usualIdleMs = 5_000;
 
