@@ -21,7 +21,7 @@ import {
 import { vmmNetwork } from "../src/vm/vm.ts";
 import type { MachineHandle, VmmDriver } from "../src/vmm/vmm.ts";
 
-/** The guest's end: personalise, exec and power-off succeed, everything else is not asked for. */
+/** The guest's end: pings, personalise, exec and power-off succeed, everything else is not asked for. */
 function stubGuest(powerOff: () => void): Duplex {
   let bytes = Buffer.alloc(0);
   let synchronised = false;
@@ -45,6 +45,10 @@ function stubGuest(powerOff: () => void): Duplex {
         const [id, type] = [bytes.readUInt32LE(4), bytes.readUInt8(8)];
         const operation = length > 0 ? bytes.readUInt8(headerBytes) : 0;
         bytes = bytes.subarray(headerBytes + length);
+        if (type === Frame.ping) {
+          const now = new PayloadWriter().u64(BigInt(Date.now()) * 1_000_000n).done();
+          stream.push(Buffer.concat([encodeHeader(now.length, 0, Frame.pong), now]));
+        }
         if (type !== Frame.open) continue;
         const exec = operation === Operation.exec;
         const result = exec ? new PayloadWriter().u32(0).u32(0).done() : new PayloadWriter().u32(0).done();

@@ -51,9 +51,9 @@ class FakeGuest {
     this.stream.push(Buffer.concat([encodeHeader(payload.length, stream, type, flags), payload]));
   }
 
-  session(liveness?: LivenessLimits): Promise<GuestSession> {
-    const options = { handshakeTimeoutMs: 1000, ...(liveness === undefined ? {} : { liveness }) };
-    return openAgentSession(this.stream, options);
+  session(liveness?: LivenessLimits, answerTimeoutMs = 60_000): Promise<GuestSession> {
+    const options = { handshakeTimeoutMs: 1000, answerTimeoutMs };
+    return openAgentSession(this.stream, { ...options, ...(liveness === undefined ? {} : { liveness }) });
   }
 
   /** Waits until the session has taken in what was said. */
@@ -123,6 +123,19 @@ describe("a session with a guest that cannot be trusted", () => {
     expect(personalise[0]).toBe(Operation.personalise);
     for (const stream of [1, 2]) guest.say(Frame.result, stream, 0, u32(0));
     await done;
+    session.close();
+  });
+
+  test("is not waited for without end when it does not tell the time", async () => {
+    const session = await new FakeGuest().session(undefined, 50);
+    const person = {
+      hostname: "x",
+      machineId: "",
+      files: [],
+      entropy: new Uint8Array(),
+      clock: "host",
+    } as const;
+    await expect(session.personalise(person)).rejects.toThrow("did not answer (telling the time)");
     session.close();
   });
 

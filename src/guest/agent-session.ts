@@ -2,12 +2,13 @@
 import type { Duplex } from "node:stream";
 import { BangerError } from "../base/base.ts";
 import { abortable } from "./abort.ts";
-import { Channel, errnoText } from "./channel.ts";
+import { Channel } from "./channel.ts";
 import { encodeHeader, type FrameHeader, FrameParser } from "./frames.ts";
 import { keepGreeting } from "./greeting.ts";
 import type { GuestHello, GuestSession } from "./guest.ts";
 import { Liveness, type LivenessLimits, usualLimits } from "./liveness.ts";
 import { readHello, readPorts, readStats } from "./messages.ts";
+import { oneAnswer } from "./one-answer.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
 import { personalise } from "./personalise.ts";
 import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
@@ -17,11 +18,11 @@ export interface SessionOptions {
   /** How long the handshake may take; default: until the signal aborts. In ms. */
   handshakeTimeoutMs?: number;
   liveness?: LivenessLimits;
+  /** How long a request without a stream may take; default a minute. In ms. */
+  answerTimeoutMs?: number;
   log?: { debug(message: string, facts?: Record<string, unknown>): void };
 }
 
-/** A request without a stream is answered within this, even under emulation, or the guest is stuck. In ms. */
-const answerTimeoutMs = 60_000;
 /** More streams than the agent has slots for are refused here. */
 const maxStreams = 250;
 
@@ -45,12 +46,15 @@ class AgentSession implements GuestSession {
   /** Settles when the transport takes more; all who wait share it. */
   #drained: PromiseWithResolvers<void> | undefined;
   readonly #liveness: Liveness;
+  /** Even under emulation: a guest that takes longer is stuck. */
+  readonly answerTimeoutMs: number;
 
   constructor(
     private readonly stream: Duplex,
     private readonly options: SessionOptions,
   ) {
     this.closed = this.#closed.promise;
+    this.answerTimeoutMs = options.answerTimeoutMs ?? 60_000;
     this.#liveness = new Liveness(options.liveness ?? usualLimits, {
       ask: () => void this.ping().catch(() => {}),
       lost: () => this.#end(new BangerError("unavailable", "the guest agent does not answer any more")),
@@ -171,25 +175,9 @@ class AgentSession implements GuestSession {
     void this.send(encodeHeader(payload.length, channel.id, Frame.control), payload);
   }
 
-  /** A request that is answered by one result. */
-  async ask(what: string, request: PayloadWriter, signal?: AbortSignal): Promise<PayloadReader> {
-    const channel = this.open(request);
-    const limit = AbortSignal.timeout(answerTimeoutMs);
-    const onAbort = () => this.reset(channel);
-    for (const one of [limit, signal]) one?.addEventListener("abort", onAbort, { once: true });
-    try {
-      const { errno, payload } = await channel.result;
-      if (errno !== 0) {
-        const where = new PayloadReader(payload).string();
-        throw new BangerError("guest_failed", `${what} failed in the guest: ${where}: ${errnoText(errno)}`);
-      }
-      return new PayloadReader(payload);
-    } catch (error) {
-      if (limit.aborted) throw new BangerError("timeout", `the guest agent did not answer (${what})`);
-      throw error;
-    } finally {
-      for (const one of [limit, signal]) one?.removeEventListener("abort", onAbort);
-    }
+  /** A request that is answered by one result. Throws timeout when it is not. */
+  ask(what: string, request: PayloadWriter, signal?: AbortSignal): Promise<PayloadReader> {
+    return oneAnswer(this, { what, request, limitMs: this.answerTimeoutMs }, signal);
   }
 
   async answering(): Promise<void> {
@@ -290,4 +278,4 @@ class AgentSession implements GuestSession {
 /** What the operations need of a session. */
 export type StreamSession = Pick<AgentSession, "open" | "reset" | "resize" | "signal">;
 /** What requests that are more than one frame need of it. */
-export type RequestSession = Pick<AgentSession, "ask" | "pong">;
+export type RequestSession = Pick<AgentSession, "ask" | "pong" | "answerTimeoutMs">;
