@@ -187,6 +187,11 @@ function difference(before: object, after: object): string {
 
 /** What the action does when nothing fails. */
 async function trace(daemon: FaultyDaemon, action: Action): Promise<CountedCall[]> {
+  daemon.emptyLog();
+  // Once untraced: what the daemon knew of the database it reads anew.
+  await action.before(daemon);
+  await action.act(daemon);
+  await remove(daemon);
   await action.before(daemon);
   const { value, calls } = await daemon.during(undefined, () => action.act(daemon));
   expect(value).toBeUndefined();
