@@ -70,7 +70,8 @@ async function approach({ list, step, when }: Point) {
   });
   cli.stdout.resume();
   await eventually(`the daemon comes to ${list}.${step}`, 120_000, () => {
-    if (cli.exitCode !== null)
+    // A template is made when the command that missed it has long been done.
+    if (cli.exitCode !== null && !(warm && cli.exitCode === 0))
       throw new Error(`banger ${args.join(" ")} ended with ${cli.exitCode}: ${said}`);
     return existsSync(join(dir, "hit"));
   });
@@ -102,7 +103,6 @@ for (const point of points) {
   test(`the daemon killed ${point.when} ${point.list}.${point.step}`, async () => {
     const { daemon, ended } = await approach(point);
     process.kill(daemon, "SIGKILL");
-    // A template is made when the command that missed it has long been done.
     expect(await ended).toBe(point.list === "template.make" ? 0 : 1);
     await settle();
   });
