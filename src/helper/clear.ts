@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { BangerError, toBangerError } from "../base/base.ts";
 import { journal } from "../rpc/rpc.ts";
 import { clearNetwork } from "./clear-network.ts";
 import { handlersFor } from "./operations.ts";
@@ -24,10 +25,32 @@ export async function clear(places: Places): Promise<void> {
     connectionClosed: Promise.withResolvers<void>().promise,
     otherClients: () => 0,
   };
-  for (const { vm } of (await operations.inventory({}, ctx)).vms) {
-    await operations["machine.end"]({ vm }, ctx);
-    await operations["disk.detach"]({ vm }, ctx);
+  const { vms } = await operations.inventory({}, ctx);
+  await eachInTurn([
+    ...vms.flatMap(({ vm }) => [
+      () => operations["machine.end"]({ vm }, ctx),
+      () => operations["disk.detach"]({ vm }, ctx),
+    ]),
+    () => operations["resolver.clear"]({}, ctx),
+    clearNetwork,
+  ]);
+}
+
+/**
+ * All of them, whatever becomes of the others: the owner can hold a VM's device open, or mount something in its jail, and
+ * must not keep everything else in the kernel by that. Throws, after the last, what the first failure was, with the rest.
+ */
+export async function eachInTurn(removals: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: BangerError[] = [];
+  for (const remove of removals) {
+    try {
+      await remove();
+    } catch (error) {
+      failures.push(toBangerError(error));
+    }
   }
-  await operations["resolver.clear"]({}, ctx);
-  await clearNetwork();
+  const [first] = failures;
+  if (first === undefined) return;
+  const message = failures.map((failure) => failure.message).join("; ");
+  throw new BangerError(first.code, message, { hint: first.hint, details: first.details, cause: first });
 }

@@ -19,6 +19,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { eachInTurn } from "../../src/helper/clear.ts";
+import { removeJail } from "../../src/helper/jail.ts";
 import { openOwned, openState } from "../../src/helper/state-files.ts";
 import {
   linkFile,
@@ -359,4 +361,28 @@ test.if(isRoot)("what is below is opened below", async () => {
   expect(await codeOf(Promise.resolve().then(() => openBelow(directory, "../passwd", 0)))).toBe("EXDEV");
   closeSync(directory);
   await bed.close();
+});
+
+describe.if(isRoot)("clearing all", () => {
+  test("goes on past a jail in which the owner has mounted something, and says so", async () => {
+    const bed = await makeBed();
+    const [held, free] = [bed.newVm(), bed.newVm()];
+    for (const directory of ["", "firecracker"])
+      mkdirSync(join(bed.places.jails, directory), { mode: 0o711 });
+    for (const vm of [held, free]) {
+      mkdirSync(join(bed.places.jails, "firecracker", vm), { mode: 0o711 });
+      ownersDirectory(join(bed.places.jails, "firecracker", vm, "root"));
+    }
+    const over = join(bed.places.jails, "firecracker", held, "root", "over");
+    mkdirSync(over);
+    execFileSync("mount", ["-t", "tmpfs", "none", over]);
+    try {
+      const removals = [held, free].map((vm) => () => removeJail(bed.site, vm));
+      expect(await codeOf(eachInTurn(removals))).not.toBe("done");
+      expect(readdirSync(join(bed.places.jails, "firecracker"))).toEqual([held]);
+    } finally {
+      execFileSync("umount", [over]);
+      await bed.close();
+    }
+  });
 });
