@@ -10,8 +10,9 @@ const seconds = Number(process.env.BANGER_FUZZ_SECONDS ?? 10);
 
 function missing(): string | undefined {
   if (process.getuid?.() !== 0) return "needs root, to lock itself in";
-  const built = spawnSync("make", ["-C", native, "../build/native/agent-fuzz"], { encoding: "utf8" });
-  return built.status === 0 ? undefined : `cannot be built with sanitizers: ${built.stderr}`;
+  const words = ["-fsanitize=address,undefined", "-x", "c", "-", "-o", "/dev/null"];
+  const empty = spawnSync("cc", words, { input: "int main(void) { return 0; }", encoding: "utf8" });
+  return empty.status === 0 ? undefined : `this compiler has no sanitizers: ${empty.stderr}`;
 }
 const reason = missing();
 if (reason !== undefined) console.warn(`agent fuzzing skipped: ${reason}`);
@@ -22,6 +23,8 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 test.skipIf(reason !== undefined)(
   `nothing that a host sends makes the agent misstep, in ${seconds} seconds of nonsense`,
   () => {
+    const built = spawnSync("make", ["-C", native, "../build/native/agent-fuzz"], { encoding: "utf8" });
+    expect(built.stderr).toBe("");
     const run = spawnSync(join(native, "../build/native/agent-fuzz"), [dir, String(seconds)], {
       encoding: "utf8",
     });
