@@ -7,7 +7,7 @@ import { existsSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, r
 import { join } from "node:path";
 import { newVmId, type VmId } from "../../src/base/base.ts";
 import { type GuestSession, openAgentSession } from "../../src/guest/guest.ts";
-import { jailerArguments } from "../../src/helper/jailer.ts";
+import { jailerArguments } from "../../src/helper/machine/jailer.ts";
 import { bootCmdline } from "../../src/kernel/cmdline.ts";
 import { FirecrackerApi } from "../../src/vmm/firecracker/api.ts";
 import { agentPort } from "../../src/vmm/firecracker/cmdline.ts";

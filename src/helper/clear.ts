@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { journal } from "../rpc/rpc.ts";
-import { clearNetwork } from "./clear-network.ts";
+import { clearNetwork } from "./network/clear.ts";
 import { handlersFor } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { openSite } from "./run.ts";

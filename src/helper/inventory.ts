@@ -1,11 +1,11 @@
 /** The operation inventory: what of banger's there is, by its names in the kernel and in the jails. */
 import type { VmId } from "../base/base.ts";
 import type { Presence } from "../rpc/rpc.ts";
-import { findMachine, groupedVms } from "./cgroup.ts";
-import { jailedVms } from "./jail.ts";
+import { mappedVms, ownLoops } from "./disk/snapshot.ts";
+import { findMachine, groupedVms } from "./machine/cgroup.ts";
+import { jailedVms } from "./machine/jail.ts";
 import { baseTagPrefix, vmOfOverlayTag } from "./names.ts";
 import type { Operation, Site } from "./operation.ts";
-import { mappedVms, ownLoops } from "./snapshot.ts";
 
 /** The network's part of it. */
 export interface NetworkInventory {

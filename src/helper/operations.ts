@@ -1,21 +1,21 @@
 /** The table of operations: each method of the helper's contract, and what does it. A missing one does not compile. */
 import type { HandlersOf, HelperMethod, helper } from "../rpc/rpc.ts";
-import { ensureBridge } from "./bridge.ts";
-import { attachDisk } from "./disk-attach.ts";
-import { checkDisk } from "./disk-check.ts";
-import { detachDisk } from "./disk-detach.ts";
-import { diskStatus } from "./disk-status.ts";
-import { chooseFirewall } from "./firewall.ts";
+import { attachDisk } from "./disk/attach.ts";
+import { checkDisk } from "./disk/check.ts";
+import { detachDisk } from "./disk/detach.ts";
+import { diskStatus } from "./disk/status.ts";
 import { takeInventory } from "./inventory.ts";
-import { endMachine } from "./machine-end.ts";
-import { launchMachine } from "./machine-launch.ts";
-import { signalMachine } from "./machine-signal.ts";
-import { setNat } from "./nat.ts";
-import { effectOnNetwork, networkInventory, ofNetwork } from "./network-operation.ts";
+import { endMachine } from "./machine/end.ts";
+import { launchMachine } from "./machine/launch.ts";
+import { signalMachine } from "./machine/signal.ts";
+import { ensureBridge } from "./network/bridge.ts";
+import { chooseFirewall } from "./network/firewall.ts";
+import { setNat } from "./network/nat.ts";
+import { effectOnNetwork, networkInventory, ofNetwork } from "./network/operation.ts";
+import { clearNames, routeNames } from "./network/resolver.ts";
+import { acquireTap, releaseTap } from "./network/tap.ts";
 import { type Handler, handler, type Site } from "./operation.ts";
 import { ping } from "./ping.ts";
-import { clearNames, routeNames } from "./resolver.ts";
-import { acquireTap, releaseTap } from "./tap.ts";
 
 const operations: { [M in HelperMethod]: Handler<M> } = {
   ping: handler("ping", ping),

@@ -2,8 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { BangerError, ImageId, newVmId, VmId } from "../base/base.ts";
-import { verdict } from "./disk-check.ts";
-import { jailerArguments, limitsOf } from "./jailer.ts";
+import { verdict } from "./disk/check.ts";
+import { parseSnapshotStatus, parseSnapshotTable } from "./disk/snapshot.ts";
+import { jailerArguments, limitsOf } from "./machine/jailer.ts";
 import {
   baseTag,
   mapperMinors,
@@ -21,7 +22,6 @@ import {
   checkProgram,
   mayConnect,
 } from "./policy.ts";
-import { parseSnapshotStatus, parseSnapshotTable } from "./snapshot.ts";
 
 const owner = { uid: 1000 };
 const vm = VmId.parse("0b8c9a1e-1f0e-4b57-9d3c-2f1a6f0e9c11");

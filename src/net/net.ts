@@ -26,7 +26,16 @@ export {
   iptablesPlan,
   iptablesRemoval,
 } from "./iptables.ts";
-export { nftAdmission, nftMark, nftMarked, nftPlan, nftRemoval, nftUpdate } from "./nft.ts";
+export {
+  isPinned,
+  nftAdmission,
+  nftMark,
+  nftMarked,
+  nftPins,
+  nftPlan,
+  nftRemoval,
+  nftUpdate,
+} from "./nft.ts";
 export {
   type BaseChain,
   dockerIsThere,

@@ -3,6 +3,7 @@
  * hold all of it, because nft keeps bridged frames (`bridge`) and routed packets (`inet`) apart.
  */
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import { subnetOf } from "./addresses.ts";
 import type { Attachment, Network } from "./attachment.ts";
 import { echoesPerSecond, privateNetworks } from "./destinations.ts";
@@ -67,6 +68,25 @@ export function nftUpdate(attachments: readonly Attachment[]): string {
     ...replace("inet banger", "taps", taps),
     ...replace("inet banger", "egress", egress),
   ].join("\n");
+}
+
+export const nftPins = "list set bridge banger pins";
+
+const PinSet = z.looseObject({
+  set: z.looseObject({
+    elem: z.array(
+      z.looseObject({
+        elem: z.looseObject({ val: z.looseObject({ concat: z.tuple([z.string()], z.unknown()) }) }),
+      }),
+    ),
+  }),
+});
+
+/** Whether a listing of `nftPins` (libnftables-json(5)) has anything for the TAP. */
+export function isPinned(listing: readonly unknown[], tap: string): boolean {
+  return listing.some((entry) =>
+    PinSet.safeParse(entry).data?.set.elem.some(({ elem }) => elem.val.concat[0] === tap),
+  );
 }
 
 /** In one stroke; a table that is not there is made first, because deleting nothing would be an error. */

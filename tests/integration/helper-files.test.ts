@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { eachInTurn } from "../../src/helper/clear.ts";
-import { removeJail } from "../../src/helper/jail.ts";
+import { removeJail } from "../../src/helper/machine/jail.ts";
 import { openOwned, openState } from "../../src/helper/state-files.ts";
 import {
   linkFile,

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { VmId } from "../../src/base/base.ts";
-import { launchIn, launchMachine } from "../../src/helper/machine-launch.ts";
+import { launchIn, launchMachine } from "../../src/helper/machine/launch.ts";
 import { identify, isAlive } from "../../src/sys/sys.ts";
 import { type Bed, codeOf, ended, isRoot, makeBed, owner } from "./helper-fixture.ts";
 

@@ -5,13 +5,13 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { toBangerError, type VmId } from "../../src/base/base.ts";
-import { ensureBridge } from "../../src/helper/bridge.ts";
-import { clearNetwork } from "../../src/helper/clear-network.ts";
-import { chooseFirewall } from "../../src/helper/firewall.ts";
-import { setNat } from "../../src/helper/nat.ts";
-import { type NetworkPlace, readNetwork } from "../../src/helper/network.ts";
-import { clearNames, routeNames } from "../../src/helper/resolver.ts";
-import { acquireTap, releaseTap } from "../../src/helper/tap.ts";
+import { ensureBridge } from "../../src/helper/network/bridge.ts";
+import { clearNetwork } from "../../src/helper/network/clear.ts";
+import { chooseFirewall } from "../../src/helper/network/firewall.ts";
+import { setNat } from "../../src/helper/network/nat.ts";
+import { type NetworkPlace, readNetwork } from "../../src/helper/network/network.ts";
+import { clearNames, routeNames } from "../../src/helper/network/resolver.ts";
+import { acquireTap, releaseTap } from "../../src/helper/network/tap.ts";
 import { macOf } from "../../src/net/net.ts";
 import { listLinks, openTap, spawnCount } from "../../src/sys/sys.ts";
 

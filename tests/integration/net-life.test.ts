@@ -109,6 +109,15 @@ describe.skipIf(missing !== undefined)("bridge and TAPs", () => {
     expect(await acquire(newVmId(), "172.16.0.3")).not.toMatchObject({ tap: "tap-pool-1" });
   });
 
+  test("the pool's TAPs are as new: no VM has had one", async () => {
+    await ensure();
+    const before = lab.snapshot();
+    const vm = newVmId();
+    await acquire(vm, "172.16.0.2");
+    await release(vm);
+    expect(withoutNumbers(lab.snapshot())).toBe(withoutNumbers(before));
+  });
+
   test("addresses that are not the VM's are refused, and nothing is made", async () => {
     await ensure();
     const vm = newVmId();
@@ -237,6 +246,17 @@ describe.skipIf(missing !== undefined)("bridge and TAPs", () => {
         left: withoutNumbers(before),
       });
     }
+  });
+
+  test("what a TAP that its owner has removed was pinned to does not pass to the next of its name", async () => {
+    await ensure();
+    const gone = await acquire(newVmId(), "172.16.0.2");
+    lab.onHost(`ip link delete ${gone.tap}; ip link delete tap-pool-1`);
+    const next = await acquire(newVmId(), "172.16.0.3");
+    expect(next.tap).toBe(gone.tap);
+    const pins = lab.onHost("nft list set bridge banger pins");
+    expect(pins).toContain("172.16.0.3");
+    expect(pins).not.toContain("172.16.0.2");
   });
 
   test("rules that somebody flushed come back with the next operation", async () => {

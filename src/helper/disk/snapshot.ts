@@ -4,7 +4,7 @@
  * go to the layer, which keeps its own table of chunks (persistent).
  */
 import { closeSync, statSync } from "node:fs";
-import { BangerError, type VmId } from "../base/base.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
 import {
   clearLoop,
   findMapped,
@@ -16,9 +16,9 @@ import {
   mappedTable,
   mappedUuid,
   openLoop,
-} from "../sys/sys.ts";
-import { mapperName, mapperPrefix, mapperUuid, overlayTag, vmOfMapperUuid } from "./names.ts";
-import type { Places } from "./places.ts";
+} from "../../sys/sys.ts";
+import { mapperName, mapperPrefix, mapperUuid, overlayTag, vmOfMapperUuid } from "../names.ts";
+import type { Places } from "../places.ts";
 
 /** The VM's device, if its table is live. Throws precondition when there is none. */
 export function requireSnapshot(vm: VmId): MappedDevice {

@@ -1,8 +1,8 @@
 /** The network's functions as operations. Each looks at the kernel first and takes back itself what it cannot finish. */
-import type { CallLog, HelperMethod, HelperParams, HelperResult } from "../rpc/rpc.ts";
-import type { NetworkInventory } from "./inventory.ts";
+import type { CallLog, HelperMethod, HelperParams, HelperResult } from "../../rpc/rpc.ts";
+import type { NetworkInventory } from "../inventory.ts";
+import type { Operation, Site } from "../operation.ts";
 import { type NetworkPlace, networkPlace, readNetwork } from "./network.ts";
-import type { Operation, Site } from "./operation.ts";
 
 type Act<M extends HelperMethod, Result> = (
   params: HelperParams<M>,

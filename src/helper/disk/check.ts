@@ -5,12 +5,12 @@
 
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { BangerError, type VmId } from "../base/base.ts";
-import { memoryFile, openDeviceFor, signalProcess, spawnAs } from "../sys/sys.ts";
-import { holding } from "./descriptors.ts";
-import { openJailBase } from "./jail.ts";
-import type { Operation } from "./operation.ts";
-import { findProgram } from "./programs.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { memoryFile, openDeviceFor, signalProcess, spawnAs } from "../../sys/sys.ts";
+import { holding } from "../descriptors.ts";
+import { openJailBase } from "../machine/jail.ts";
+import type { Operation } from "../operation.ts";
+import { findProgram } from "../programs.ts";
 import { requireSnapshot } from "./snapshot.ts";
 
 const systemPrograms = ["/usr/sbin", "/sbin"];

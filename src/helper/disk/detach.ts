@@ -1,10 +1,10 @@
 /** The operation disk.detach. */
 import { join } from "node:path";
-import { BangerError, type VmId } from "../base/base.ts";
-import { removeMapped } from "../sys/sys.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { removeMapped } from "../../sys/sys.ts";
+import { mapperName, mapperUuid } from "../names.ts";
+import type { Operation } from "../operation.ts";
 import { removeNode } from "./mapper-node.ts";
-import { mapperName, mapperUuid } from "./names.ts";
-import type { Operation } from "./operation.ts";
 import { clearOverlayLoops } from "./snapshot.ts";
 
 /** udev and blkid look into a device when it changes, and hold it for a moment; a VMM that was killed does too. In ms. */

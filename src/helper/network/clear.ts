@@ -2,7 +2,7 @@
  * Takes everything of banger's network out of the kernel, and what was done to the host for it back. For the uninstall,
  * when the service has been stopped and no VM runs. Needs no configuration: each thing is found by the mark that was set on it, whatever made it and whenever. What bears none is never touched, whatever its name.
  */
-import { removeLink } from "../sys/sys.ts";
+import { removeLink } from "../../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { forsakeEgress } from "./forwarding.ts";
 import { readNetwork, serially } from "./network.ts";

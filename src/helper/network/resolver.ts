@@ -1,7 +1,7 @@
 /** The operations resolver.route and resolver.clear: systemd-resolved asks banger's name server for .vm, and only that. */
 import { existsSync } from "node:fs";
-import type { HelperParams } from "../rpc/helper-contract.ts";
-import { runChecked } from "../sys/sys.ts";
+import type { HelperParams } from "../../rpc/helper-contract.ts";
+import { runChecked } from "../../sys/sys.ts";
 import { type NetworkPlace, readNetwork, requireBridge } from "./network.ts";
 
 /** There while systemd-resolved runs (systemd-resolved.service(8)). */

@@ -1,7 +1,7 @@
 /** The operation disk.attach. */
 import { constants, fstatSync } from "node:fs";
 import { join } from "node:path";
-import { BangerError, type VmId } from "../base/base.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
 import {
   attachLoop,
   createMapped,
@@ -11,14 +11,22 @@ import {
   mappedUuid,
   removeMapped,
   startMapped,
-} from "../sys/sys.ts";
-import { holding } from "./descriptors.ts";
+} from "../../sys/sys.ts";
+import { holding } from "../descriptors.ts";
+import {
+  baseTag,
+  imageFile,
+  mapperMinors,
+  mapperName,
+  mapperUuid,
+  overlayTag,
+  stateFiles,
+} from "../names.ts";
+import type { Operation, Site } from "../operation.ts";
+import { refused } from "../policy.ts";
+import { openOwned, openState } from "../state-files.ts";
 import { ensureNode } from "./mapper-node.ts";
-import { baseTag, imageFile, mapperMinors, mapperName, mapperUuid, overlayTag, stateFiles } from "./names.ts";
-import type { Operation, Site } from "./operation.ts";
-import { refused } from "./policy.ts";
 import { consistsOf, requireSnapshot } from "./snapshot.ts";
-import { openOwned, openState } from "./state-files.ts";
 
 const sectorBytes = 512;
 /**

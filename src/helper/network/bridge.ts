@@ -1,7 +1,7 @@
 /** The operation bridge.ensure. */
-import { BangerError } from "../base/base.ts";
-import { bridgeAlias, bridgeMac, idleAlias, subnetOf, tapName } from "../net/net.ts";
-import type { HelperResult } from "../rpc/helper-contract.ts";
+import { BangerError } from "../../base/base.ts";
+import { bridgeAlias, bridgeMac, idleAlias, subnetOf, tapName } from "../../net/net.ts";
+import type { HelperResult } from "../../rpc/helper-contract.ts";
 import {
   addAddress,
   changeLink,
@@ -12,7 +12,7 @@ import {
   listRoutes,
   removeLink,
   withoutIpv6,
-} from "../sys/sys.ts";
+} from "../../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { admitEgress, withdrawEgress } from "./forwarding.ts";
 import { attachmentsOf, type KernelNetwork, type NetworkPlace, readNetwork, serially } from "./network.ts";

@@ -1,10 +1,10 @@
 /** The VM's control group (cgroup v2, admin-guide/cgroup-v2.rst): root's, so who is in it is beyond the owner's reach. */
 import { existsSync, readdirSync, readFileSync, rmdirSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BangerError, type VmId } from "../base/base.ts";
-import { identify, type ProcessIdentity, signalProcess } from "../sys/sys.ts";
-import { parentCgroup, vmOf } from "./names.ts";
-import type { Places } from "./places.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { identify, type ProcessIdentity, signalProcess } from "../../sys/sys.ts";
+import { parentCgroup, vmOf } from "../names.ts";
+import type { Places } from "../places.ts";
 
 const sigkill = 9;
 /** A killed process is gone within milliseconds, unless the kernel holds it (a dead network disk). */

@@ -1,5 +1,5 @@
 /** Which firewall the host has, and banger's part of it brought in line with who is attached. */
-import { BangerError } from "../base/base.ts";
+import { BangerError } from "../../base/base.ts";
 import {
   type Attachment,
   ebtablesAdmission,
@@ -7,16 +7,18 @@ import {
   ip6tablesPlan,
   iptablesPlan,
   iptablesRemoval,
+  isPinned,
   type Network,
   nftAdmission,
   nftMark,
   nftMarked,
+  nftPins,
   nftPlan,
   nftRemoval,
   nftUpdate,
   ruleComments,
-} from "../net/net.ts";
-import { applyNft, listNft, type RunResult, run, runChecked } from "../sys/sys.ts";
+} from "../../net/net.ts";
+import { applyNft, listNft, type RunResult, run, runChecked } from "../../sys/sys.ts";
 
 export interface Wanted {
   network: Network;
@@ -52,7 +54,11 @@ const nft: Firewall = {
     const admissions = wanted.attachments.map(nftAdmission);
     if (admissions.length > 0) await applyNft(admissions.join("\n"));
   },
-  admit: (wanted, attachment) => applyOrReplace(nftAdmission(attachment), wanted),
+  async admit(wanted, attachment, fresh) {
+    // Of a device of this name that its owner has removed: the next one could speak for that VM.
+    const stale = fresh && isPinned((await listNft(nftPins)) ?? [], attachment.tap);
+    await applyOrReplace(stale ? nftUpdate(wanted.attachments) : nftAdmission(attachment), wanted);
+  },
   update: (wanted) => applyOrReplace(nftUpdate(wanted.attachments), wanted),
   remove: () => applyNft(nftRemoval()),
 };

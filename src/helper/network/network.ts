@@ -1,6 +1,6 @@
 /** What the network operations share: the configured network, and what of it is in the kernel. */
-import { BangerError } from "../base/base.ts";
-import type { RootConfig } from "../config/config.ts";
+import { BangerError } from "../../base/base.ts";
+import type { RootConfig } from "../../config/config.ts";
 import {
   type Attachment,
   type BridgeMarks,
@@ -8,8 +8,8 @@ import {
   type Network,
   parseBridgeAlias,
   parseTapAlias,
-} from "../net/net.ts";
-import { type Link, listLinks } from "../sys/sys.ts";
+} from "../../net/net.ts";
+import { type Link, listLinks } from "../../sys/sys.ts";
 
 export interface NetworkPlace extends Network {
   /** User id of the owner, who may open the TAPs. */

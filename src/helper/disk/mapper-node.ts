@@ -1,7 +1,7 @@
 /** The device's name under /dev/mapper, which udev makes where it runs. Nothing of banger's needs it: it is for people. */
 import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { type MappedDevice, makeDeviceNode } from "../sys/sys.ts";
+import { type MappedDevice, makeDeviceNode } from "../../sys/sys.ts";
 
 /** Absent where udev is about to make it. */
 export function ensureNode(path: string, device: MappedDevice): void {

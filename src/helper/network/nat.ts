@@ -1,8 +1,8 @@
 /** The operation nat.set. */
-import { BangerError } from "../base/base.ts";
-import { tapAlias } from "../net/net.ts";
-import type { HelperParams } from "../rpc/helper-contract.ts";
-import { changeLink, forgetConnections } from "../sys/sys.ts";
+import { BangerError } from "../../base/base.ts";
+import { tapAlias } from "../../net/net.ts";
+import type { HelperParams } from "../../rpc/helper-contract.ts";
+import { changeLink, forgetConnections } from "../../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { admitEgress, withdrawEgress } from "./forwarding.ts";
 import { attachmentsOf, type NetworkPlace, readNetwork, requireBridge, serially } from "./network.ts";

@@ -1,8 +1,8 @@
 /** The operation machine.end. */
-import type { VmId } from "../base/base.ts";
+import type { VmId } from "../../base/base.ts";
+import type { Operation } from "../operation.ts";
 import { endCgroup } from "./cgroup.ts";
 import { removeJail } from "./jail.ts";
-import type { Operation } from "./operation.ts";
 
 export const endMachine: Operation<"machine.end", VmId> = {
   validate: ({ vm }) => vm,

@@ -3,9 +3,9 @@
  * copies firecracker into the jail, makes /dev there, gives the jail's directories to uid and gid, pivots into it,
  * becomes uid and gid, and executes firecracker: one process all the way, so the pid that was started is the machine's.
  */
-import type { VmId } from "../base/base.ts";
-import type { UserId } from "../sys/sys.ts";
-import { parentCgroup } from "./names.ts";
+import type { VmId } from "../../base/base.ts";
+import type { UserId } from "../../sys/sys.ts";
+import { parentCgroup } from "../names.ts";
 
 export interface JailerRequest {
   vm: VmId;

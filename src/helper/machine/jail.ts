@@ -13,9 +13,9 @@ import {
   openSync,
   readdirSync,
 } from "node:fs";
-import { BangerError, type VmId } from "../base/base.ts";
-import { parentProblem } from "../config/config.ts";
-import { jailFiles } from "../rpc/rpc.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { parentProblem } from "../../config/config.ts";
+import { jailFiles } from "../../rpc/rpc.ts";
 import {
   type BlockDevice,
   linkFile,
@@ -23,11 +23,11 @@ import {
   makeDirectory,
   openBelow,
   removeTreeOf,
-} from "../sys/sys.ts";
-import { holding } from "./descriptors.ts";
-import { jailsDirectory, vmOf } from "./names.ts";
-import type { Site } from "./operation.ts";
-import { checkConfiguredPath, checkJailBase } from "./policy.ts";
+} from "../../sys/sys.ts";
+import { holding } from "../descriptors.ts";
+import { jailsDirectory, vmOf } from "../names.ts";
+import type { Site } from "../operation.ts";
+import { checkConfiguredPath, checkJailBase } from "../policy.ts";
 
 export function jailBase({ config, places }: Site): string {
   const base = config.jailer_chroot_base ?? places.jails;

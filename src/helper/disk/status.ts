@@ -1,8 +1,8 @@
 /** The operation disk.status. */
-import type { VmId } from "../base/base.ts";
-import { mappedStatus } from "../sys/sys.ts";
-import { mapperUuid } from "./names.ts";
-import type { Operation } from "./operation.ts";
+import type { VmId } from "../../base/base.ts";
+import { mappedStatus } from "../../sys/sys.ts";
+import { mapperUuid } from "../names.ts";
+import type { Operation } from "../operation.ts";
 import { parseSnapshotStatus, requireSnapshot } from "./snapshot.ts";
 
 export const diskStatus: Operation<"disk.status", VmId> = {

@@ -1,18 +1,18 @@
 /** The operation machine.launch: a jailed Firecracker that waits at its API socket. */
 import { constants, existsSync, fstatSync, lstatSync, readSync, watch } from "node:fs";
-import { BangerError, type VmId } from "../base/base.ts";
-import { jailFiles } from "../rpc/rpc.ts";
-import { type BlockDevice, type Spawned, signalProcess, spawnAs } from "../sys/sys.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { jailFiles } from "../../rpc/rpc.ts";
+import { type BlockDevice, type Spawned, signalProcess, spawnAs } from "../../sys/sys.ts";
+import { holding } from "../descriptors.ts";
+import { requireSnapshot } from "../disk/snapshot.ts";
+import { kernelDirectory, stateFiles } from "../names.ts";
+import type { Operation, Site } from "../operation.ts";
+import { findVmm } from "../programs.ts";
+import { openOwned, openState } from "../state-files.ts";
 import { findMachine } from "./cgroup.ts";
-import { holding } from "./descriptors.ts";
+import { endMachine } from "./end.ts";
 import { jailBase, makeJail, openJail, pathInJail } from "./jail.ts";
 import { jailerArguments } from "./jailer.ts";
-import { endMachine } from "./machine-end.ts";
-import { kernelDirectory, stateFiles } from "./names.ts";
-import type { Operation, Site } from "./operation.ts";
-import { findVmm } from "./programs.ts";
-import { requireSnapshot } from "./snapshot.ts";
-import { openOwned, openState } from "./state-files.ts";
 
 /** jailer and Firecracker take 20 to 50 ms; a host that is short of everything takes longer. */
 const answerMs = 30_000;

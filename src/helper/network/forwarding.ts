@@ -3,7 +3,7 @@
  * Done for the first VM with NAT, taken back after the last.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { BangerError } from "../base/base.ts";
+import { BangerError } from "../../base/base.ts";
 import {
   type Attachment,
   type BaseChain,
@@ -13,8 +13,8 @@ import {
   gatesOf,
   parseChains,
   ruleHandles,
-} from "../net/net.ts";
-import { applyNft, changeLink, listNft, run, runChecked } from "../sys/sys.ts";
+} from "../../net/net.ts";
+import { applyNft, changeLink, listNft, run, runChecked } from "../../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { type Bridge, type NetworkPlace, readNetwork, requireBridge } from "./network.ts";
 

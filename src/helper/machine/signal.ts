@@ -1,9 +1,9 @@
 /** The operation machine.signal. */
 import { constants } from "node:os";
-import { BangerError, type VmId } from "../base/base.ts";
-import { signalProcess } from "../sys/sys.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
+import { signalProcess } from "../../sys/sys.ts";
+import type { Operation } from "../operation.ts";
 import { findMachine } from "./cgroup.ts";
-import type { Operation } from "./operation.ts";
 
 interface Plan {
   vm: VmId;

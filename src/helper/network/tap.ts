@@ -1,7 +1,7 @@
 /** The operations tap.acquire and tap.release. */
-import { BangerError } from "../base/base.ts";
-import { type Attachment, guestAddressProblem, idleAlias, macOf, tapAlias, tapName } from "../net/net.ts";
-import type { HelperParams, HelperResult } from "../rpc/helper-contract.ts";
+import { BangerError } from "../../base/base.ts";
+import { type Attachment, guestAddressProblem, idleAlias, macOf, tapAlias, tapName } from "../../net/net.ts";
+import type { HelperParams, HelperResult } from "../../rpc/helper-contract.ts";
 import {
   changeLink,
   createTap,
@@ -11,7 +11,7 @@ import {
   type Link,
   removeLink,
   withoutIpv6,
-} from "../sys/sys.ts";
+} from "../../sys/sys.ts";
 import { fillPool } from "./bridge.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { withdrawEgress } from "./forwarding.ts";
@@ -78,7 +78,7 @@ function refuseForeignAddress(
   }
 }
 
-/** Somebody may still have an idle TAP open (a VMM that is just ending): that one is passed over. */
+/** The owner may have an idle TAP open: that one is passed over. */
 function idleTap(place: NetworkPlace, network: KernelNetwork): Link {
   const ready = network.idle.find(({ carrier }) => !carrier);
   if (ready !== undefined) return ready;
@@ -111,15 +111,14 @@ export function releaseTap(params: HelperParams<"tap.release">, place: NetworkPl
     const firewall = await chooseFirewall();
     const others = attachmentsOf(network).filter(({ vm }) => vm !== params.vm);
     for (const { link } of own) changeLink(link.index, { up: false });
-    // The alias last: until everything else is done, the device tells whose remains these are.
+    // The devices last: until everything else is done, their aliases tell whose remains these are.
     const released = own.map(({ link }) => link.name);
     const routing = network.bridge?.routing ?? false;
     await firewall.update({ network: place, attachments: others, routing }, released);
     for (const { link, attachment } of own) {
       if (attachment.nat) forgetConnections(attachment.address);
-      const pooled = !link.carrier && network.idle.length < place.tapPoolSize;
-      if (pooled) changeLink(link.index, { alias: idleAlias });
-      else removeLink(link.index);
+      // Not back into the pool: nothing of one VM is to be the next one's.
+      removeLink(link.index);
     }
     const lastWithNat = own.some(({ attachment }) => attachment.nat) && !others.some(({ nat }) => nat);
     if (lastWithNat) await withdrawEgress(place, others);
