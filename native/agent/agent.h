@@ -148,6 +148,9 @@ int start_connect(struct stream *s, struct reader *r);
 /* `in` has become writable: 0 = connected, EINPROGRESS = trying the next address, else an errno. */
 int continue_connect(struct stream *s);
 
+/* network.c: 0 or an errno. The MAC is left as it is when it has no bytes, the route when the gateway is empty. */
+int set_network(const char *address, uint8_t prefix, const char *gateway, const uint8_t *mac, size_t mac_size);
+
 /* personalise.c: 0 or an errno, with the object it failed on in `where`. */
 int personalise(struct reader *r, char *where, size_t size);
 

@@ -15,6 +15,8 @@
  *                              failed, and then "."; from here on nothing fails
  * The program's stdout is our stderr. It is killed when stdin ends. Status 77: this kernel does not let us.
  */
+#include "calls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -40,72 +42,6 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-enum about {
-	PATH,    /* argument 0 is a path */
-	AT,      /* arguments 0 and 1 are a directory and a path */
-	FD,      /* argument 0 is a descriptor */
-	NOTHING, /* makes a descriptor or a process: concerns every directory */
-};
-
-/* Calls that fail together: on a full disk (of the opens only those that make a file), without descriptors. */
-enum group { SPACE = 1, DESCRIPTORS = 2 };
-
-static const struct call {
-	const char *name;
-	int number;
-	enum about about;
-	int groups;
-} calls[] = {
-	{ "openat", SYS_openat, AT, SPACE | DESCRIPTORS },
-	{ "mkdirat", SYS_mkdirat, AT, SPACE },
-	{ "unlinkat", SYS_unlinkat, AT, 0 },
-	{ "renameat", SYS_renameat, AT, 0 },
-	{ "renameat2", SYS_renameat2, AT, 0 },
-	{ "linkat", SYS_linkat, AT, SPACE },
-	{ "write", SYS_write, FD, SPACE },
-	{ "pwrite64", SYS_pwrite64, FD, SPACE },
-	{ "writev", SYS_writev, FD, SPACE },
-	{ "pwritev", SYS_pwritev, FD, SPACE },
-	{ "read", SYS_read, FD, 0 },
-	{ "pread64", SYS_pread64, FD, 0 },
-	{ "readv", SYS_readv, FD, 0 },
-	{ "preadv", SYS_preadv, FD, 0 },
-	{ "getdents64", SYS_getdents64, FD, 0 },
-	{ "ftruncate", SYS_ftruncate, FD, 0 },
-	{ "fallocate", SYS_fallocate, FD, SPACE },
-	{ "fsync", SYS_fsync, FD, 0 },
-	{ "fdatasync", SYS_fdatasync, FD, 0 },
-	{ "fchmod", SYS_fchmod, FD, 0 },
-	{ "copy_file_range", SYS_copy_file_range, FD, SPACE },
-	{ "sendfile", SYS_sendfile, FD, SPACE },
-	{ "ficlone", SYS_ioctl, FD, SPACE },
-	{ "socket", SYS_socket, NOTHING, DESCRIPTORS },
-	{ "socketpair", SYS_socketpair, NOTHING, DESCRIPTORS },
-	{ "accept4", SYS_accept4, NOTHING, 0 },
-	{ "pipe2", SYS_pipe2, NOTHING, DESCRIPTORS },
-	{ "dup", SYS_dup, NOTHING, DESCRIPTORS },
-	{ "dup3", SYS_dup3, NOTHING, DESCRIPTORS },
-	{ "eventfd2", SYS_eventfd2, NOTHING, DESCRIPTORS },
-	{ "memfd_create", SYS_memfd_create, NOTHING, DESCRIPTORS },
-	{ "pidfd_open", SYS_pidfd_open, NOTHING, DESCRIPTORS },
-	{ "inotify_init1", SYS_inotify_init1, NOTHING, DESCRIPTORS },
-	{ "clone", SYS_clone, NOTHING, 0 },
-	{ "clone3", SYS_clone3, NOTHING, 0 },
-#ifdef SYS_open /* the old calls, which newer architectures have not */
-	{ "open", SYS_open, PATH, SPACE | DESCRIPTORS },
-	{ "mkdir", SYS_mkdir, PATH, SPACE },
-	{ "rmdir", SYS_rmdir, PATH, 0 },
-	{ "unlink", SYS_unlink, PATH, 0 },
-	{ "rename", SYS_rename, PATH, 0 },
-	{ "link", SYS_link, PATH, SPACE },
-	{ "accept", SYS_accept, NOTHING, DESCRIPTORS },
-	{ "dup2", SYS_dup2, NOTHING, DESCRIPTORS },
-	{ "fork", SYS_fork, NOTHING, 0 },
-	{ "vfork", SYS_vfork, NOTHING, 0 },
-#endif
-};
-enum { callCount = sizeof calls / sizeof calls[0] };
-
 static char **program;
 static int listener = -1;
 static pid_t child = -1;
@@ -128,10 +64,10 @@ static void die(const char *what)
 static void listen_to_self(void)
 {
 	/* Load the number, compare with each, and for ioctl its second argument; everything else is allowed. */
-	struct sock_filter filter[callCount * 2 + 8];
+	struct sock_filter filter[MAX_CALLS * 2 + 8];
 	size_t length = 0;
 	filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < callCount; i++) {
+	for (size_t i = 0; i < call_count; i++) {
 		if (calls[i].number == SYS_ioctl)
 			continue;
 		filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i].number, 0, 1);
@@ -237,7 +173,7 @@ static void answer(const char *dir)
 		return;
 	struct seccomp_notif_resp response = { .id = asked.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 	const struct call *call = calls;
-	while (call < calls + callCount && call->number != asked.data.nr)
+	while (call < calls + call_count && call->number != asked.data.nr)
 		call++;
 	char path[4096];
 	path_of(call, &asked, path, sizeof path);
@@ -267,7 +203,7 @@ static void command(char *line)
 		char *creating = strchr(name, '+');
 		if (creating != NULL)
 			*creating = 0;
-		for (size_t i = 0; i < callCount; i++)
+		for (size_t i = 0; i < call_count; i++)
 			if (strcmp(calls[i].name, name) == 0)
 				armed.call = &calls[i];
 		armed.groups = strcmp(name, "space") == 0 ? SPACE : strcmp(name, "descriptors") == 0 ? DESCRIPTORS : 0;

@@ -1,0 +1,55 @@
+#include "calls.h"
+
+#include <sys/syscall.h>
+
+const struct call calls[] = {
+	{ "openat", SYS_openat, AT, SPACE | DESCRIPTORS },
+	{ "mkdirat", SYS_mkdirat, AT, SPACE },
+	{ "unlinkat", SYS_unlinkat, AT, 0 },
+	{ "renameat", SYS_renameat, AT, 0 },
+	{ "renameat2", SYS_renameat2, AT, 0 },
+	{ "linkat", SYS_linkat, AT, SPACE },
+	{ "write", SYS_write, FD, SPACE },
+	{ "pwrite64", SYS_pwrite64, FD, SPACE },
+	{ "writev", SYS_writev, FD, SPACE },
+	{ "pwritev", SYS_pwritev, FD, SPACE },
+	{ "read", SYS_read, FD, 0 },
+	{ "pread64", SYS_pread64, FD, 0 },
+	{ "readv", SYS_readv, FD, 0 },
+	{ "preadv", SYS_preadv, FD, 0 },
+	{ "getdents64", SYS_getdents64, FD, 0 },
+	{ "ftruncate", SYS_ftruncate, FD, 0 },
+	{ "fallocate", SYS_fallocate, FD, SPACE },
+	{ "fsync", SYS_fsync, FD, 0 },
+	{ "fdatasync", SYS_fdatasync, FD, 0 },
+	{ "fchmod", SYS_fchmod, FD, 0 },
+	{ "copy_file_range", SYS_copy_file_range, FD, SPACE },
+	{ "sendfile", SYS_sendfile, FD, SPACE },
+	{ "ficlone", SYS_ioctl, FD, SPACE },
+	{ "socket", SYS_socket, NOTHING, DESCRIPTORS },
+	{ "socketpair", SYS_socketpair, NOTHING, DESCRIPTORS },
+	{ "accept4", SYS_accept4, NOTHING, 0 },
+	{ "pipe2", SYS_pipe2, NOTHING, DESCRIPTORS },
+	{ "dup", SYS_dup, NOTHING, DESCRIPTORS },
+	{ "dup3", SYS_dup3, NOTHING, DESCRIPTORS },
+	{ "eventfd2", SYS_eventfd2, NOTHING, DESCRIPTORS },
+	{ "memfd_create", SYS_memfd_create, NOTHING, DESCRIPTORS },
+	{ "pidfd_open", SYS_pidfd_open, NOTHING, DESCRIPTORS },
+	{ "inotify_init1", SYS_inotify_init1, NOTHING, DESCRIPTORS },
+	{ "clone", SYS_clone, NOTHING, 0 },
+	{ "clone3", SYS_clone3, NOTHING, 0 },
+#ifdef SYS_open /* the old calls, which newer architectures have not */
+	{ "open", SYS_open, PATH, SPACE | DESCRIPTORS },
+	{ "mkdir", SYS_mkdir, PATH, SPACE },
+	{ "rmdir", SYS_rmdir, PATH, 0 },
+	{ "unlink", SYS_unlink, PATH, 0 },
+	{ "rename", SYS_rename, PATH, 0 },
+	{ "link", SYS_link, PATH, SPACE },
+	{ "accept", SYS_accept, NOTHING, DESCRIPTORS },
+	{ "dup2", SYS_dup2, NOTHING, DESCRIPTORS },
+	{ "fork", SYS_fork, NOTHING, 0 },
+	{ "vfork", SYS_vfork, NOTHING, 0 },
+#endif
+};
+const size_t call_count = sizeof calls / sizeof calls[0];
+_Static_assert(sizeof calls / sizeof calls[0] <= MAX_CALLS, "MAX_CALLS is to grow with the table");
