@@ -42,7 +42,8 @@ ${deed}; wait $pull; echo $?; tail -n 2 pull.log`,
   return { exit: Number(exit), said: said.join("\n") };
 }
 
-const begun = "pgrep mmdebstrap >/dev/null";
+/** Not the question for its version, which bangerd asks before. */
+const begun = "ps -eo args= | grep -q '^/usr/bin/perl /usr/bin/mmdebstrap --variant'";
 const builder = "systemctl show --property=MainPID --value 'bangerd-build@*'";
 
 beforeAll(async () => {

@@ -49,8 +49,8 @@ const commands: Record<string, { prepare: string; command: string }> = {
   },
 };
 
-// Firecracker's machines are not saved yet: there are no templates here.
-const lists = stepLists.filter(({ name }) => name !== "template.make");
+// Firecracker's machines are not saved yet: what goes on from saved ones has no lists here.
+const lists = stepLists.filter(({ name }) => name in commands);
 const points = lists.flatMap((list) =>
   list.list.flatMap((step) =>
     (["before", "after"] as const).flatMap((when) =>
