@@ -20,7 +20,8 @@ import { qemuArguments, runFiles } from "../src/vmm/qemu/arguments.ts";
 import { connectQmp } from "../src/vmm/qemu/qmp.ts";
 import { resume } from "../src/vmm/qemu/save.ts";
 import { tscKhz } from "../src/vmm/qemu/tsc.ts";
-import { root, scratch } from "./world.ts";
+import { root } from "./built.ts";
+import { scratch } from "./world.ts";
 
 const store = join(root, "build/e2e/banger");
 const digest = (dir: string) =>

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { banger, root } from "./built.ts";
 import { median } from "./pairs.ts";
-import { banger, root } from "./world.ts";
 
 export interface NullFigures {
   /** Median ms of `vm run --rm -- true`, with no other VM and with 50. */

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { importWorkspace } from "../src/cli/run/import.ts";
 import { openWorkspace } from "../src/cli/run/open-workspace.ts";
 import { connect } from "../src/rpc/rpc.ts";
+import { banger } from "./built.ts";
 import type { Arm } from "./pairs.ts";
-import { banger, env, scratch } from "./world.ts";
+import { env, scratch } from "./world.ts";
 
 const guest = "bench";
 

@@ -1,11 +1,10 @@
 /** What the benchmarks run against: dist/banger in directories of their own, and QEMU by hand beside it. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { banger, root } from "./built.ts";
 
-export const root = join(import.meta.dir, "..");
-export const banger = join(root, "dist/banger");
 export const scratch = mkdtempSync(join(tmpdir(), "banger-bench-"));
 mkdirSync(join(root, "build/e2e"), { recursive: true });
 export const env: Record<string, string> = {
@@ -32,13 +31,17 @@ export function timeToOutput(args: readonly string[]): Promise<number> {
   const started = performance.now();
   return new Promise((resolve, reject) => {
     let first: number | undefined;
-    const child = spawn(banger, args, { env, cwd: scratch, stdio: ["ignore", "pipe", "ignore"] });
+    let said = "";
+    const child = spawn(banger, args, { env, cwd: scratch, stdio: ["ignore", "pipe", "pipe"] });
+    child.stderr.on("data", (text: Buffer) => {
+      said += text;
+    });
     child.stdout.once("data", () => {
       first = performance.now() - started;
     });
     child.on("close", (status) => {
       if (status === 0 && first !== undefined) resolve(first);
-      else reject(new Error(`banger ${args.join(" ")} ended with ${status}`));
+      else reject(new Error(`banger ${args.join(" ")} ended with ${status}: ${said}`));
     });
   });
 }
@@ -94,6 +97,24 @@ export async function warmUp(size: readonly string[]): Promise<string> {
     await Bun.sleep(500);
   }
   throw new Error("no template was made");
+}
+
+/** Whether one more guest is made in advance after each start. Ends the daemon, which reads it when it begins. */
+export function spares(on: boolean): void {
+  const config = join(scratch, "config/banger");
+  mkdirSync(config, { recursive: true });
+  writeFileSync(join(config, "config.toml"), `[warm]\nspare = ${on}\n`);
+  spawnSync(banger, ["daemon", "stop"], { env });
+}
+
+/** Resolves when a guest waits to be the next VM. */
+export async function oneWaits(): Promise<void> {
+  for (let waited = 0; waited < 300; waited += 1) {
+    const listed = JSON.parse(text(["template", "list", "--json"])) as { waiting: boolean }[];
+    if (listed.some(({ waiting }) => waiting)) return;
+    await Bun.sleep(200);
+  }
+  throw new Error("no guest waits");
 }
 
 export function cleanUp(): void {

@@ -147,16 +147,8 @@ test("every room has a face that says what it owns", () => {
   for (const name of rooms) expect(readFileSync(join(src, name, `${name}.ts`), "utf8")).toMatch(/^\/\*\*/);
 });
 
-/** Longer than 300 lines, and why. */
-const long: Record<string, string> = {
-  "rpc/contract.ts": "one table, read as a whole",
-  "vm/vm.test.ts": "the crash sweep and its fixtures",
-};
-
 test("files have one purpose, and names say which", () => {
-  const tooLong = files.filter(
-    (file) => readFileSync(join(src, file), "utf8").split("\n").length > 301 && !(file in long),
-  );
+  const tooLong = files.filter((file) => readFileSync(join(src, file), "utf8").split("\n").length > 301);
   expect(tooLong).toEqual([]);
   expect(
     files.filter((file) => /(^|\/)(utils?|helpers|common|misc|lib|types|manager|index)(\.ts|\/)/.test(file)),

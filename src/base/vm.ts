@@ -1,7 +1,16 @@
 /** What a VM is, in the words that its row, the contract and the domain share. */
 import { z } from "zod";
 
-export const VmState = z.enum(["created", "starting", "running", "stopping", "stopped", "error"]);
+export const VmState = z.enum([
+  "created",
+  "starting",
+  "running",
+  "paused",
+  "suspended",
+  "stopping",
+  "stopped",
+  "error",
+]);
 export type VmState = z.infer<typeof VmState>;
 
 export const VmSpec = z.strictObject({

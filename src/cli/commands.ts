@@ -20,7 +20,7 @@ export const groups: Readonly<Record<string, Group>> = {
   vm: {
     summary: "run, enter and manage virtual machines",
     details:
-      "start boots a VM that exists, stop powers it off in order, restart does both, kill ends it at once, delete removes it with its disks.",
+      "start boots a VM that exists, stop powers it off in order, restart does both, pause halts it and resume lets it go on, suspend saves its memory and start goes on from there, kill ends it at once, delete removes it with its disks.",
     examples: [
       { command: "vm run ./repo -- make test", note: "a command on a repository, in a fresh VM" },
       { command: "vm run --rm", note: "a shell in a VM that goes away afterwards" },
@@ -33,6 +33,11 @@ export const groups: Readonly<Record<string, Group>> = {
       start: () => import("./vm/start.ts"),
       stop: () => import("./vm/stop.ts"),
       restart: () => import("./vm/restart.ts"),
+      pause: () => import("./vm/pause.ts"),
+      resume: () => import("./vm/resume.ts"),
+      suspend: () => import("./vm/suspend.ts"),
+      fork: () => import("./vm/fork.ts"),
+      snapshot: () => import("./vm/snapshot.ts"),
       set: () => import("./vm/set.ts"),
       kill: () => import("./vm/kill.ts"),
       delete: () => import("./vm/delete.ts"),

@@ -17,6 +17,8 @@ export interface Daemon {
   call<M extends Method>(method: M, params: Params<M>, options?: CallOptions<M>): Promise<Result<M>>;
   /** The raw byte stream that a ticket stands for. */
   stream(ticket: string): Promise<Duplex>;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
   close(): void;
 }
 

@@ -47,7 +47,7 @@ export function size(description: string, least: SizeLimit, most: SizeLimit) {
     .meta({ value: "SIZE", description });
 }
 
-export function whole(value: string, description: string, min: number, max: number) {
+export function whole(value: string, description: string, min: number, max: number, short?: string) {
   const message = `must be a whole number from ${min} to ${max}`;
   return z
     .string()
@@ -55,12 +55,12 @@ export function whole(value: string, description: string, min: number, max: numb
     .transform(Number)
     .refine((given) => given >= min && given <= max, message)
     .optional()
-    .meta({ value, description });
+    .meta({ value, description, ...(short === undefined ? {} : { short }) });
 }
 
 export const json = () => toggle("print JSON");
 
-export const vmName = () =>
+const nameOfVm = () =>
   z
     .string()
     .transform((given, ctx): VmName => {
@@ -69,12 +69,21 @@ export const vmName = () =>
       ctx.addIssue({ code: "custom", message: problem });
       return z.NEVER;
     })
-    .optional()
-    .meta({
-      value: "NAME",
-      description: "name of the VM (a-z, 0-9, '-'; default: a made-up one)",
-      short: "n",
-    });
+    .optional();
+
+export const vmName = () =>
+  nameOfVm().meta({
+    value: "NAME",
+    description: "name of the VM (a-z, 0-9, '-'; default: a made-up one)",
+    short: "n",
+  });
+
+/** Of several VMs, the beginning of their names. */
+export const forkName = () =>
+  nameOfVm().meta({
+    value: "NAME",
+    description: "name of the fork; of several, what comes before -1, -2 and so on (default: made-up ones)",
+  });
 
 const MiB = 1024 * 1024;
 

@@ -43,7 +43,8 @@ describe("help", () => {
       "run, enter and manage virtual machines
 
       start boots a VM that exists, stop powers it off in order, restart does both,
-      kill ends it at once, delete removes it with its disks.
+      pause halts it and resume lets it go on, suspend saves its memory and start
+      goes on from there, kill ends it at once, delete removes it with its disks.
 
       Examples:
         banger vm run ./repo -- make test      a command on a repository, in a fresh VM
@@ -52,20 +53,25 @@ describe("help", () => {
         banger vm stop calm-otter              power off; disks are kept
 
       Commands:
-        run      make a VM, put a repository in it, and run a command or a shell
-        create   make a VM that stays, and start it
-        start    start stopped VMs
-        stop     stop VMs in order, keeping their disks
-        restart  stop and start VMs
-        set      change VMs' size, or their way out
-        kill     end VMs at once, keeping their disks
-        delete   delete VMs with all their disks
-        list     list VMs
-        show     show everything about a VM, as JSON
-        ssh      log in to a running VM with ssh
-        exec     run a command in a running VM
-        logs     show what a VM's console printed
-        prune    delete every VM that does not run
+        run       make a VM, put a repository in it, and run a command or a shell
+        create    make a VM that stays, and start it
+        start     start stopped VMs
+        stop      stop VMs in order, keeping their disks
+        restart   stop and start VMs
+        pause     halt running VMs
+        resume    let paused VMs go on
+        suspend   save running VMs' memory to the disk, and free it
+        fork      copy a running VM, processes and all
+        snapshot  keep what a VM is, memory and disks, and go back to it
+        set       change VMs' size, or their way out
+        kill      end VMs at once, keeping their disks
+        delete    delete VMs with all their disks
+        list      list VMs
+        show      show everything about a VM, as JSON
+        ssh       log in to a running VM with ssh
+        exec      run a command in a running VM
+        logs      show what a VM's console printed
+        prune     delete every VM that does not run
 
       More: banger vm <command> --help
       "

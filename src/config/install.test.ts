@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { formatInstall, type Install, readInstall } from "./install.ts";
 const directory = mkdtempSync(join(tmpdir(), "banger-install-"));
 const file = join(directory, "install.toml");
 afterEach(() => rmSync(file, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 const install: Install = {
   owner: "alice",

@@ -59,6 +59,12 @@ export const Warm = z.strictObject({
   max_size: size()
     .default(8 * 1024 ** 3)
     .describe("how much all templates may take on the disk; the least recently used go first"),
+  spare: z
+    .boolean()
+    .default(true)
+    .describe(
+      "after a start one more guest like it is made in advance, and waits, halted, to be the next VM",
+    ),
 });
 
 export const ConfigSchema = z.strictObject({
@@ -93,6 +99,11 @@ export const ConfigSchema = z.strictObject({
     .describe("the daemon ends itself after this long without a running VM or a call; 0 never does"),
   vm_defaults: VmDefaults.prefault({}).describe("sizes of new VMs; what is absent follows from the host"),
   warm: Warm.prefault({}).describe("going on from templates instead of booting"),
+  auto_suspend_after: duration()
+    .default(0)
+    .describe(
+      "suspend VMs that nobody has used for this long and that are not at work; the next exec, ssh or connection lets them go on; 0 never does",
+    ),
   auto_stop_stale_after: duration()
     .default(0)
     .describe("stop VMs that nobody has used for this long; 0 never does"),

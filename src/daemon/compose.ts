@@ -12,12 +12,13 @@ import type { DaemonStatus, Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
 import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
-import { openTemplates } from "../warm/warm.ts";
+import { openCheckpoints, openTemplates } from "../warm/warm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
 import { guestHandlers } from "./handlers/guest.ts";
 import { imageHandlers } from "./handlers/images.ts";
+import { liveHandlers } from "./handlers/live.ts";
 import { templateHandlers } from "./handlers/templates.ts";
 import { vmHandlers } from "./handlers/vm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
@@ -86,7 +87,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const sshKey = ownKey(config, paths);
   const templates = openTemplates(vmPaths.templates, { maxBytes: config.warm.max_size, log });
   const deps: VmDeps = {
+    checkpoints: openCheckpoints(join(paths.state, "checkpoints")),
     templates: config.warm.mode === "off" ? undefined : templates,
+    spare: config.warm.spare,
+    suspendAfterMs: config.auto_suspend_after,
     state,
     driver,
     paths: vmPaths,
@@ -164,15 +168,16 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     handlers: {
       ...daemonHandlers(parts),
       ...vmHandlers(parts),
+      ...liveHandlers(parts),
       ...guestHandlers(parts),
       ...imageHandlers(parts),
       ...templateHandlers(parts),
     },
-    activeVms: () => running() + (vms.maker.busy ? 1 : 0),
+    activeVms: () => running() + (vms.maker.busy || vms.idle.busy ? 1 : 0),
     onVmsChanged: (listener) => vms.onChange(listener),
     config,
     close: async () => {
-      await vms.maker.close();
+      await vms.close();
       state.close();
     },
   };

@@ -15,6 +15,7 @@ export interface RootDisk {
 }
 
 export { copyDisk } from "./copy-disk.ts";
+export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";

@@ -13,7 +13,11 @@ const headerBytes = 112;
 const maxNameBytes = 1023;
 
 /** The bytes of the image. `virtualBytes` is what the guest sees; a multiple of 512. */
-export function emptyOverlay(base: string, virtualBytes: number): Buffer {
+export function emptyOverlay(
+  base: string,
+  virtualBytes: number,
+  baseFormat: "raw" | "qcow2" = "raw",
+): Buffer {
   const name = Buffer.from(base);
   if (name.length > maxNameBytes) {
     throw new BangerError(
@@ -32,10 +36,11 @@ export function emptyOverlay(base: string, virtualBytes: number): Buffer {
   image.write("QFI\xfb", 0, "latin1");
   image.writeUInt32BE(3, 4);
   // The base's format is said in an extension, so that QEMU never guesses it from what a guest could write there.
-  const format = Buffer.from("raw");
+  const format = Buffer.from(baseFormat);
   image.writeUInt32BE(0xe2792aca, headerBytes);
   image.writeUInt32BE(format.length, headerBytes + 4);
   format.copy(image, headerBytes + 8);
+  // Extensions are padded to 8 bytes; after the last one 8 zeros.
   const nameOffset = headerBytes + 8 + 8 + 8;
   image.writeBigUInt64BE(BigInt(nameOffset), 8);
   image.writeUInt32BE(name.length, 16);

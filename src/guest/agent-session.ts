@@ -10,7 +10,7 @@ import { Liveness, type LivenessLimits, usualLimits } from "./liveness.ts";
 import { readHello, readPorts, readStats } from "./messages.ts";
 import { oneAnswer } from "./one-answer.ts";
 import { connectStream, execProcess, packTree, unpackTree } from "./operations.ts";
-import { personalise } from "./personalise.ts";
+import { personalise, setClock } from "./personalise.ts";
 import { Control, Frame, Operation, PayloadReader, PayloadWriter, protocolVersion } from "./protocol.ts";
 
 export interface SessionOptions {
@@ -237,6 +237,14 @@ class AgentSession implements GuestSession {
     this.#pings.push(pong);
     void this.send(encodeHeader(0, 0, Frame.ping));
     return abortable(pong.promise, signal);
+  }
+
+  setClock(signal?: AbortSignal): Promise<void> {
+    return setClock(this, signal);
+  }
+
+  rest(paused: boolean): void {
+    this.#liveness.rest(paused);
   }
 
   async powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void> {

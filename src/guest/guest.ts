@@ -117,6 +117,10 @@ export interface GuestSession {
   stats(signal?: AbortSignal): Promise<GuestStats>;
   /** Round trip through the agent's main loop; by ssh, through a shell. */
   ping(signal?: AbortSignal): Promise<void>;
+  /** Sets the guest's wall clock to the host's. Rejects where the guest's agent is of an older banger. */
+  setClock(signal?: AbortSignal): Promise<void>;
+  /** While the machine is paused: that its guest is silent then means nothing. */
+  rest(paused: boolean): void;
   /** sync(2) in the guest, then an orderly or immediate power-off. Resolves when the guest has acknowledged the sync. */
   powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void>;
   /** Ends the session on this side; the guest keeps running. */

@@ -17,6 +17,7 @@ export class Liveness {
   #heardMs = 0;
   /** Since something was heard. */
   #asked = false;
+  #resting = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -37,10 +38,17 @@ export class Liveness {
 
   /** From now on something is expected; the look-out ends by itself when nothing is any more. */
   start(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#resting) return;
     this.heard();
     this.#timer = setInterval(() => this.#look(), this.limits.askMs);
     this.#timer.unref();
+  }
+
+  /** A guest that is paused cannot be heard. */
+  rest(paused: boolean): void {
+    this.#resting = paused;
+    if (paused) this.stop();
+    else if (this.guest.expected()) this.start();
   }
 
   stop(): void {

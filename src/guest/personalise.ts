@@ -1,4 +1,5 @@
 /** Making a guest who it is, and its clock right. */
+import { BangerError } from "../base/base.ts";
 import type { RequestSession } from "./agent-session.ts";
 import { clockStep } from "./clock-step.ts";
 import type { Personality } from "./guest.ts";
@@ -19,6 +20,13 @@ export async function personalise(
     step ? stepClock(session, step, signal) : undefined,
     session.ask("personalise", writePersonality(request, person, timeNs), signal),
   ]);
+}
+
+/** Throws bad_version where the guest's agent is of an older banger. */
+export async function setClock(session: RequestSession, signal?: AbortSignal): Promise<void> {
+  const step = await wrongBy(session, signal);
+  if (step === undefined) throw new BangerError("bad_version", "the guest's agent is of an older banger");
+  if (step) await stepClock(session, step, signal);
 }
 
 /** In ns; undefined when the agent does not tell the time. */

@@ -141,6 +141,13 @@ class SshSession implements GuestSession {
     await this.#run(":", [], signal);
   }
 
+  async setClock(signal?: AbortSignal): Promise<void> {
+    await this.#run(`date -s @${Date.now() / 1000} >/dev/null`, [], signal);
+  }
+
+  /** Machines that can be paused are reached by their agent alone. */
+  rest(): void {}
+
   /** The same signal as the agent's. At once is a restart: what is reached by ssh runs on Firecracker, which it ends. */
   async powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void> {
     const end = how === "systemd" ? "kill -38 1" : "echo b > /proc/sysrq-trigger";

@@ -25,7 +25,8 @@ export interface Journal {
   /** Records a finished step and, in the same write, the intent of the next one. */
   done(run: string, step: string, output: unknown, next: string | undefined): void;
   undone(run: string, step: string): void;
-  end(run: string): void;
+  /** `lasting`: this, and everything that was recorded before it, outlives a power cut, too. */
+  end(run: string, lasting?: boolean): void;
   open(): JournalRun[];
 }
 

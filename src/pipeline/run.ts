@@ -63,7 +63,7 @@ export async function runSteps<Ctx, Init extends object, Acc extends object>(
       if (current !== undefined) signal.throwIfAborted();
     }
     // In here, because a run that stays open is taken back by the next daemon: better now, and said.
-    journal.end(run);
+    journal.end(run, list.lasts(input));
   } catch (error) {
     if (current) tell(options.observe, { step: current.name, status: "failed" });
     // A list that is redone after a crash is not taken back after a failure either: its run stays open.

@@ -29,6 +29,8 @@ export interface StepList<Ctx, Init extends object, Acc extends object> {
   /** The schema of what a run begins with; journalled too, so that the context of its undos can be made again. */
   readonly input: z.ZodType<Init>;
   readonly list: readonly ListedStep<Ctx>[];
+  /** Whether what it did outlives a power cut from its end on: else one a moment later may have it taken back. */
+  lasts(input: Init): boolean;
   /** Appends a step; it does not compile when the step wants something that no earlier step returns. */
   step<In extends object, Out extends object>(
     step: Acc extends In ? Step<Ctx, In, Out> : never,
@@ -40,26 +42,25 @@ export function steps<Ctx, Init extends object>(
   name: string,
   recovery: "undo" | "redo",
   input: z.ZodType<Init>,
+  { lasts = () => false }: { lasts?(input: Init): boolean } = {},
 ): StepList<Ctx, Init, Init> {
-  return extend(name, recovery, input, []);
+  return extend({ name, recovery, input, lasts }, []);
 }
 
+type Head<Init extends object> = Pick<StepList<never, Init, object>, "name" | "recovery" | "input" | "lasts">;
+
 function extend<Ctx, Init extends object, Acc extends object>(
-  name: string,
-  recovery: "undo" | "redo",
-  input: z.ZodType<Init>,
+  head: Head<Init>,
   list: readonly ListedStep<Ctx>[],
 ): StepList<Ctx, Init, Acc> {
   return {
-    name,
-    recovery,
-    input,
+    ...head,
     list,
     step: (step) => {
       // The type of `step` has been checked against Acc by the signature; from here on the list is heterogeneous.
       const listed = step as unknown as ListedStep<Ctx>;
       if (list.some((other) => other.name === listed.name)) throw new Error(`two steps named ${listed.name}`);
-      return extend(name, recovery, input, [...list, listed]);
+      return extend(head, [...list, listed]);
     },
   };
 }

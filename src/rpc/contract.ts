@@ -6,191 +6,27 @@
  * the same socket, names the ticket, and has a raw duplex stream with backpressure and half-close from there on.
  */
 import { z } from "zod";
-import { commandBytes, maxCommandBytes, VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+import { commandBytes, maxCommandBytes, VmName, VmSpec, Workspace } from "../base/base.ts";
+import {
+  CreateParams,
+  DaemonStatus,
+  Defaults,
+  ImageInfo,
+  KernelInfo,
+  LifecycleEvent,
+  Path,
+  Ref,
+  Snapshot,
+  SnapshotName,
+  SshAccess,
+  TemplateInfo,
+  Ticket,
+  TransferEvent,
+  Vm,
+} from "./records.ts";
 import type { EventsOf, ParamsOf, ResultOf, Table } from "./table.ts";
 
-export { VmSpec, VmState, Workspace };
-
-/** Says that a stream waits for the holder: 128 bits, used once, void after 30 s or when its call ends. */
-export const Ticket = z.string().regex(/^[0-9a-f]{32}$/);
-
-/** A VM by name, full id or unique id prefix. */
-const Ref = z.string().min(1).max(128);
-const Path = z.string().min(1).max(4096).startsWith("/");
-
-/** What the world may know about a VM: the record that list and show print. Times are ISO 8601 in UTC. */
-export const Vm = z.strictObject({
-  id: VmId,
-  name: VmName,
-  state: VmState,
-  image: z.strictObject({ id: z.string(), name: z.string() }),
-  kernel: z.strictObject({ id: z.string(), name: z.string() }),
-  spec: VmSpec,
-  driver: z.string(),
-  ip: z.string().nullable(),
-  ephemeral: z.boolean(),
-  workspace: Workspace.nullable(),
-  /** Why it is in state error, or what went wrong last. */
-  lastError: z.string().nullable(),
-  pid: z.int().nullable(),
-  consoleLog: z.string(),
-  /** How its guest was talked to last, and why when that was not by its agent; null when it was not, or cannot be. */
-  channel: z.strictObject({ by: z.enum(["agent", "ssh"]), because: z.string().nullable() }).nullable(),
-  /** How full the root disk's layer is; null while the VM does not run, and where it is a file that grows. */
-  layer: z.strictObject({ usedBytes: z.int(), totalBytes: z.int(), overflowed: z.boolean() }).nullable(),
-  /** How it was started last, or is to be; null where nobody knows any more. */
-  start: z
-    .discriminatedUnion("how", [
-      z.strictObject({ how: z.literal("warm"), template: z.string() }),
-      z.strictObject({ how: z.literal("cold"), why: z.string() }),
-    ])
-    .nullable(),
-  createdAt: z.string(),
-  updatedAt: z.string(),
-  startedAt: z.string().nullable(),
-});
-export type Vm = z.infer<typeof Vm>;
-
-/** Progress of a long call. `stage` names are stable: logs and the progress display rely on them. */
-export const StageEvent = z.strictObject({
-  kind: z.literal("stage"),
-  stage: z.string(),
-  status: z.enum(["begin", "progress", "done"]),
-  /** What a person reads; may change while the stage goes on. */
-  message: z.string().optional(),
-  /** Why this, and not something quicker. */
-  because: z.string().optional(),
-  done: z.number().optional(),
-  total: z.number().optional(),
-  unit: z.enum(["bytes", "items"]).optional(),
-  /** On done: how long it took. */
-  ms: z.number().optional(),
-});
-export type StageEvent = z.infer<typeof StageEvent>;
-
-/** The row exists; the id may be used in other calls while this one goes on. */
-const ReservedEvent = z.strictObject({ kind: z.literal("reserved"), vm: Vm });
-const WarningEvent = z.strictObject({ kind: z.literal("warning"), message: z.string() });
-const TicketsEvent = z.strictObject({
-  kind: z.literal("tickets"),
-  /** exec: stdin up and stdout down. import: tar up. */
-  stdio: Ticket,
-  stderr: Ticket.optional(),
-});
-const LifecycleEvent = z.discriminatedUnion("kind", [StageEvent, ReservedEvent, WarningEvent]);
-export type LifecycleEvent = z.infer<typeof LifecycleEvent>;
-const TransferEvent = z.discriminatedUnion("kind", [StageEvent, TicketsEvent, WarningEvent]);
-export type TransferEvent = z.infer<typeof TransferEvent>;
-
-/** What `vm create` and `vm run` ask for; what is absent follows from config, host and constants, in this order. */
-export const CreateParams = z.strictObject({
-  name: VmName.optional(),
-  image: z.string().min(1).max(256).optional(),
-  vcpu: z.int().min(1).max(64).optional(),
-  memoryMiB: z
-    .int()
-    .min(128)
-    .max(1024 * 1024)
-    .optional(),
-  diskBytes: z.int().positive().optional(),
-  overlayBytes: z.int().positive().optional(),
-  nat: z.boolean().optional(),
-  start: z.boolean(),
-  /** Boot it, even if there is a template that it could go on from. */
-  cold: z.boolean().optional(),
-  /** The VM lives no longer than the connection that made it: deleted when that ends, however it ends (`--rm`). */
-  ephemeral: z.boolean(),
-});
-
-const Provenance = z.enum(["config", "auto", "builtin"]);
-export const Defaults = z.strictObject({
-  vcpu: z.strictObject({ value: z.int(), from: Provenance }),
-  memoryMiB: z.strictObject({ value: z.int(), from: Provenance }),
-  diskBytes: z.strictObject({ value: z.int(), from: Provenance }),
-  overlayBytes: z.strictObject({ value: z.int(), from: Provenance }),
-  image: z.strictObject({ value: z.string(), from: Provenance }),
-  configPath: z.string(),
-});
-export type Defaults = z.infer<typeof Defaults>;
-
-export const ImageInfo = z.strictObject({
-  id: z.string(),
-  name: z.string(),
-  kind: z.enum(["recipe", "bundle"]),
-  /** In the store (true) or only in the catalog. */
-  present: z.boolean(),
-  /** Built by an older recipe than this banger's. */
-  outdated: z.boolean(),
-  description: z.string(),
-  kernel: z.string(),
-  /** Allocated bytes on the host; null when not present. */
-  sizeBytes: z.number().nullable(),
-  createdAt: z.string().nullable(),
-  path: z.string().nullable(),
-});
-export type ImageInfo = z.infer<typeof ImageInfo>;
-
-export const KernelInfo = z.strictObject({
-  id: z.string(),
-  name: z.string(),
-  present: z.boolean(),
-  version: z.string(),
-  description: z.string(),
-  sizeBytes: z.number().nullable(),
-  createdAt: z.string().nullable(),
-  path: z.string().nullable(),
-});
-export type KernelInfo = z.infer<typeof KernelInfo>;
-
-export const TemplateInfo = z.strictObject({
-  key: z.string(),
-  /** The image's id. */
-  image: z.string(),
-  vcpu: z.int(),
-  memoryMiB: z.int(),
-  /** Allocated bytes on the host. */
-  sizeBytes: z.number(),
-  createdAt: z.string(),
-  lastUsedAt: z.string(),
-});
-export type TemplateInfo = z.infer<typeof TemplateInfo>;
-
-export const DaemonStatus = z.strictObject({
-  pid: z.int(),
-  version: z.string(),
-  commit: z.string(),
-  mode: z.enum(["user", "system"]),
-  /** Why this mode: one sentence. */
-  modeReason: z.string(),
-  socket: z.string(),
-  logPath: z.string(),
-  stateDir: z.string(),
-  startedAt: z.string(),
-  rssBytes: z.number(),
-  vmsRunning: z.int(),
-  vmsTotal: z.int(),
-  driver: z.string(),
-  /** Whether a VM can run here at all. */
-  driverUsable: z.boolean(),
-  acceleration: z.string(),
-  driverReason: z.string().nullable(),
-  /** What to do about it. */
-  driverHint: z.string().nullable(),
-  diskStrategy: z.string(),
-  idleTimeoutMs: z.number(),
-});
-export type DaemonStatus = z.infer<typeof DaemonStatus>;
-
-/** How a person's OpenSSH gets in: the CLI turns this into arguments. */
-export const SshAccess = z.strictObject({
-  vm: Vm,
-  user: z.string(),
-  /** Private key file for authentication. */
-  identityFile: z.string(),
-  /** banger's own known_hosts with the guest's key pinned under `hostAlias`. */
-  knownHostsFile: z.string(),
-  hostAlias: z.string(),
-});
+export * from "./records.ts";
 
 const none = z.strictObject({});
 const vmRef = z.strictObject({ ref: Ref });
@@ -231,6 +67,53 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "vm.restart": { summary: "stops and starts a VM", params: vmRef, result: Vm, events: LifecycleEvent },
+  "vm.pause": {
+    summary: "halts a running VM's processors",
+    params: vmRef,
+    result: Vm,
+    events: LifecycleEvent,
+  },
+  "vm.fork": {
+    summary: "makes copies of a running VM that run on from where it is, each with an identity of its own",
+    params: z.strictObject({ ref: Ref, name: VmName.optional(), count: z.int().min(1).max(64) }),
+    /** `haltedMs`: for how long the original stood still. */
+    result: z.strictObject({ vms: z.array(Vm), haltedMs: z.number() }),
+    events: LifecycleEvent,
+  },
+  "vm.suspend": {
+    summary: "saves a VM's memory and ends its machine; its next start goes on from there",
+    params: vmRef,
+    result: Vm,
+    events: LifecycleEvent,
+  },
+  "snapshot.create": {
+    summary: "keeps what a running VM is now, memory and disks",
+    params: vmRef.extend({ name: SnapshotName.optional() }),
+    result: Snapshot.extend({ haltedMs: z.number() }),
+    events: LifecycleEvent,
+  },
+  "snapshot.list": {
+    summary: "a VM's snapshots, or all of them, the oldest first",
+    params: z.strictObject({ ref: Ref.optional() }),
+    result: z.array(Snapshot),
+  },
+  "snapshot.restore": {
+    summary: "makes a VM what it was when the snapshot was taken",
+    params: vmRef.extend({ name: SnapshotName }),
+    result: Vm,
+    events: LifecycleEvent,
+  },
+  "snapshot.delete": {
+    summary: "removes a snapshot",
+    params: vmRef.extend({ name: SnapshotName }),
+    result: none,
+  },
+  "vm.resume": {
+    summary: "lets a paused VM go on, with the right time",
+    params: vmRef,
+    result: Vm,
+    events: LifecycleEvent,
+  },
   "vm.set": {
     summary: "changes a stopped VM's size, or a VM's way out",
     params: z.strictObject({

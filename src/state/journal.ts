@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
 import type { Journal } from "../pipeline/pipeline.ts";
+import { durably } from "./durable.ts";
 
 const Run = z.strictObject({ run: z.string(), list: z.string(), input: z.string() });
 const StepRow = z.strictObject({ step: z.string(), output: z.string().nullable() });
@@ -35,7 +36,10 @@ export function sqliteJournal(db: Database): Journal {
       }),
     undone: (run, step) =>
       write(() => void db.query("DELETE FROM journal_steps WHERE run = ? AND step = ?").run(run, step)),
-    end: (run) => write(() => void db.query("DELETE FROM journal_runs WHERE run = ?").run(run)),
+    end: (run, lasting = false) => {
+      const end = () => write(() => void db.query("DELETE FROM journal_runs WHERE run = ?").run(run));
+      return lasting ? durably(db, end) : end();
+    },
     open: () =>
       db
         .query("SELECT run, list, input FROM journal_runs ORDER BY rowid")

@@ -37,4 +37,10 @@ export const migrations: readonly Migration[] = [
     name: "how a VM starts",
     sql: `UPDATE vms SET record = json_set(record, '$.warm', json('null'), '$.start', json('null'));`,
   },
+  {
+    id: 3,
+    name: "disks in layers, and what a VM goes on from",
+    sql: `UPDATE vms SET record =
+      json_set(record, '$.workDisk', json('null'), '$.layers', json('[]'), '$.checkpoint', json('null'));`,
+  },
 ];

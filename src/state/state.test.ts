@@ -30,7 +30,7 @@ function record(name: string): VmRecord {
     address: null,
     machineId: "0".repeat(32),
     workspace: null,
-    warm: null,
+    ...{ warm: null, workDisk: null, layers: [], checkpoint: null },
     start: null,
     lastError: null,
     createdAt: "2026-01-01T00:00:00Z",

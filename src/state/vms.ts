@@ -52,9 +52,19 @@ export const VmRecord = z.strictObject({
     .discriminatedUnion("how", [
       z.strictObject({ how: z.literal("warm"), template: z.string() }),
       z.strictObject({ how: z.literal("cold"), why: ColdReason }),
+      z.strictObject({ how: z.literal("resumed"), from: z.string() }),
     ])
     .nullable()
     .default(null),
+  /** Its work disk, where that is not the plain file in its directory. */
+  workDisk: z
+    .strictObject({ path: z.string(), format: z.enum(["raw", "qcow2"]) })
+    .nullable()
+    .default(null),
+  /** The checkpoints whose frozen disks its own stand on, the lowest first. */
+  layers: z.array(z.uuid()).default([]),
+  /** Whose memory it goes on from at its next start, and what that is, in words. */
+  checkpoint: z.strictObject({ id: z.uuid(), from: z.string() }).nullable().default(null),
   lastError: z.string().nullable(),
   createdAt: z.string(),
   updatedAt: z.string(),

@@ -58,6 +58,7 @@ export {
   loopNumbers,
   openLoop,
 } from "./loop.ts";
+export { type MemoryUse, memoryUse } from "./memory-use.ts";
 export { errnoOf } from "./netlink.ts";
 export { applyNft, listNft } from "./nft.ts";
 export {

@@ -6,7 +6,7 @@ import type { GuestSession, SshTarget } from "../guest/guest.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
 import type { State, VmRecord } from "../state/state.ts";
 import type { VmmDriver } from "../vmm/vmm.ts";
-import type { Templates } from "../warm/warm.ts";
+import type { Checkpoints, Templates } from "../warm/warm.ts";
 import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
@@ -49,8 +49,17 @@ export interface VmDeps {
   sshTarget?(vm: VmRecord): SshTarget | undefined;
   /** What new VMs go on from; undefined when the user wants none of it. */
   templates?: Templates | undefined;
+  /** Memory and frozen disks of VMs: what forks, snapshots and suspended VMs go on from. */
+  checkpoints: Checkpoints;
   /** For how long nothing must have gone on before one is made, in ms; for tests. */
   templateQuietMs?: number;
+  /** For how long nobody must have used a VM before it is suspended, in ms; 0 or absent: never. */
+  suspendAfterMs?: number;
+  /** One VM like the last one is made in advance, if its driver can halt machines. */
+  spare?: boolean;
+  /** For how long nothing must have gone on before that is done, and for how long it then waits, in ms; for tests. */
+  spareQuietMs?: number;
+  spareWaitMs?: number;
   /** For how long a template's guest is left alone before it is saved, in ms; for tests. */
   templateIdleMs?: number;
   log: VmLog;
@@ -72,10 +81,18 @@ export const limits = {
   guestReady: 180_000,
   /** Everything that happens in a template's guest, at the lowest priority. */
   template: 900_000,
+  /** Of a guest that is made in advance, to run its first command. */
+  spare: 60_000,
   /** A guest that goes on is there at once, or never. */
   restoredHello: 15_000,
   restoredPersonalise: 30_000,
   orderlyStop: 30_000,
+  /** Of the VMM, to halt or to go on. */
+  resume: 10_000,
+  /** Of a fork's guest, to start its journal anew. */
+  renewal: 30_000,
+  /** Of a guest, to take the time. */
+  setClock: 10_000,
   reattach: 15_000,
   /** How long the agent is asked alone before ssh is tried beside it; less where ssh was the way before. */
   agentAlone: 5_000,

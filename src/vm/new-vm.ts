@@ -32,7 +32,7 @@ export function newRecord(input: NewVm, driver: string, others: readonly VmRecor
     machine: null,
     address: null,
     machineId: randomBytes(16).toString("hex"),
-    workspace: null,
+    ...{ workspace: null, workDisk: null, layers: [], checkpoint: null },
     warm: null,
     start: null,
     lastError: null,

@@ -7,9 +7,11 @@ import type { VmRecord } from "../state/state.ts";
 import { removeTree } from "../sys/sys.ts";
 import { limits, type VmDeps } from "./deps.ts";
 import { vmFiles } from "./layout.ts";
+import { sweepCheckpoints } from "./live/needed-checkpoints.ts";
 import { generateName } from "./names.ts";
 import { mirror, updateVm, vmDirectories } from "./rows.ts";
 import type { VmService } from "./service.ts";
+import { isIdle } from "./states.ts";
 import { talk } from "./talk.ts";
 
 /**
@@ -30,12 +32,24 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
       continue;
     }
     const machine = vm.machine ?? (await deps.driver.find(vm.id, vmFiles(deps.paths, vm.id).runDir));
-    if (machine !== undefined && machine !== null && (await deps.driver.alive(machine))) {
-      const known =
-        vm.state === "running" ? vm : updateVm(deps.state, deps.paths, vm.id, { state: "running", machine });
-      reattach(deps, known.id);
+    if (vm.state === "created" && machine) {
+      // It was made in advance, and nobody has told it yet who it is.
+      await attempt(deps, vm.id, "ending the machine of a VM that was not started", async () => {
+        await deps.driver.kill(machine);
+        await removeTree(vmFiles(deps.paths, vm.id).runDir);
+      });
+    } else if (vm.state === "suspended" && machine) {
+      await attempt(deps, vm.id, "ending the machine of a suspended VM", () =>
+        service.live.settleSuspended(vm.id),
+      );
+    } else if (machine !== undefined && machine !== null && (await deps.driver.alive(machine))) {
+      const state = vm.state === "paused" ? "paused" : "running";
+      const known = vm.state === state ? vm : updateVm(deps.state, deps.paths, vm.id, { state, machine });
+      await settleMachine(deps, known);
+      // A paused guest answers when it goes on.
+      if (state === "running") reattach(deps, known.id);
       service.watch(known);
-    } else if (vm.state !== "created" && vm.state !== "stopped" && vm.state !== "error") {
+    } else if (!isIdle(vm) && vm.state !== "suspended") {
       updateVm(deps.state, deps.paths, vm.id, {
         state: "stopped",
         machine: null,
@@ -49,6 +63,7 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
   await deps.templates?.tidy();
   // What they may take may have been set anew.
   await deps.templates?.fit(deps.templates.maxBytes);
+  await sweepCheckpoints(deps);
   await takeBackDevices(deps);
 }
 
@@ -138,6 +153,16 @@ async function takeBackDevices(deps: VmDeps): Promise<void> {
       await deps.devices.disconnect(id);
       await deps.devices.detachRoot(id);
     });
+  }
+}
+
+/** A daemon that was killed may have left a machine halted that is to run, or running that is to stand still. */
+async function settleMachine({ driver, log }: VmDeps, { id, state, machine }: VmRecord): Promise<void> {
+  const limit = AbortSignal.timeout(limits.resume);
+  try {
+    if (machine !== null) await (state === "paused" ? driver.pause : driver.resume)?.(machine, limit);
+  } catch (error) {
+    log.error("a machine does not do as it is told", { vm: id, state, error: toBangerError(error).message });
   }
 }
 

@@ -1,11 +1,20 @@
 /** What the daemon knows of a running VM beyond its row: its session, its watcher, the lock on its life. */
 import { BangerError, type VmId, type VmName } from "../base/base.ts";
 import type { GuestSession } from "../guest/guest.ts";
+import type { MachineHandle } from "../vmm/vmm.ts";
 
 /** Waits in line for a VM's life cycle: one start, stop or delete at a time. */
 export type Unlock = () => void;
 
+/** A machine that stands still, and the way to its guest. */
+export interface Halted {
+  machine: MachineHandle;
+  session: GuestSession;
+}
+
 interface Runtime {
+  /** What its first start is to let go on, instead of starting a machine. */
+  halted: Halted | undefined;
   session: GuestSession | undefined;
   /** A session whose guest is not personalised yet: for the start alone. */
   booting: GuestSession | undefined;
@@ -28,6 +37,7 @@ export class Runtimes {
     let runtime = this.#all.get(id);
     if (runtime === undefined) {
       runtime = {
+        halted: undefined,
         session: undefined,
         booting: undefined,
         coming: undefined,
@@ -58,6 +68,22 @@ export class Runtimes {
     runtime.coming.promise.catch(() => {});
   }
 
+  /** The machine that the VM was made with. */
+  setHalted(id: VmId, halted: Halted): void {
+    this.#get(id).halted = halted;
+  }
+
+  hasHalted(id: VmId): boolean {
+    return this.#all.get(id)?.halted !== undefined;
+  }
+
+  /** Whoever takes it lets it go on, or ends it. */
+  takeHalted(id: VmId): Halted | undefined {
+    const halted = this.#all.get(id)?.halted;
+    if (halted !== undefined) this.#get(id).halted = undefined;
+    return halted;
+  }
+
   /** The guest has said hello; nobody but its start may talk to it yet. */
   booting(id: VmId, session: GuestSession): void {
     this.#get(id).booting = session;
@@ -68,6 +94,10 @@ export class Runtimes {
     const session = this.#get(id).booting;
     if (session === undefined) throw new BangerError("guest_failed", "the guest has gone");
     return session;
+  }
+
+  isBooting(id: VmId): boolean {
+    return this.#all.get(id)?.booting !== undefined;
   }
 
   attach(id: VmId, session: GuestSession): void {
@@ -156,6 +186,11 @@ export class Runtimes {
   /** The session, waiting for a start under way. Throws precondition when there is neither. */
   async session(vm: { id: VmId; name: VmName; state: string }, signal: AbortSignal): Promise<GuestSession> {
     const runtime = this.#get(vm.id);
+    if (vm.state === "paused") {
+      throw new BangerError("precondition", `VM ${vm.name} is paused`, {
+        hint: `let it go on: banger vm resume ${vm.name}`,
+      });
+    }
     const answering = runtime.session && (await this.answering(vm.id));
     if (answering !== undefined) return answering;
     if (runtime.coming === undefined && vm.state === "running") this.revive?.(vm.id);

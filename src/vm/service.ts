@@ -1,40 +1,62 @@
 /** The life of VMs as calls: each takes a VM's lock, runs its step lists, and keeps the row true. */
 import { BangerError, toBangerError, type VmId } from "../base/base.ts";
-import { type JournalRun, runSteps, type StepEvent, type StepList } from "../pipeline/pipeline.ts";
+import { type JournalRun, runSteps, type StepList } from "../pipeline/pipeline.ts";
 import type { VmRecord } from "../state/state.ts";
-import { createSteps } from "./create-steps.ts";
+import type { CallOptions } from "./call-options.ts";
+import { createVm } from "./create-vm.ts";
 import { limits, type VmContext, type VmDeps } from "./deps.ts";
-import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./end-steps.ts";
-import { recoverRun, vmOf } from "./journalled.ts";
-import { type NewVm, newRecord } from "./new-vm.ts";
+import { IdleVms } from "./live/idle-vms.ts";
+import { LiveService } from "./live/live.ts";
+import { sweepCheckpoints } from "./live/needed-checkpoints.ts";
+import { fromIdleness } from "./live/suspended.ts";
+import type { NewVm } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
 import { isDatabaseFull, isFull, withRoom } from "./room.ts";
 import { getVm, updateVm } from "./rows.ts";
 import type { Unlock } from "./runtime.ts";
-import { checkChange, type SpecChange, setSteps } from "./set-steps.ts";
-import { startSteps } from "./start-steps.ts";
 import { isIdle, transition } from "./states.ts";
-import { TemplateMaker } from "./template-maker.ts";
-import { goOnOrBoot, plan } from "./warm-start.ts";
+import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } from "./steps/end.ts";
+import { recoverRun, vmOf } from "./steps/journalled.ts";
+import { checkChange, type SpecChange, setSteps } from "./steps/set.ts";
+import { startSteps } from "./steps/start.ts";
+import { mayCancel } from "./warm/go-on.ts";
+import { IdleWork } from "./warm/idle-work.ts";
+import { Spares } from "./warm/spares.ts";
+import { TemplateMaker } from "./warm/template-maker.ts";
+import { goOnOrBoot } from "./warm/warm-start.ts";
 import { watchMachine } from "./watch-machine.ts";
-
-export interface CallOptions {
-  signal: AbortSignal;
-  observe?: ((event: StepEvent) => void) | undefined;
-  /** Hears what does not go as it should, though it goes. */
-  warn?: ((message: string) => void) | undefined;
-}
 
 export class VmService {
   readonly #listeners: (() => void)[] = [];
   /** Starts under way: what ends a VM does not wait for its boot. */
   readonly #starting = new Map<VmId, AbortController>();
-
-  /** What makes templates for the VMs that are still to come. */
+  /** What is done for the VMs that are still to come, while nobody waits. */
+  readonly idle: IdleWork;
   readonly maker: TemplateMaker;
+  readonly spares: Spares;
+  /** What is done to VMs that run. */
+  readonly live: LiveService;
+  /** Who uses which VM. */
+  readonly idleVms: IdleVms;
 
   constructor(private readonly deps: VmDeps) {
-    this.maker = new TemplateMaker(deps, () => this.#changed());
+    this.idle = new IdleWork(() => this.#changed());
+    this.maker = new TemplateMaker(deps, this.idle);
+    this.spares = new Spares(deps, this.idle);
+    for (const source of [this.maker, this.spares]) this.idle.add(source);
+    this.live = new LiveService({
+      ...{ deps, locked: this.#locked.bind(this), run: this.#run.bind(this) },
+      ...{ start: this.start.bind(this), delete: this.delete.bind(this), idle: this.idle },
+    });
+    this.idleVms = new IdleVms(deps, {
+      start: this.start.bind(this),
+      suspend: (id) => this.live.suspend(id, { signal: new AbortController().signal }, fromIdleness),
+    });
+  }
+
+  /** By name, id or id prefix, as find; one that sleeps because nobody used it goes on first. */
+  reach(ref: string, options: CallOptions): Promise<VmRecord> {
+    return this.idleVms.wake(this.find(ref), options);
   }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
@@ -46,6 +68,13 @@ export class VmService {
     return this.deps.state.vms.list();
   }
 
+  /** Ends what is done in advance. VMs run on. */
+  async close(): Promise<void> {
+    this.idleVms.close();
+    await this.idle.close();
+    await this.spares.dismiss();
+  }
+
   /** By name, id or id prefix. Throws not_found or ambiguous. */
   find(ref: string): VmRecord {
     return resolveRef(ref, this.list());
@@ -53,52 +82,24 @@ export class VmService {
 
   /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
   create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
-    return this.maker.beside(() => this.#create(input, options, reserved));
-  }
-
-  async #create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
-    const record = newRecord(input, this.deps.driver.name, this.list());
-    const { id } = record;
-    if (input.willStart) this.deps.runtimes.expectSession(id);
-    const unlock = await this.deps.runtimes.lock(id);
-    try {
-      await this.#run(
-        createSteps,
-        id,
-        {
-          ...{ record, rootfs: input.source.rootfs, workSeed: input.source.workSeed ?? null },
-          plan: await plan(this.deps, input),
-        },
-        {
-          ...options,
-          observe: (event) => {
-            if (event.step === "reserve" && event.status === "done") reserved(record);
-            options.observe?.(event);
-          },
-        },
-      );
-      return getVm(this.deps.state, id);
-    } catch (error) {
-      this.deps.runtimes.detach(id, toBangerError(error));
-      this.deps.runtimes.forget(id);
-      throw error;
-    } finally {
-      unlock();
-    }
+    return this.idle.beside(() =>
+      createVm({ deps: this.deps, run: this.#run.bind(this), spares: this.spares }, input, options, reserved),
+    );
   }
 
   /** Boots it. A failure is kept in the row as state error; a cancellation leaves it stopped. */
   start(id: VmId, options: CallOptions): Promise<VmRecord> {
-    return this.maker.beside(() => this.#start(id, options));
+    return this.idle.beside(() => this.#start(id, options));
   }
-
   async #start(id: VmId, options: CallOptions): Promise<VmRecord> {
     const { unlock } = await this.#lock(id);
     const ended = new AbortController();
     try {
-      transition(getVm(this.deps.state, id), "start");
+      const vm = getVm(this.deps.state, id);
+      transition(vm, "start");
       this.#starting.set(id, ended);
-      return await this.#boot(id, { ...options, signal: AbortSignal.any([options.signal, ended.signal]) });
+      const signal = AbortSignal.any([ended.signal, ...mayCancel(vm, options.signal)]);
+      return await this.#boot(id, { ...options, signal });
     } catch (error) {
       // Refused before anything was done: a VM that runs keeps its session.
       this.deps.runtimes.notComing(id, toBangerError(error));
@@ -131,6 +132,7 @@ export class VmService {
       const started = getVm(deps.state, id);
       this.watch(started);
       this.maker.missed(started);
+      this.spares.started(started);
       return started;
     } catch (error) {
       const failure = toBangerError(error);
@@ -138,7 +140,8 @@ export class VmService {
       const vm = deps.state.vms.get(id);
       const quiet = failure.code === "cancelled" || failure.code === "precondition";
       if (vm !== undefined && vm.state !== "running" && !quiet) {
-        updateVm(deps.state, deps.paths, id, { state: "error", lastError: failure.message, machine: null });
+        const state = vm.checkpoint === null ? "error" : "suspended";
+        updateVm(deps.state, deps.paths, id, { state, lastError: failure.message, machine: null });
       }
       throw failure;
     }
@@ -156,7 +159,7 @@ export class VmService {
   }
 
   async restart(id: VmId, options: CallOptions): Promise<VmRecord> {
-    if (getVm(this.deps.state, id).state === "running") await this.stop(id, options);
+    if (!isIdle(getVm(this.deps.state, id))) await this.stop(id, options);
     return this.start(id, options);
   }
 
@@ -194,6 +197,7 @@ export class VmService {
       // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
       for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
       this.deps.runtimes.forget(id);
+      await sweepCheckpoints(this.deps);
     } finally {
       unlock();
     }
@@ -203,6 +207,8 @@ export class VmService {
   async set(id: VmId, change: SpecChange, options: CallOptions): Promise<VmRecord> {
     return this.#locked(id, async (vm) => {
       checkChange(vm, change, this.deps.devices.liveEgress);
+      const halted = this.deps.runtimes.takeHalted(id);
+      if (halted !== undefined) await this.deps.driver.kill(halted.machine);
       await this.#run(setSteps, id, { id, change }, options);
       return getVm(this.deps.state, id);
     });
@@ -226,10 +232,7 @@ export class VmService {
   /** Takes back, or goes through again, what a crash or a failing disk left half done. */
   recover(open: JournalRun): Promise<void> {
     const options = { signal: new AbortController().signal };
-    return recoverRun(open, this.deps, {
-      end: async (list, input) => void (await this.#run(list, input.id, input, options)),
-      set: async (input) => void (await this.#run(setSteps, input.id, input, options)),
-    });
+    return recoverRun(open, this.deps, (list, id, input) => this.#run(list, id, input, options));
   }
 
   /** Goes through a list that ends a VM, also on a full disk: these lists can be gone through again at any point. */
@@ -295,6 +298,3 @@ export class VmService {
     }
   }
 }
-
-/** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
-const endingSignals = new Set([1, 2, 3, 6, 9, 15]);

@@ -1,86 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MachineWorld } from "../../tests/fakes/machines.ts";
-import { BangerError, newVmId, VmName } from "../base/base.ts";
-import { diskReserve } from "../disk/disk.ts";
-import { openState, type State } from "../state/state.ts";
-import { openTemplates } from "../warm/warm.ts";
+import type { MachineWorld } from "../../tests/fakes/machines.ts";
+import { BangerError, VmName } from "../base/base.ts";
 import type { VmDeps } from "./deps.ts";
-import { generateName } from "./names.ts";
-import { resolveRef } from "./refs.ts";
-import { transition } from "./states.ts";
-import { Runtimes, reattach, reconcile, stepLists, VmService, vmFiles } from "./vm.ts";
+import { Daemons, make, ofRunning, options, spec } from "./testing/daemons.ts";
+import { reattach, reconcile, vmFiles } from "./vm.ts";
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
-const options = () => ({ signal: new AbortController().signal });
-
+let room: Daemons;
 let dir: string;
 let world: MachineWorld;
-let open: State[];
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "banger-vm-"));
-  mkdirSync(join(dir, "vms"));
-  mkdirSync(join(dir, "run"));
-  mkdirSync(join(dir, "seed"));
-  writeFileSync(join(dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
-  world = new MachineWorld();
-  open = [];
+  room = new Daemons();
+  ({ dir, world } = room);
 });
-afterEach(() => {
-  for (const state of open) state.close();
-  rmSync(dir, { recursive: true });
-});
-
-/** A daemon's vm room over the files and machines that earlier ones left. */
-function daemon(change: Partial<VmDeps> = {}): { deps: VmDeps; service: VmService } {
-  const state = openState(join(dir, "banger.db"));
-  open.push(state);
-  const source = {
-    image: { id: "sha256:i", name: "image" },
-    kernel: { id: "sha256:k", name: "kernel" },
-    rootfs: join(dir, "rootfs.ext4"),
-    vmlinux: "/vmlinux",
-    initramfs: "/initramfs",
-    cmdline: ["quiet"],
-    workSeed: undefined,
-  };
-  const deps: VmDeps = {
-    state,
-    driver: world.driver(),
-    paths: {
-      vms: join(dir, "vms"),
-      run: join(dir, "run"),
-      workTemplates: join(dir, "work"),
-      templates: join(dir, "templates"),
-    },
-    bootSource: async () => source,
-    rootDiskStrategy: "overlay",
-    authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
-    templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
-    templateQuietMs: 1e6,
-    templateIdleMs: 0,
-    devices: world.devices(),
-    reserve: diskReserve(join(dir, "reserve")),
-    runtimes: new Runtimes(),
-    openSession: async (stream) => world.session(stream),
-    log: silent,
-    ...change,
-  };
-  return { deps, service: new VmService(deps) };
-}
-
-async function make(service: VmService, deps: VmDeps, name: string, ephemeral = false) {
-  const source = await deps.bootSource("", "");
-  return service.create(
-    { name: VmName.parse(name), source, spec, ephemeral, willStart: true, cold: false },
-    options(),
-    () => {},
-  );
-}
+afterEach(() => room.close());
+const daemon = (change: Partial<VmDeps> = {}) => room.daemon(change);
 
 /** A failpoint after whose step the journal cannot be written, the first time. */
 function diskFullOnce(at: string): VmDeps["failpoint"] {
@@ -90,21 +26,6 @@ function diskFullOnce(at: string): VmDeps["failpoint"] {
     full = false;
     throw new BangerError("no_space", "the disk is full");
   };
-}
-
-/** What the world holds when just these VMs run. */
-function ofRunning(...ids: string[]): string {
-  return ids
-    .flatMap((id) => [`machine ${id}`, `root ${id}`, `tap ${id}`])
-    .sort()
-    .join("\n");
-}
-
-/** Everything of VMs that exists outside the database, as text. */
-function leftovers(): string {
-  const list = (path: string) =>
-    (existsSync(path) ? readdirSync(path) : []).map((name) => `${path.replace(dir, "")}/${name}`);
-  return [...list(join(dir, "vms")), ...list(join(dir, "run")), world.dump()].filter(Boolean).join("\n");
 }
 
 describe("the life of a VM", () => {
@@ -117,7 +38,7 @@ describe("the life of a VM", () => {
     expect((await service.restart(vm.id, options())).state).toBe("running");
     await service.delete(vm.id, options());
     expect(service.list()).toEqual([]);
-    expect(leftovers()).toBe("");
+    expect(room.leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
   });
 
@@ -164,7 +85,7 @@ describe("the life of a VM", () => {
     expect((await started).state).toBe("running");
     await service.stop(vm.id, options());
     await service.delete(vm.id, options(), { onlyIdle: true });
-    expect(leftovers()).toBe("");
+    expect(room.leftovers()).toBe("");
   });
 
   test("a taken name is refused and the first VM stays as it was", async () => {
@@ -172,7 +93,7 @@ describe("the life of a VM", () => {
     const first = await make(service, deps, "a");
     await expect(make(service, deps, "a")).rejects.toThrow("a VM named a exists already");
     expect(service.list().map((vm) => vm.id)).toEqual([first.id]);
-    expect(leftovers()).toBe(`/vms/${first.id}`);
+    expect(room.leftovers()).toBe(`/vms/${first.id}`);
   });
 
   test("a start that fails is kept as an error with its reason, and can be tried again", async () => {
@@ -230,7 +151,7 @@ describe("the life of a VM", () => {
     const vm = await make(service, deps, "a");
     await expect(service.start(vm.id, options())).rejects.toThrow("the disk is full");
     await service.delete(vm.id, options());
-    expect(leftovers()).toBe("");
+    expect(room.leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
   });
 
@@ -335,146 +256,20 @@ describe("the life of a VM", () => {
     expect(service.find("a").state).toBe("stopped");
     expect(world.dump()).toBe("");
   });
-});
 
-describe("a daemon that is killed", () => {
-  class Killed extends Error {}
-
-  /** Runs `act` in a daemon that dies at the failpoint; nothing of its undo runs either. */
-  async function dieAt(
-    point: string,
-    when: string,
-    act: (service: VmService, deps: VmDeps, isDead: () => boolean) => Promise<unknown>,
-  ) {
-    let dead = false;
-    const { deps, service } = daemon({
-      ...(point.startsWith("template.") ? { templateQuietMs: 0 } : {}),
-      failpoint: (step, at) => {
-        if (step === point && at === when) dead = true;
-        if (dead) throw new Killed();
+  test("whose machine ends meanwhile says what its VMM said last", async () => {
+    const { deps, service } = daemon();
+    const vm = await make(service, deps, "a");
+    const session = deps.openSession;
+    deps.openSession = async (stream, signal) => ({
+      ...(await session(stream, signal)),
+      personalise: async () => {
+        writeFileSync(vmFiles(deps.paths, vm.id).vmmLog, "ignored\nno room\nso it ends\n");
+        world.crash(vm.id);
+        throw new BangerError("guest_failed", "the way to the guest was closed");
       },
     });
-    // A dead daemon writes no journal and no rows.
-    const guard = <T extends object>(target: T): T =>
-      new Proxy(target, {
-        get: (object, key) => {
-          const value: unknown = Reflect.get(object, key);
-          if (typeof value !== "function") return value;
-          return (...args: unknown[]) => {
-            if (dead) throw new Killed();
-            return Reflect.apply(value, object, args);
-          };
-        },
-      });
-    Object.assign(deps, {
-      state: { ...deps.state, vms: guard(deps.state.vms), journal: guard(deps.state.journal) },
-    });
-    Object.assign(deps, { driver: guard(deps.driver) });
-    await act(service, deps, () => dead).catch(() => {});
-    expect(dead).toBe(true);
-  }
-
-  for (const list of stepLists) {
-    for (const step of list.list) {
-      for (const when of ["before", "after"]) {
-        test(`${when} ${list.name}.${step.name} is recovered from by the next one`, async () => {
-          const bystander = daemon();
-          const other = await make(bystander.service, bystander.deps, "bystander");
-          await bystander.service.start(other.id, options());
-          await dieAt(`${list.name}.${step.name}`, when, async (service, deps, isDead) => {
-            const vm = await make(service, deps, "victim");
-            await service.start(vm.id, options());
-            if (list.name === "vm.set") await service.set(vm.id, { nat: true }, options());
-            if (list.name === "vm.stop") await service.stop(vm.id, options());
-            if (list.name === "vm.delete") await service.delete(vm.id, options());
-            // Made in the background, a moment after the start.
-            if (list.name === "template.make")
-              for (let turn = 0; turn < 100 && !isDead(); turn += 1) await Bun.sleep(2);
-          });
-          const next = daemon();
-          await reconcile(next.deps, next.service);
-          expect(next.deps.state.journal.open()).toEqual([]);
-          const survivors = next.service.list();
-          expect(survivors.find((vm) => vm.id === other.id)?.state).toBe("running");
-          // Whatever the victim is now, its row and the world agree.
-          const victim = survivors.find((vm) => vm.name === "victim");
-          const running = victim?.state === "running" ? [other.id, victim.id] : [other.id];
-          expect(world.dump()).toBe(ofRunning(...running));
-          for (const name of readdirSync(join(dir, "templates"))) expect(name).toMatch(/^[0-9a-f]{32}$/);
-          expect(readdirSync(join(dir, "vms")).sort()).toEqual(survivors.map((vm) => vm.id as string).sort());
-          if (victim !== undefined) await next.service.delete(victim.id, options());
-          const again = await make(next.service, next.deps, "victim");
-          await next.service.start(again.id, options());
-          await next.service.delete(again.id, options());
-          expect(next.service.list().map((vm) => vm.name as string)).toEqual(["bystander"]);
-        });
-      }
-    }
-  }
-
-  test("loses its database, and the next one finds the VMs again by their directories", async () => {
-    const first = daemon();
-    const vm = await make(first.service, first.deps, "a");
-    await first.service.start(vm.id, options());
-    first.deps.state.close();
-    open.pop();
-    for (const suffix of ["", "-wal", "-shm"]) rmSync(join(dir, `banger.db${suffix}`), { force: true });
-    const next = daemon();
-    await reconcile(next.deps, next.service);
-    expect(next.service.find("a")).toMatchObject({ id: vm.id, state: "running" });
+    const failure = await service.start(vm.id, options()).catch((error: BangerError) => error.message);
+    expect(failure).toBe("the virtual machine ended while it started: no room; so it ends");
   });
-
-  test("takes ephemeral VMs with it", async () => {
-    const first = daemon();
-    const vm = await make(first.service, first.deps, "a", true);
-    await first.service.start(vm.id, options());
-    const next = daemon();
-    await reconcile(next.deps, next.service);
-    expect(next.service.list()).toEqual([]);
-    expect(leftovers()).toBe("");
-  });
-
-  test("leaves directories alone that are not named like a VM's", async () => {
-    mkdirSync(join(dir, "vms", "my-notes"));
-    mkdirSync(join(dir, "run", "something"));
-    const { deps, service } = daemon();
-    await reconcile(deps, service);
-    expect(leftovers()).toBe("/vms/my-notes\n/run/something");
-  });
-});
-
-describe("references", () => {
-  const vms = [
-    { id: "aabbccdd-0000-4000-8000-000000000000", name: "one" },
-    { id: "aabb1111-0000-4000-8000-000000000000", name: "two" },
-  ];
-  test("name, id and unique prefix of an id are understood", () => {
-    expect(resolveRef("one", vms).name).toBe("one");
-    expect(resolveRef("aabb1111-0000-4000-8000-000000000000", vms).name).toBe("two");
-    expect(resolveRef("aabb1", vms).name).toBe("two");
-  });
-  test("an ambiguous prefix names the candidates, an unknown one a near miss", () => {
-    expect(() => resolveRef("aabb", vms)).toThrow("one (aabbccdd), two (aabb1111)");
-    expect(() => resolveRef("twq", vms)).toThrow('there is no VM "twq"');
-  });
-});
-
-test("a state that cannot be left by an event says so, with what to do", () => {
-  const failure = (() => {
-    try {
-      transition({ name: VmName.parse("a"), state: "running" }, "start");
-    } catch (error) {
-      return error as BangerError;
-    }
-  })();
-  expect(failure?.message).toBe("VM a is running");
-  expect(failure?.hint).toContain("banger vm ssh a");
-});
-
-test("generated names are DNS labels and avoid those that are taken", () => {
-  const first = generateName(new Set(), () => 0);
-  expect(generateName(new Set([first]), () => 0)).not.toBe(first);
-  expect(
-    vmFiles({ vms: "/v", run: "/r", workTemplates: "/t", templates: "/w" }, newVmId()).runDir.length,
-  ).toBe("/r/".length + 18);
 });

@@ -6,14 +6,16 @@
  * operation leaves nothing; a VM that runs goes on running whatever happens to the daemon. Never starts a process,
  * touches the network or parses what a guest sends: that is the rooms' below.
  */
+export type { CallOptions } from "./call-options.ts";
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
 export { type HostDevices, type Network, noDevices, type RootAttachment, vmmNetwork } from "./devices.ts";
 export { generateKey, hostAlias } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
+export type { Snapshot } from "./live/snapshots.ts";
 export type { NewVm } from "./new-vm.ts";
 export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
-export { type CallOptions, VmService } from "./service.ts";
-export { stepLists } from "./step-lists.ts";
-export { coldReasons } from "./warm-start.ts";
+export { VmService } from "./service.ts";
+export { stepLists } from "./steps/lists.ts";
+export { coldReasons } from "./warm/warm-start.ts";

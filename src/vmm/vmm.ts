@@ -49,11 +49,25 @@ export interface MachineSpec {
    */
   memory?: { path: string; use: "make" | "map" };
   /** Go on from this saved state, with the memory that was saved with it (`map`), instead of booting. */
-  restore?: { state: string };
+  restore?: {
+    state: string;
+    /** It was halted when it was saved (as a checkpoint is): it is to run all the same. */
+    halted?: true;
+  };
   /** The console's log is appended to this file. */
   consoleLog: string;
   /** What the VMM itself prints goes here. */
   vmmLog: string;
+}
+
+/** A machine's memory and state as files, with its disks as they were at that moment. */
+export interface CheckpointRequest {
+  /** A machine of the same kind, which takes the memory: with an id, and files, of its own. Nothing of it is left. */
+  receiver: MachineSpec;
+  /** Made. */
+  to: { state: string; memory: string };
+  /** One for each disk: an empty qcow2 layer over the file that the disk is now, in which it goes on from that moment. None: it stays. */
+  layers: readonly string[];
 }
 
 /** What is written to the journal when a machine has been started: enough to find it again. Serialisable. */
@@ -105,6 +119,10 @@ export interface VmmDriver {
   agentStream(handle: MachineHandle, signal?: AbortSignal): Promise<Duplex>;
   /** Signals the very process (by pidfd), never another one that has its number. Absent is success. */
   signal(handle: MachineHandle, signal: number): Promise<void>;
+  /** Halts the guest's processors. One that is halted already is success. */
+  pause?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
+  /** Lets a machine go on, whatever halted it: a pause, or something of ours that was cut short. One that runs is success. */
+  resume?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
   /**
    * Asks a guest whose agent does not answer to end in order, as a key press would. Only where the VMM can, and where a
    * guest that restarts ends its machine. Resolves when the guest has been asked.
@@ -116,6 +134,16 @@ export interface VmmDriver {
    * cancelled: there is no state file then, and whether the guest is paused depends on how far it came.
    */
   save?(handle: MachineHandle, to: { state: string; memory: string }, signal?: AbortSignal): Promise<void>;
+  /**
+   * Writes the machine's memory and the state of its devices while it runs, and halts it only for the last of it. When this
+   * fails or is cancelled the machine runs on, and its disks may or may not go on in their layers. One that was halted
+   * before stays so. After a kill of this process `resume` lets it go on.
+   */
+  checkpoint?(
+    handle: MachineHandle,
+    request: CheckpointRequest,
+    signal?: AbortSignal,
+  ): Promise<{ haltedMs: number }>;
   /**
    * All that a saved state depends on but the contents of kernel, initramfs and disks: one that was saved under the same
    * words can be restored under them. Neither the machine's name, nor where its files are, nor its egress matters.
@@ -129,4 +157,5 @@ export { findProgram } from "./find-program.ts";
 export { directJailer } from "./firecracker/direct.ts";
 export { type FirecrackerOptions, firecrackerDriver } from "./firecracker/driver.ts";
 export type { JailedMachine, Jailer, LaunchedMachine, LaunchRequest } from "./firecracker/jailer.ts";
+export { lastLines } from "./log-tail.ts";
 export { qemuDriver } from "./qemu/driver.ts";

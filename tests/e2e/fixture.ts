@@ -10,6 +10,8 @@ import { join } from "node:path";
 export const root = join(import.meta.dir, "../..");
 /** Where templates are. */
 export const templates = join(root, "build/e2e/banger/templates");
+/** Where checkpoints are. */
+export const checkpoints = join(root, "build/e2e/banger/checkpoints");
 export const executable = join(root, "dist/banger");
 const kept = join(root, "build/e2e");
 
@@ -30,11 +32,15 @@ export class Banger {
   readonly dir = mkdtempSync(join(tmpdir(), "banger-e2e-"));
   readonly env: Record<string, string>;
 
-  /** Without `warm` nothing is made in the background, and every start is a boot. */
-  constructor({ warm = false } = {}) {
+  /** Without `warm` nothing is made in the background, and every start is a boot; without `spare` no guest waits. */
+  constructor({ warm = false, spare = false } = {}) {
     mkdirSync(kept, { recursive: true });
     mkdirSync(join(this.dir, "config/banger"), { recursive: true });
-    if (!warm) writeFileSync(join(this.dir, "config/banger/config.toml"), '[warm]\nmode = "off"\n');
+    const mode = warm ? "auto" : "off";
+    writeFileSync(
+      join(this.dir, "config/banger/config.toml"),
+      `[warm]\nmode = "${mode}"\nspare = ${spare}\n`,
+    );
     this.env = {
       PATH: process.env.PATH ?? "",
       HOME: this.dir,

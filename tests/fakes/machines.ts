@@ -13,6 +13,7 @@ interface FakeMachine {
   handle: MachineHandle;
   id: string;
   ended: PromiseWithResolvers<void>;
+  paused: boolean;
 }
 
 export class MachineWorld {
@@ -26,6 +27,12 @@ export class MachineWorld {
   version = "1";
   /** No saved machine can be gone on with. */
   refusesRestore = false;
+  /** No machine can be saved while it runs. */
+  refusesCheckpoint = false;
+  /** Of every guest: its load average of a minute. */
+  load = 0;
+  /** How often a guest was told the time. */
+  clocksSet = 0;
   /** Specs of all starts, in order. */
   readonly started: MachineSpec[] = [];
 
@@ -33,6 +40,11 @@ export class MachineWorld {
     return [...[...this.#machines.values()].map((machine) => `machine ${machine.id}`), ...this.#devices]
       .sort()
       .join("\n");
+  }
+
+  /** The VMs whose machines stand still. */
+  paused(): string[] {
+    return [...this.#machines.values()].flatMap(({ id, paused }) => (paused ? [id] : [])).sort();
   }
 
   /** A host that lends devices, each with its VM's id in its name. */
@@ -68,6 +80,12 @@ export class MachineWorld {
     this.#machines.delete(pid);
   }
 
+  #halt({ process }: MachineHandle, paused: boolean): void {
+    const machine = this.#machines.get(process.pid);
+    if (machine === undefined) throw new BangerError("guest_failed", "there is no such machine");
+    machine.paused = paused;
+  }
+
   driver(): VmmDriver {
     const find = (predicate: (machine: FakeMachine) => boolean) =>
       [...this.#machines.values()].filter(predicate).map((machine) => machine.handle);
@@ -90,7 +108,7 @@ export class MachineWorld {
           process: { pid, startTicks: 1, bootId: "boot" },
           runDir: spec.runDir,
         };
-        this.#machines.set(pid, { handle, id: spec.id, ended: Promise.withResolvers() });
+        this.#machines.set(pid, { handle, id: spec.id, ended: Promise.withResolvers(), paused: false });
         return handle;
       },
       find: async (id) => find((machine) => machine.id === id)[0],
@@ -112,6 +130,17 @@ export class MachineWorld {
       },
       signal: async (handle, signal) => {
         if (signal === 9 || signal === 15) this.#end(handle.process.pid);
+      },
+      pause: async (handle) => this.#halt(handle, true),
+      resume: async (handle) => this.#halt(handle, false),
+      checkpoint: async (handle, { to }) => {
+        if (this.refusesCheckpoint) throw new BangerError("guest_failed", "QEMU could not save the machine");
+        writeFileSync(to.memory, "memory", { flag: "wx", mode: 0o600 });
+        truncateSync(to.memory, 1 << 20);
+        writeFileSync(to.state, "state", { flag: "wx", mode: 0o600 });
+        if (!this.#machines.has(handle.process.pid))
+          throw new BangerError("guest_failed", "there is no machine");
+        return { haltedMs: 1 };
       },
       save: async (_handle, { state }) => writeFileSync(state, "state", { mode: 0o600 }),
       stateKey: async ({ vcpu }) => ({ driver: "fake", version: this.version, cpus: String(vcpu) }),
@@ -157,10 +186,19 @@ export class MachineWorld {
       connect: () => Promise.reject(new BangerError("guest_failed", "nobody listens")),
       ports: async () => [],
       stats: async () => ({
-        ...{ uptimeSeconds: 1, load: [0, 0, 0] as const, memoryTotalBytes: 1, memoryAvailableBytes: 1 },
+        ...{
+          uptimeSeconds: 1,
+          load: [this.load, 0, 0] as const,
+          memoryTotalBytes: 1,
+          memoryAvailableBytes: 1,
+        },
         ...{ rootTotalBytes: 1, rootFreeBytes: 1, workTotalBytes: 1, workFreeBytes: 1, processes: 1 },
       }),
       ping: async () => {},
+      setClock: async () => {
+        this.clocksSet += 1;
+      },
+      rest: () => {},
       powerOff: async () => {
         this.#end(this.#streams.get(stream) ?? 0);
       },

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { emptyOverlay } from "../../src/disk/qcow2.ts";
 import { type GuestSession, openAgentSession, type Personality } from "../../src/guest/guest.ts";
 import { bootCmdline } from "../../src/kernel/kernel.ts";
-import { settle } from "../../src/vm/template-guest.ts";
+import { settle } from "../../src/vm/warm/template-guest.ts";
 import { type MachineHandle, type MachineSpec, qemuDriver } from "../../src/vmm/vmm.ts";
 
 const store = join(import.meta.dir, "../../build/e2e/banger");

@@ -58,13 +58,26 @@ describe("banger daemon", () => {
     );
   });
 
-  test("stop ends it; one that does not run is fine", async () => {
-    const ping = (others: number) => () => ({ version: "1", commit: "c", pid: 1, others });
-    const daemon = new FakeDaemon({ ping: ping(0), "daemon.stop": () => ({}) });
+  test("stop ends it, and returns when it has ended; one that does not run is fine", async () => {
+    const stoppable = (others: number): FakeDaemon => {
+      const daemon = new FakeDaemon({
+        ping: () => ({ version: "1", commit: "c", pid: 1, others }),
+        "daemon.stop": () => {
+          setTimeout(() => {
+            happened.push("ended");
+            daemon.close();
+          }, 20);
+          return {};
+        },
+      });
+      return daemon;
+    };
+    const happened: string[] = [];
+    const daemon = stoppable(0);
     expect(await banger(["daemon", "stop"], { daemon })).toEqual({ status: 0, out: "", err: "" });
     expect(daemon.methods).toEqual(["ping", "daemon.stop"]);
-    const busy = new FakeDaemon({ ping: ping(2), "daemon.stop": () => ({}) });
-    expect((await banger(["daemon", "stop"], { daemon: busy })).err).toBe(
+    expect(happened).toEqual(["ended"]);
+    expect((await banger(["daemon", "stop"], { daemon: stoppable(2) })).err).toBe(
       "cut off what was under way: 2 commands\n",
     );
     expect(await banger(["daemon", "stop"])).toEqual({
@@ -72,6 +85,13 @@ describe("banger daemon", () => {
       out: "",
       err: "the daemon is not running\n",
     });
+  });
+
+  test("stop can be left alone with a daemon that does not end", async () => {
+    const ping = () => ({ version: "1", commit: "c", pid: 1, others: 0 });
+    const run = session({ daemon: new FakeDaemon({ ping, "daemon.stop": () => ({}) }) });
+    setTimeout(() => run.interrupt("SIGINT"), 20);
+    expect(await runCli(["daemon", "stop"], run.ctx)).toBe(130);
   });
 
   test("socket prints the path whether it runs or not", async () => {

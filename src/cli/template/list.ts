@@ -26,8 +26,9 @@ export const command = defineCommand({
       formatBytes(template.sizeBytes),
       ago(template.createdAt, ctx.today()),
       ago(template.lastUsedAt, ctx.today()),
+      template.waiting ? "1" : "-",
     ]);
-    ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED"], rows));
+    ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED", "WAITING"], rows));
     return undefined;
   },
 });

@@ -23,7 +23,8 @@ export class FakeDaemon implements Daemon {
   /** Methods in the order they were called. */
   readonly calls: { method: Method; params: unknown }[] = [];
   readonly streams = new Map<string, Duplex>();
-  closed = false;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly closed = this.#ended.promise;
 
   constructor(readonly handlers: FakeHandlers) {}
 
@@ -66,7 +67,7 @@ export class FakeDaemon implements Daemon {
   }
 
   close(): void {
-    this.closed = true;
+    this.#ended.resolve();
   }
 }
 
@@ -86,6 +87,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     pid: 4711,
     consoleLog: "/state/console.log",
     layer: null,
+    cost: null,
     start: null,
     channel: null,
     createdAt: "2026-03-04T11:57:00.000Z",

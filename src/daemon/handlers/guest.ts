@@ -4,8 +4,10 @@ import { pipeline } from "node:stream/promises";
 import { BangerError } from "../../base/base.ts";
 import type { GuestProcess } from "../../guest/guest.ts";
 import type { CallContext, Handlers, TransferEvent } from "../../rpc/rpc.ts";
+import type { VmRecord } from "../../state/state.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
+import { stageObserver } from "./stages.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
 type Transfer = CallContext<TransferEvent>;
@@ -18,34 +20,44 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
     if (found === undefined) throw new BangerError("not_found", `no command runs under operation ${op}`);
     return found;
   };
+  /** For as long as it works the VM counts as used; one that sleeps because nobody used it goes on first. */
+  const using = async <T>(ref: string, ctx: Transfer, work: (vm: VmRecord) => Promise<T>): Promise<T> => {
+    const vm = await vms.reach(ref, { signal: ctx.signal, observe: stageObserver(ctx.emit, resumed) });
+    const over = vms.idleVms.begin(vm.id);
+    try {
+      return await work(vm);
+    } finally {
+      over();
+    }
+  };
   return {
-    "guest.exec": async (params, ctx) => {
-      const vm = vms.find(params.ref);
-      const session = await runtimes.session(vm, ctx.signal);
-      if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
-      const cwd = params.cwd ?? vm.workspace?.guestPath;
-      const child = await session.exec(
-        {
-          argv: params.argv,
-          ...(params.env === undefined ? {} : { env: params.env }),
-          ...(cwd === undefined ? {} : { cwd }),
-          ...(params.tty === undefined ? {} : { tty: params.tty }),
-        },
-        ctx.signal,
-      );
-      running.set(ctx.opId, child);
-      const onAbort = () => child.signal(sigkill);
-      ctx.signal.addEventListener("abort", onAbort, { once: true });
-      try {
-        const streams = connectStreams(child, params.tty !== undefined, ctx);
-        const status = await child.exit;
-        await streams;
-        return { status };
-      } finally {
-        ctx.signal.removeEventListener("abort", onAbort);
-        running.delete(ctx.opId);
-      }
-    },
+    "guest.exec": (params, ctx) =>
+      using(params.ref, ctx, async (vm) => {
+        const session = await runtimes.session(vm, ctx.signal);
+        if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
+        const cwd = params.cwd ?? vm.workspace?.guestPath;
+        const child = await session.exec(
+          {
+            argv: params.argv,
+            ...(params.env === undefined ? {} : { env: params.env }),
+            ...(cwd === undefined ? {} : { cwd }),
+            ...(params.tty === undefined ? {} : { tty: params.tty }),
+          },
+          ctx.signal,
+        );
+        running.set(ctx.opId, child);
+        const onAbort = () => child.signal(sigkill);
+        ctx.signal.addEventListener("abort", onAbort, { once: true });
+        try {
+          const streams = connectStreams(child, params.tty !== undefined, ctx);
+          const status = await child.exit;
+          await streams;
+          return { status };
+        } finally {
+          ctx.signal.removeEventListener("abort", onAbort);
+          running.delete(ctx.opId);
+        }
+      }),
     "guest.resize": async ({ op, columns, rows }) => {
       processOf(op).resize(columns, rows);
       return {};
@@ -55,37 +67,46 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
       return {};
     },
     "guest.connect": async ({ ref, port }, ctx) => {
-      const session = await runtimes.session(vms.find(ref), ctx.signal);
-      const stream = await session.connect({ port }, ctx.signal);
-      return {
-        ticket: ctx.ticket((socket) => {
-          joinStreams(stream, socket);
-        }),
-        ...(session.channel === "ssh" ? { warning: goingBySsh } : {}),
-      };
-    },
-    "workspace.import": async ({ ref, workspace }, ctx) => {
-      const vm = vms.find(ref);
-      const incoming = Promise.withResolvers<Duplex>();
-      const onAbort = () => incoming.reject(new BangerError("cancelled", "cancelled"));
-      ctx.signal.addEventListener("abort", onAbort, { once: true });
-      ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
+      const vm = await vms.reach(ref, { signal: ctx.signal });
+      const over = vms.idleVms.begin(vm.id);
       try {
-        const [tar, session] = await Promise.all([incoming.promise, runtimes.session(vm, ctx.signal)]);
-        if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
-        const result = await session.unpack(workspace.guestPath, tar, ctx.signal);
-        vms.setWorkspace(vm.id, workspace);
-        return result;
-      } finally {
-        ctx.signal.removeEventListener("abort", onAbort);
-        // Nobody awaits it when the session was lost first.
-        incoming.promise.then((socket) => socket.destroy()).catch(() => {});
+        const session = await runtimes.session(vm, ctx.signal);
+        const stream = await session.connect({ port }, ctx.signal);
+        stream.once("close", over);
+        return {
+          ticket: ctx.ticket((socket) => {
+            joinStreams(stream, socket);
+          }),
+          ...(session.channel === "ssh" ? { warning: goingBySsh } : {}),
+        };
+      } catch (error) {
+        over();
+        throw error;
       }
     },
+    "workspace.import": ({ ref, workspace }, ctx) =>
+      using(ref, ctx, async (vm) => {
+        const incoming = Promise.withResolvers<Duplex>();
+        const onAbort = () => incoming.reject(new BangerError("cancelled", "cancelled"));
+        ctx.signal.addEventListener("abort", onAbort, { once: true });
+        ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
+        try {
+          const [tar, session] = await Promise.all([incoming.promise, runtimes.session(vm, ctx.signal)]);
+          if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
+          const result = await session.unpack(workspace.guestPath, tar, ctx.signal);
+          vms.setWorkspace(vm.id, workspace);
+          return result;
+        } finally {
+          ctx.signal.removeEventListener("abort", onAbort);
+          // Nobody awaits it when the session was lost first.
+          incoming.promise.then((socket) => socket.destroy()).catch(() => {});
+        }
+      }),
   };
 }
 
 const sigkill = 9;
+const resumed = () => ({ how: "resumed" }) as const;
 
 /** Offers the command's streams by ticket; resolves when everything the command wrote has been handed over. */
 async function connectStreams(child: GuestProcess, tty: boolean, ctx: Transfer): Promise<void> {

@@ -5,11 +5,12 @@ import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
 import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
-import { coldReasons, hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
+import { hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { followFile } from "./follow.ts";
-import { agentSilent, goingBySsh } from "./going-by-ssh.ts";
+import { goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
+import { vmInfo } from "./vm-info.ts";
 
 type VmMethods =
   | "vm.create"
@@ -40,9 +41,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     if (parts.runtimes.current(id)?.channel === "ssh") tell();
     return show(await call().finally(stop));
   };
-  const show = (vm: VmRecord): Vm => toVm(parts, vm);
-  const withLayer = async (vm: VmRecord): Promise<Vm> => ({
+  const show = (vm: VmRecord): Vm => vmInfo(parts, vm);
+  const withUse = async (vm: VmRecord): Promise<Vm> => ({
     ...show(vm),
+    cost: await vms.live.cost(vm),
     layer: (vm.state === "running" ? await parts.devices.layerOf(vm.id) : undefined) ?? null,
   });
   return {
@@ -101,8 +103,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       await vms.delete(vms.find(ref).id, options(ctx), { onlyIdle: idle === true });
       return {};
     },
-    "vm.list": async () => Promise.all(vms.list().map(withLayer)),
-    "vm.show": async ({ ref }) => withLayer(vms.find(ref)),
+    "vm.list": async () => Promise.all(vms.list().map(withUse)),
+    "vm.show": async ({ ref }) => withUse(vms.find(ref)),
     "vm.resolve": async ({ refs }) => {
       const snapshot = vms.list();
       const seen = new Set<VmId>();
@@ -130,11 +132,14 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       });
       return { ticket };
     },
-    "vm.ssh": async ({ ref }) => {
-      const vm = vms.find(ref);
+    "vm.ssh": async ({ ref }, ctx) => {
+      const vm = await vms.reach(ref, { signal: ctx.signal });
       if (vm.state !== "running") {
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, not running`, {
-          hint: `start it first: banger vm start ${vm.name}`,
+          hint:
+            vm.state === "paused"
+              ? `let it go on: banger vm resume ${vm.name}`
+              : `start it first: banger vm start ${vm.name}`,
         });
       }
       return {
@@ -164,23 +169,5 @@ function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): 
       tied = false;
       parts.vms.keep(id);
     },
-  };
-}
-
-function channelOf({ runtimes }: Parts, { id }: VmRecord): Vm["channel"] {
-  const by = runtimes.channel(id);
-  return by === undefined ? null : { by, because: by === "ssh" ? agentSilent : null };
-}
-
-function toVm(parts: Parts, vm: VmRecord): Vm {
-  const { rootDisk: _disk, machine, machineId: _machineId, address, warm: _warm, start, ...shared } = vm;
-  return {
-    ...shared,
-    ip: vm.state === "running" ? address : null,
-    pid: machine?.process.pid ?? null,
-    start: start?.how === "cold" ? { ...start, why: coldReasons[start.why] } : start,
-    channel: channelOf(parts, vm),
-    consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
-    layer: null,
   };
 }

@@ -16,6 +16,8 @@ export function runFiles(runDir: string) {
     egress: join(runDir, egressName),
     /** Where a state that is being saved comes out; ours (save.ts). */
     state: join(runDir, "state.sock"),
+    /** Where the machine that takes a checkpoint's memory listens for it (receiver.ts). */
+    incoming: join(runDir, "incoming.sock"),
   };
 }
 
@@ -50,7 +52,7 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     // QEMU's own seccomp filter: no other programs, no set-uid, no obsolete calls.
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-    ...["-machine", machineType + (spec.memory === undefined ? "" : `,memory-backend=${memoryId}`)],
+    ...["-machine", `${machineType},memory-backend=${memoryId}`],
     ...accelerate(acceleration),
     ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`, ...memory(spec)],
     ...(spec.restore === undefined ? boot(spec, acceleration) : incoming),
@@ -77,12 +79,13 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
 const machineType = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off";
 const memoryId = "memory";
 
-/** Memory in a file. share=off is MAP_PRIVATE: the file is read, and never written. */
+/** Memory in a file, or none of anybody's. It has the same name in either: by that a state finds it. */
 function memory({ memory, memoryMiB }: MachineSpec): string[] {
-  return memory === undefined ? [] : ["-object", `${memoryArgument(memory)}${memoryMiB}M`];
+  const object = memory === undefined ? `memory-backend-ram,id=${memoryId},size=` : memoryArgument(memory);
+  return ["-object", `${object}${memoryMiB}M`];
 }
 
-/** What the value of -object begins with; its end is the size. */
+/** What the value of -object begins with; its end is the size. share=off is MAP_PRIVATE: the file is read, and never written. */
 export function memoryArgument({ path, use }: NonNullable<MachineSpec["memory"]>): string {
   const share = use === "make" ? "on" : "off";
   return `memory-backend-file,id=${memoryId},share=${share},mem-path=${value(path)},size=`;

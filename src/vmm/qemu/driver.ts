@@ -10,9 +10,11 @@ import { checkSocketPath } from "../socket-path.ts";
 import type { DriverProbe, MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { type Acceleration, qemuArguments, runFiles } from "./arguments.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { lastWords, spawnQemu, whenAnswering } from "./launch.ts";
 import { consoleLogOf, driverName, machineOf, machinesIn } from "./machines.ts";
 import { prepareMemory } from "./memory.ts";
+import { pause, resume } from "./pause.ts";
 import { probeQemu } from "./probe.ts";
 import { save } from "./save.ts";
 import { qemuStateKey } from "./state-key.ts";
@@ -31,7 +33,7 @@ export interface QemuOptions {
 
 export function qemuDriver(
   options: QemuOptions = {},
-): VmmDriver & Required<Pick<VmmDriver, "save" | "stateKey">> {
+): VmmDriver & Required<Pick<VmmDriver, "save" | "checkpoint" | "stateKey">> {
   const probe = rememberedProbe((signal) => probeQemu(options.probeCache, signal));
   let measured: ReturnType<typeof tscKhz> | undefined;
   const tsc = () => {
@@ -128,7 +130,13 @@ export function qemuDriver(
     signal: async ({ process }, number) => {
       signalProcess(process, number);
     },
+    pause,
+    resume,
     save,
+    checkpoint: async (handle, request, signal) => {
+      const { acceleration } = await probe();
+      return checkpoint(handle, request, { acceleration: await accelerated(acceleration), kill }, signal);
+    },
     stateKey: async (spec) => {
       const { acceleration, version } = await probe();
       return qemuStateKey(spec, await accelerated(acceleration), version);

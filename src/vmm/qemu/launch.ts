@@ -85,7 +85,7 @@ async function answer(spec: MachineSpec, child: Launched, signal: AbortSignal): 
   const qmp = await connectQmp(path, signal);
   try {
     checkEgressGuard(spec, child.identity.pid);
-    if (spec.restore !== undefined) await resume(qmp);
+    if (spec.restore !== undefined) await resume(qmp, spec.restore);
   } finally {
     qmp.close();
   }

@@ -23,7 +23,8 @@ const saveMs = 60_000;
 export const stateDescriptor = 3;
 
 /** Resolves when the guest runs. When the state cannot be read QEMU says why in its log, and ends. */
-export async function resume(qmp: Qmp): Promise<void> {
+export async function resume(qmp: Qmp, { halted = false } = {}): Promise<void> {
+  if (halted) return resumeHalted(qmp);
   // Nobody says `cont`: the guest ran when it was saved, so QEMU lets it run once the state is there.
   const running = qmp.event(({ event }) => event === "RESUME");
   await Promise.all([
@@ -31,6 +32,23 @@ export async function resume(qmp: Qmp): Promise<void> {
     qmp.execute("migrate-incoming", { uri: `fd:${stateDescriptor}` }),
     running,
   ]);
+}
+
+/** It was saved by a machine that never ran (receiver.ts): somebody must say `cont`, once the state is there. */
+async function resumeHalted(qmp: Qmp): Promise<void> {
+  const ended = migrationEnd(qmp);
+  await Promise.all([
+    qmp.execute("migrate-set-capabilities", { capabilities: capabilities("events", "x-ignore-shared") }),
+    qmp.execute("migrate-incoming", { uri: `fd:${stateDescriptor}` }),
+    ended,
+  ]);
+  await qmp.execute("cont");
+}
+
+/** Resolves when a migration, either way, has gone well. */
+export async function migrationEnd(qmp: Qmp): Promise<void> {
+  const { data } = await qmp.event(({ event, data }) => event === "MIGRATION" && isEnd(data));
+  if (data?.status !== "completed") throw new BangerError("guest_failed", "QEMU could not save the machine");
 }
 
 export async function save(
@@ -83,13 +101,8 @@ async function migrate(
     await qmp.execute("migrate-set-capabilities", {
       capabilities: capabilities("events", "x-ignore-shared"),
     });
-    const ended = qmp.event(({ event, data }) => event === "MIGRATION" && isEnd(data));
     // The guest is not paused for it first: QEMU does that, and notes that it ran (see resume).
-    const completed = ended.then(({ data }) => {
-      if (data?.status !== "completed")
-        throw new BangerError("guest_failed", "QEMU could not save the machine");
-    });
-    await Promise.all([qmp.execute("migrate", { uri: `unix:${outlet}` }), completed, written]);
+    await Promise.all([migrationEnd(qmp), qmp.execute("migrate", { uri: `unix:${outlet}` }), written]);
   } finally {
     qmp.close();
   }
@@ -98,7 +111,7 @@ async function migrate(
 const isEnd = (data: QmpEvent["data"]) =>
   data?.status === "completed" || data?.status === "failed" || data?.status === "cancelled";
 
-function capabilities(...names: string[]) {
+export function capabilities(...names: string[]) {
   return names.map((capability) => ({ capability, state: true }));
 }
 

@@ -2,20 +2,21 @@
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { BangerError, toBangerError, VmId, wrap } from "../base/base.ts";
-import { type Step, steps } from "../pipeline/pipeline.ts";
-import { type ColdReason, VmRecord } from "../state/state.ts";
-import { removeTree } from "../sys/sys.ts";
-import type { MachineSpec } from "../vmm/vmm.ts";
-import type { Template } from "../warm/warm.ts";
-import { type BootSource, limits, type VmContext } from "./deps.ts";
-import { Network, RootAttachment } from "./devices.ts";
-import { personality } from "./identity.ts";
-import { type VmFiles, vmFiles } from "./layout.ts";
-import { getVm, updateVm } from "./rows.ts";
-import { transition } from "./states.ts";
-import { talk } from "./talk.ts";
-import { restorable } from "./warm-start.ts";
+import { BangerError, toBangerError, VmId, wrap } from "../../base/base.ts";
+import { type Step, steps } from "../../pipeline/pipeline.ts";
+import { type ColdReason, VmRecord } from "../../state/state.ts";
+import { removeTree } from "../../sys/sys.ts";
+import type { MachineSpec } from "../../vmm/vmm.ts";
+import { type BootSource, limits, type VmContext } from "../deps.ts";
+import { Network, RootAttachment } from "../devices.ts";
+import { personality } from "../identity.ts";
+import { type VmFiles, vmFiles } from "../layout.ts";
+import { isOwnMemory } from "../live/suspended.ts";
+import { logsHint, MachineEnded, machineEnded, orItsEnd } from "../machine-end.ts";
+import { getVm, updateVm } from "../rows.ts";
+import { transition } from "../states.ts";
+import { talk } from "../talk.ts";
+import { launchSaved } from "../warm/go-on.ts";
 
 const StartInput = z.strictObject({
   id: VmId,
@@ -44,8 +45,8 @@ const mark: Step<VmContext, StartInput, object> = {
   do: async ({ id, deps }, { templateFailed }) => {
     const vm = getVm(deps.state, id);
     const begun = { state: transition(vm, "start"), lastError: null };
-    // Only the first start finds the disks as the template's memory knows them.
-    const first = vm.state === "created";
+    // Only the first start finds the disks as the template's memory knows them; a checkpoint's are as they were.
+    const first = vm.state === "created" || vm.checkpoint !== null;
     const why = templateFailed === true ? "failed" : "again";
     const cold = first ? {} : { warm: null, start: { how: "cold" as const, why: why as ColdReason } };
     updateVm(deps.state, deps.paths, id, { ...begun, ...cold });
@@ -56,7 +57,8 @@ const mark: Step<VmContext, StartInput, object> = {
     const vm = deps.state.vms.get(id);
     // Running: what failed came after mark_running had written the row.
     if (vm?.state !== "starting" && vm?.state !== "running") return;
-    updateVm(deps.state, deps.paths, id, { state: transition(vm, "start_undone"), machine: null });
+    const state = vm.checkpoint === null ? transition(vm, "start_undone") : "suspended";
+    updateVm(deps.state, deps.paths, id, { state, machine: null });
   },
 };
 
@@ -90,6 +92,8 @@ const runDirectory: Step<VmContext, StartInput, object> = {
   output: nothing,
   do: async ({ id, deps }) => {
     const { runDir } = vmFiles(deps.paths, id);
+    // The machine that waits has its sockets there.
+    if (deps.runtimes.hasHalted(id)) return {};
     await removeTree(runDir);
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     return {};
@@ -97,31 +101,14 @@ const runDirectory: Step<VmContext, StartInput, object> = {
   undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).runDir),
 };
 
-/** The template that the VM goes on from. Written down before anything runs: then its disks are the template's no more. */
-async function takeTemplate({ id, deps }: VmContext): Promise<Template | undefined> {
-  const vm = getVm(deps.state, id);
-  if (vm.warm === null) return undefined;
-  const found = await restorable(deps, vm);
-  const template = "template" in found ? found.template : undefined;
-  const start =
-    "cold" in found
-      ? { how: "cold" as const, why: found.cold }
-      : { how: "warm" as const, template: found.template.key };
-  updateVm(deps.state, deps.paths, id, { warm: null, start });
-  return template;
-}
-
 const launch: Step<VmContext, StartInput & Boot & Root & Connected, Machine> = {
   name: "vmm_launch",
   output: Machine,
   do: async ({ id, deps }, made, signal) => {
-    const template = await takeTemplate({ id, deps });
     const spec = machineSpec(getVm(deps.state, id), vmFiles(deps.paths, id), made);
-    const restored = template && {
-      memory: { path: template.memory, use: "map" as const },
-      restore: { state: template.state },
-    };
-    const machine = await deps.driver.start({ ...spec, ...restored }, signal);
+    const machine = await launchSaved({ id, deps }, (saved) =>
+      deps.driver.start({ ...spec, ...saved }, signal),
+    );
     updateVm(deps.state, deps.paths, id, { machine });
     return { machine };
   },
@@ -138,15 +125,14 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
   name: "agent_hello",
   output: nothing,
   do: async ({ id, deps }, { machine }, signal) => {
+    if (deps.runtimes.isBooting(id)) return {};
     const usual = isWarm({ id, deps }) ? limits.restoredHello : limits.agentHello;
     const agentMs = besideOthers(usual, deps);
     const patience = { agentMs, agentAloneMs: agentMs, sshMs: limits.ssh };
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal]);
     const late = AbortSignal.timeout(agentMs);
-    const ended = deps.driver.exited(machine, limited).then(() => {
-      throw new BangerError("guest_failed", "the virtual machine ended while it booted", logsHint(id, deps));
-    });
+    const ended = deps.driver.exited(machine, limited).then(() => machineEnded({ id, deps }));
     const session = talk(deps, id, machine, patience, limited).catch((error: unknown) => {
       if (signal.aborted) throw error;
       const bySsh = toBangerError(error).details?.ssh;
@@ -171,13 +157,20 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
 };
 
 /** Hostname, keys, addresses, clock, entropy: init waits for this before it starts systemd. */
-const personalise: Step<VmContext, StartInput & Connected, object> = {
+const personalise: Step<VmContext, StartInput & Connected & Machine, object> = {
   name: "personalise",
   output: nothing,
-  do: async ({ id, deps }, { network }, signal) => {
+  do: async ({ id, deps }, { network, machine }, signal) => {
     const session = deps.runtimes.bootingSession(id);
     if (session.channel === "ssh") {
       // It booted without being told who it is, but has the key that it was given in an earlier boot.
+      deps.runtimes.attach(id, session);
+      return {};
+    }
+    const start = getVm(deps.state, id).start;
+    if (start?.how === "resumed" && isOwnMemory(start.from)) {
+      // It is who it was, and nobody else has been since.
+      await orItsEnd({ id, deps }, machine, session.setClock(signal));
       deps.runtimes.attach(id, session);
       return {};
     }
@@ -188,23 +181,28 @@ const personalise: Step<VmContext, StartInput & Connected, object> = {
       network,
     });
     const restored = isWarm({ id, deps }) ? [AbortSignal.timeout(limits.restoredPersonalise)] : [];
-    await session.personalise(person, AbortSignal.any([signal, ...restored]));
+    await orItsEnd(
+      { id, deps },
+      machine,
+      session.personalise(person, AbortSignal.any([signal, ...restored])),
+    );
     // From here on workspaces and files may stream in while systemd boots.
     deps.runtimes.attach(id, session);
     return {};
   },
 };
 
-const ready: Step<VmContext, StartInput, object> = {
+const ready: Step<VmContext, StartInput & Machine, object> = {
   name: "guest_ready",
   output: nothing,
-  do: async ({ id, deps }, _input, signal) => {
+  do: async ({ id, deps }, { machine }, signal) => {
     const readyMs = besideOthers(limits.guestReady, deps);
     const limited = AbortSignal.any([signal, AbortSignal.timeout(readyMs)]);
     try {
-      await deps.runtimes.current(id)?.ready(limited);
+      const session = deps.runtimes.current(id);
+      if (session !== undefined) await orItsEnd({ id, deps }, machine, session.ready(limited));
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted || error instanceof MachineEnded) throw error;
       const why = limited.aborted ? ` within ${readyMs / 1000} s` : `: ${wrap(error, "boot").message}`;
       throw new BangerError("guest_failed", `the guest did not become ready${why}`, logsHint(id, deps));
     }
@@ -257,7 +255,7 @@ export function machineSpec(vm: VmRecord, files: VmFiles, made: Boot & Root & Co
     cmdline: made.cmdline,
     disks: [
       { ...made.root, readOnly: false },
-      { path: files.workDisk, format: "raw", readOnly: false },
+      { ...(vm.workDisk ?? { path: files.workDisk, format: "raw" }), readOnly: false },
     ],
     egress: vm.spec.nat ? "nat" : "none",
     ...(made.network === null || made.network.link === null ? {} : { network: made.network.link }),
@@ -267,11 +265,7 @@ export function machineSpec(vm: VmRecord, files: VmFiles, made: Boot & Root & Co
   };
 }
 
+/** From a template: if it does not answer soon it can boot instead. What a checkpoint held would be lost by giving up soon. */
 function isWarm({ id, deps }: VmContext): boolean {
   return deps.state.vms.get(id)?.start?.how === "warm";
-}
-
-function logsHint(id: VmId, deps: VmContext["deps"]): { hint: string } {
-  const name = deps.state.vms.get(id)?.name ?? id;
-  return { hint: `see what it said: banger vm logs ${name}` };
 }

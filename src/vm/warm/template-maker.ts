@@ -1,14 +1,15 @@
 /** Makes the templates that were missed, one at a time, while nobody waits for anything. */
 import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { VmName, type VmSpec } from "../base/base.ts";
-import { freeSpace } from "../disk/disk.ts";
-import { runSteps } from "../pipeline/pipeline.ts";
-import type { ColdReason, VmRecord } from "../state/state.ts";
-import type { BootSource, VmDeps } from "./deps.ts";
-import { newRecord } from "./new-vm.ts";
+import { VmName, type VmSpec } from "../../base/base.ts";
+import { freeSpace } from "../../disk/disk.ts";
+import { runSteps } from "../../pipeline/pipeline.ts";
+import type { ColdReason, VmRecord } from "../../state/state.ts";
+import type { BootSource, VmDeps } from "../deps.ts";
+import { newRecord } from "../new-vm.ts";
+import { templateSteps } from "../steps/template.ts";
+import type { IdleJob, IdleSource, IdleWork } from "./idle-work.ts";
 import { templateKey } from "./template-key.ts";
-import { templateSteps } from "./template-steps.ts";
 
 /** A VM that booted is left alone for this long: its user is just beginning. In ms. */
 const usualQuietMs = 3_000;
@@ -26,22 +27,27 @@ interface Wanted {
   spec: VmSpec;
 }
 
-export class TemplateMaker {
+export class TemplateMaker implements IdleSource {
   readonly #wanted = new Map<string, Wanted>();
   readonly #failures = new Map<string, number>();
-  #others = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #making: { abort: AbortController; over: Promise<void> } | undefined;
-  #closed = false;
 
   constructor(
     private readonly deps: VmDeps,
-    private readonly changed: () => void,
+    private readonly idle: Pick<IdleWork, "arm">,
   ) {}
 
   /** Something is being made, or waits for its time. */
   get busy(): boolean {
-    return this.#making !== undefined || this.#wanted.size > 0;
+    return this.#wanted.size > 0;
+  }
+
+  next(): IdleJob | undefined {
+    const next = [...this.#wanted].at(-1);
+    if (next === undefined) return undefined;
+    return {
+      quietMs: this.deps.templateQuietMs ?? usualQuietMs,
+      run: (signal) => this.#make(next, signal),
+    };
   }
 
   /** The next VM like one that had to boot shall not have to. */
@@ -56,7 +62,7 @@ export class TemplateMaker {
 
   async #want(source: BootSource, spec: VmSpec): Promise<void> {
     const { deps } = this;
-    if (deps.templates === undefined || this.#closed) return;
+    if (deps.templates === undefined) return;
     const key = await templateKey(deps, source, spec);
     if (key === undefined || (this.#failures.get(key.name) ?? 0) >= mostFailures) return;
     // Last come, first made; what has waited longest is the least likely to be asked for again.
@@ -64,49 +70,10 @@ export class TemplateMaker {
     this.#wanted.set(key.name, { source, spec });
     const [oldest] = this.#wanted.keys();
     if (this.#wanted.size > mostWanted && oldest !== undefined) this.#wanted.delete(oldest);
-    this.#arm();
+    this.idle.arm();
   }
 
-  /** Runs real work: what is being made is taken back for it, and begun again some time after. */
-  async beside<T>(work: () => Promise<T>): Promise<T> {
-    this.#others += 1;
-    clearTimeout(this.#timer);
-    this.#making?.abort.abort();
-    try {
-      return await work();
-    } finally {
-      this.#others -= 1;
-      this.#arm();
-    }
-  }
-
-  /** Takes back what is being made; nothing more is begun. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#wanted.clear();
-    this.#making?.abort.abort();
-    await this.#making?.over;
-  }
-
-  #arm(): void {
-    clearTimeout(this.#timer);
-    if (this.#others > 0 || this.#making !== undefined || this.#wanted.size === 0 || this.#closed) return;
-    this.#timer = setTimeout(() => {
-      const next = [...this.#wanted].at(-1);
-      if (next === undefined) return;
-      const abort = new AbortController();
-      const over = this.#make(next, abort).finally(() => {
-        this.#making = undefined;
-        this.#arm();
-        this.changed();
-      });
-      this.#making = { abort, over };
-    }, this.deps.templateQuietMs ?? usualQuietMs);
-    this.#timer.unref();
-  }
-
-  async #make([name, { source, spec }]: [string, Wanted], { signal }: AbortController): Promise<void> {
+  async #make([name, { source, spec }]: [string, Wanted], signal: AbortSignal): Promise<void> {
     const { deps } = this;
     const began = performance.now();
     try {
@@ -158,7 +125,7 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
 }
 
 /** A guest's memory becomes a file: neither may be the last that the host has. */
-async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
+export async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
   const needed = memoryMiB * 1024 * 1024 + spareBytes;
   await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
   if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";

@@ -3,13 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MachineWorld } from "../../tests/fakes/machines.ts";
-import { BangerError, VmName } from "../base/base.ts";
-import { diskReserve } from "../disk/disk.ts";
-import { openState, type State, type VmRecord } from "../state/state.ts";
-import { openTemplates } from "../warm/warm.ts";
-import type { VmDeps } from "./deps.ts";
-import { Runtimes, VmService, vmFiles } from "./vm.ts";
+import { MachineWorld } from "../../../tests/fakes/machines.ts";
+import { BangerError, VmName } from "../../base/base.ts";
+import { diskReserve } from "../../disk/disk.ts";
+import { openState, type State, type VmRecord } from "../../state/state.ts";
+import { openCheckpoints, openTemplates } from "../../warm/warm.ts";
+import type { VmDeps } from "../deps.ts";
+import { Runtimes, VmService, vmFiles } from "../vm.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
@@ -43,6 +43,7 @@ beforeEach(() => {
     ...{ rootDiskStrategy: "overlay", authorizedKeys: async () => [] },
     reserve: diskReserve(join(dir, "reserve")),
     openSession: async (stream) => world.session(stream),
+    checkpoints: openCheckpoints(join(dir, "checkpoints")),
     templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
     templateQuietMs: 0,
     templateIdleMs: 0,
@@ -50,7 +51,7 @@ beforeEach(() => {
   service = new VmService(deps);
 });
 afterEach(async () => {
-  await service.maker.close();
+  await service.close();
   state.close();
   rmSync(dir, { recursive: true });
 });
@@ -218,7 +219,7 @@ describe("making a template", () => {
     await start("a");
     world.hangs = true;
     for (let turn = 0; turn < 500 && last()?.name !== "template"; turn += 1) await Bun.sleep(1);
-    await service.maker.close();
+    await service.close();
     expect(readdirSync(join(dir, "templates"))).toEqual([]);
     expect(world.dump().split("\n").length).toBe(3);
   });

@@ -2,8 +2,8 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
-import { BangerError } from "../base/base.ts";
-import type { ExecRequest, GuestSession, Personality } from "../guest/guest.ts";
+import { BangerError } from "../../base/base.ts";
+import type { ExecRequest, GuestSession, Personality } from "../../guest/guest.ts";
 
 /** Counted up when what follows changes: templates that were made another way are then not used any more. */
 export const templateRecipe = "2";

@@ -1,15 +1,15 @@
 /** Stopping and deleting. After a crash these are gone through again, not taken back: every step bears repetition. */
 import { z } from "zod";
-import { BangerError, VmId } from "../base/base.ts";
-import type { GuestSession } from "../guest/guest.ts";
-import { type Step, steps } from "../pipeline/pipeline.ts";
-import { removeTree } from "../sys/sys.ts";
-import type { MachineHandle } from "../vmm/vmm.ts";
-import { limits, type VmContext } from "./deps.ts";
-import { vmFiles } from "./layout.ts";
-import { updateVm } from "./rows.ts";
-import { transition } from "./states.ts";
-import { talk } from "./talk.ts";
+import { BangerError, VmId } from "../../base/base.ts";
+import type { GuestSession } from "../../guest/guest.ts";
+import { type Step, steps } from "../../pipeline/pipeline.ts";
+import { removeTree } from "../../sys/sys.ts";
+import type { MachineHandle } from "../../vmm/vmm.ts";
+import { limits, type VmContext } from "../deps.ts";
+import { vmFiles } from "../layout.ts";
+import { updateVm } from "../rows.ts";
+import { transition } from "../states.ts";
+import { talk } from "../talk.ts";
 
 const EndInput = z.strictObject({
   id: VmId,
@@ -26,7 +26,8 @@ const mark: Step<VmContext, EndInput, object> = {
   output: nothing,
   do: async ({ id, deps }) => {
     const vm = deps.state.vms.get(id);
-    if (vm?.state === "running") updateVm(deps.state, deps.paths, id, { state: transition(vm, "stop") });
+    if (vm?.state === "running" || vm?.state === "paused")
+      updateVm(deps.state, deps.paths, id, { state: transition(vm, "stop") });
     return {};
   },
 };
@@ -39,6 +40,7 @@ const guestPowerOff: Step<VmContext, EndInput, object> = {
     const vm = deps.state.vms.get(id);
     const machine = vm?.machine;
     if (!orderly || machine === null || machine === undefined) return {};
+    await goOn(deps, id, machine);
     const session = (await deps.runtimes.answering(id)) ?? (await bySsh(deps, id, machine));
     if (session === undefined && deps.driver.pressPowerButton === undefined) return {};
     const limit = AbortSignal.timeout(limits.orderlyStop);
@@ -53,6 +55,16 @@ const guestPowerOff: Step<VmContext, EndInput, object> = {
     return {};
   },
 };
+
+/** A paused guest cannot end itself. */
+async function goOn(deps: VmContext["deps"], id: VmId, machine: MachineHandle): Promise<void> {
+  try {
+    await deps.driver.resume?.(machine, AbortSignal.timeout(limits.resume));
+    deps.runtimes.current(id)?.rest(false);
+  } catch (error) {
+    deps.log.warn("a machine that is to be stopped does not go on", { vm: id, error: String(error) });
+  }
+}
 
 /** Its agent has been asked enough: only the other way is left, where there is one. */
 async function bySsh(
@@ -73,7 +85,7 @@ async function bySsh(
   }
 }
 
-const vmmEnd: Step<VmContext, EndInput, object> = {
+export const vmmEnd: Step<VmContext, object, object> = {
   name: "vmm_end",
   output: nothing,
   do: async ({ id, deps }) => {
@@ -87,7 +99,7 @@ const vmmEnd: Step<VmContext, EndInput, object> = {
   },
 };
 
-const network: Step<VmContext, EndInput, object> = {
+export const network: Step<VmContext, object, object> = {
   name: "network",
   output: nothing,
   do: async ({ id, deps }) => {
@@ -96,7 +108,7 @@ const network: Step<VmContext, EndInput, object> = {
   },
 };
 
-const rootDevice: Step<VmContext, EndInput, object> = {
+export const rootDevice: Step<VmContext, object, object> = {
   name: "root_device",
   output: nothing,
   do: async ({ id, deps }) => {
@@ -105,7 +117,7 @@ const rootDevice: Step<VmContext, EndInput, object> = {
   },
 };
 
-const runDirectory: Step<VmContext, EndInput, object> = {
+export const runDirectory: Step<VmContext, object, object> = {
   name: "run_directory",
   output: nothing,
   do: async ({ id, deps }) => {
@@ -123,8 +135,7 @@ const markStopped: Step<VmContext, EndInput, object> = {
     const state = vm.state === "error" ? "error" : transition(vm, "stopped");
     updateVm(deps.state, deps.paths, id, {
       state,
-      machine: null,
-      startedAt: null,
+      ...{ machine: null, startedAt: null, checkpoint: null },
       ...(reason === null ? {} : { lastError: reason }),
     });
     return {};
@@ -182,5 +193,8 @@ export const deleteSteps = steps<VmContext, EndInput>("vm.delete", "redo", EndIn
   .step(markDeleting)
   .step(files)
   .step(row);
+
+/** HUP INT QUIT ABRT KILL TERM: signals that end a VMM. */
+export const endingSignals: ReadonlySet<number> = new Set([1, 2, 3, 6, 9, 15]);
 
 export type EndSteps = typeof stopSteps | typeof deleteSteps;

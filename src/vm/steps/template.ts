@@ -6,18 +6,18 @@ import { mkdir } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { type VmId, VmName } from "../base/base.ts";
-import { createRootDisk, createWorkDisk } from "../disk/disk.ts";
-import { type Step, steps } from "../pipeline/pipeline.ts";
-import { VmRecord } from "../state/state.ts";
-import { removeTree } from "../sys/sys.ts";
-import { memoryName, stateName } from "../warm/warm.ts";
-import { limits, type VmContext, type VmDeps } from "./deps.ts";
-import { Network, RootAttachment } from "./devices.ts";
-import { generateKey, personality, writeHostKey } from "./identity.ts";
-import { templateFiles, type VmFiles } from "./layout.ts";
-import { machineSpec } from "./start-steps.ts";
-import { settle } from "./template-guest.ts";
+import { type VmId, VmName } from "../../base/base.ts";
+import { createRootDisk, createWorkDisk } from "../../disk/disk.ts";
+import { type Step, steps } from "../../pipeline/pipeline.ts";
+import { VmRecord } from "../../state/state.ts";
+import { removeTree } from "../../sys/sys.ts";
+import { memoryName, stateName } from "../../warm/warm.ts";
+import { limits, type VmContext, type VmDeps } from "../deps.ts";
+import { Network, RootAttachment } from "../devices.ts";
+import { generateKey, personality, writeHostKey } from "../identity.ts";
+import { templateFiles, type VmFiles } from "../layout.ts";
+import { settle } from "../warm/template-guest.ts";
+import { machineSpec } from "./start.ts";
 
 const TemplateInput = z.strictObject({
   /** As a VM that never has a row: nobody's, and without a way out. */

@@ -1,8 +1,8 @@
 /** What a template must have in common with a VM that goes on from it. */
-import type { VmSpec } from "../base/base.ts";
-import type { MachineSpec } from "../vmm/vmm.ts";
-import { type KeyRecord, templateName } from "../warm/warm.ts";
-import type { BootSource, VmDeps } from "./deps.ts";
+import type { VmSpec } from "../../base/base.ts";
+import type { MachineSpec } from "../../vmm/vmm.ts";
+import { type KeyRecord, templateName } from "../../warm/warm.ts";
+import type { BootSource, VmDeps } from "../deps.ts";
 import { templateRecipe } from "./template-guest.ts";
 
 export interface TemplateKey {

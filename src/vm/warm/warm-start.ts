@@ -1,9 +1,9 @@
 /** Which template a VM begins with, and whether it still may go on from it. */
-import { toBangerError, type VmId } from "../base/base.ts";
-import type { ColdReason, VmRecord } from "../state/state.ts";
-import type { Template } from "../warm/warm.ts";
-import type { VmContext, VmDeps } from "./deps.ts";
-import type { NewVm } from "./new-vm.ts";
+import { toBangerError, type VmId } from "../../base/base.ts";
+import type { ColdReason, VmRecord } from "../../state/state.ts";
+import type { Template } from "../../warm/warm.ts";
+import type { VmContext, VmDeps } from "../deps.ts";
+import type { NewVm } from "../new-vm.ts";
 import { templateKey } from "./template-key.ts";
 
 /** The name of the template that a new VM may go on from, or why it is to boot. Never a reason to fail. */
@@ -50,7 +50,7 @@ export async function choose(
 }
 
 /**
- * Starts a VM from its template, if it has one. When that fails it boots, from the same disks, which are whole; and the
+ * Starts a VM from its template, or from the guest that waited for it. When that fails it boots, from the same disks, which are whole; and the
  * template, which may be why, is removed.
  */
 export async function goOnOrBoot(
@@ -58,15 +58,19 @@ export async function goOnOrBoot(
   start: (input: { id: VmId; templateFailed?: true }) => Promise<unknown>,
 ): Promise<void> {
   const before = deps.state.vms.get(id)?.warm ?? null;
+  const waited = deps.runtimes.hasHalted(id);
   try {
     await start({ id });
   } catch (error) {
     const tried = deps.state.vms.get(id)?.start?.how === "warm";
     const { code, message } = toBangerError(error);
-    if (before === null || !tried || notTheTemplates.has(code)) throw error;
-    await deps.templates?.drop(before.key, before.id);
-    deps.log.warn("going on from a template failed", { vm: id, template: before.key, error: message });
-    warn?.(`going on from the template failed (${message}): it has been removed, and the VM boots`);
+    if ((before === null && !waited) || !tried || notTheTemplates.has(code)) throw error;
+    deps.log.warn("going on failed", { vm: id, template: before?.key, error: message });
+    if (before === null) warn?.(`the guest that waited for it does not go on (${message}): the VM boots`);
+    else {
+      await deps.templates?.drop(before.key, before.id);
+      warn?.(`going on from the template failed (${message}): it has been removed, and the VM boots`);
+    }
     await start({ id, templateFailed: true });
   }
 }

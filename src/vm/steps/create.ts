@@ -2,21 +2,23 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { copyDisk, createRootDisk, createWorkDisk } from "../disk/disk.ts";
-import { type Step, steps } from "../pipeline/pipeline.ts";
-import { ColdReason, VmRecord } from "../state/state.ts";
-import { removeTree } from "../sys/sys.ts";
-import type { VmContext } from "./deps.ts";
-import { generateKey, writeHostKey } from "./identity.ts";
-import { vmFiles } from "./layout.ts";
-import { updateVm } from "./rows.ts";
-import { choose } from "./warm-start.ts";
+import { copyDisk, createRootDisk, createWorkDisk } from "../../disk/disk.ts";
+import { type Step, steps } from "../../pipeline/pipeline.ts";
+import { ColdReason, VmRecord } from "../../state/state.ts";
+import { removeTree } from "../../sys/sys.ts";
+import type { VmContext } from "../deps.ts";
+import { generateKey, writeHostKey } from "../identity.ts";
+import { vmFiles } from "../layout.ts";
+import { updateVm } from "../rows.ts";
+import { choose } from "../warm/warm-start.ts";
 
 const CreateInput = z.strictObject({
   record: VmRecord,
   rootfs: z.string(),
   workSeed: z.string().nullable(),
   /** The name of the template that it may go on from, or why it boots. */
+  /** A machine waits already, with these disks, in this VM's directory. */
+  spare: VmRecord.pick({ rootDisk: true }).extend({ template: z.string() }).optional(),
   plan: z.union([z.strictObject({ template: z.string() }), z.strictObject({ cold: ColdReason })]).optional(),
 });
 type CreateInput = z.infer<typeof CreateInput>;
@@ -35,7 +37,7 @@ type Begun = z.infer<typeof Begun>;
 const RootDiskOutput = VmRecord.pick({ rootDisk: true }).extend(Begun.shape);
 
 /** The name is taken from here on, and so is the address: chosen and written without a pause in between. */
-const reserve: Step<VmContext, CreateInput, object> = {
+export const reserve: Step<VmContext, Pick<CreateInput, "record">, object> = {
   name: "reserve",
   output: nothing,
   do: async ({ deps }, { record }) => {
@@ -49,11 +51,11 @@ const reserve: Step<VmContext, CreateInput, object> = {
   },
 };
 
-const directory: Step<VmContext, CreateInput, object> = {
+export const directory: Step<VmContext, Pick<CreateInput, "record" | "spare">, object> = {
   name: "vm_directory",
   output: nothing,
-  do: async ({ id, deps }) => {
-    await mkdir(vmFiles(deps.paths, id).dir, { mode: 0o700 });
+  do: async ({ id, deps }, { spare }) => {
+    await mkdir(vmFiles(deps.paths, id).dir, { mode: 0o700, recursive: spare !== undefined });
     return {};
   },
   undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).dir),
@@ -62,7 +64,10 @@ const directory: Step<VmContext, CreateInput, object> = {
 const template: Step<VmContext, CreateInput, Begun> = {
   name: "template",
   output: Begun,
-  do: async (ctx, { plan = { cold: "unsupported" } }) => {
+  do: async (ctx, { spare, plan = { cold: "unsupported" } }) => {
+    // Its disks have been written to since: if its machine gets lost, it boots from them.
+    if (spare !== undefined)
+      return { warm: null, start: { how: "warm", template: spare.template }, from: null };
     const chosen = "cold" in plan ? plan : await choose(ctx, plan.template);
     if ("cold" in chosen) return boots(chosen.cold);
     const { key, id, root, work } = chosen.template;
@@ -87,7 +92,8 @@ async function copied(copy: () => Promise<unknown>): Promise<boolean> {
 const rootDisk: Step<VmContext, CreateInput & Begun, z.infer<typeof RootDiskOutput>> = {
   name: "root_disk",
   output: RootDiskOutput,
-  do: async ({ id, deps }, { record, rootfs, from, warm, start }) => {
+  do: async ({ id, deps }, { record, rootfs, spare, from, warm, start }) => {
+    if (spare !== undefined) return { rootDisk: spare.rootDisk, from, warm, start };
     const { dir } = vmFiles(deps.paths, id);
     const durable = !record.ephemeral;
     if (from !== null) {
@@ -109,7 +115,8 @@ const rootDisk: Step<VmContext, CreateInput & Begun, z.infer<typeof RootDiskOutp
 const workDisk: Step<VmContext, CreateInput & Begun, Begun> = {
   name: "work_disk",
   output: Begun,
-  do: async ({ id, deps }, { record, workSeed, from, warm, start }, signal) => {
+  do: async ({ id, deps }, { record, workSeed, spare, from, warm, start }, signal) => {
+    if (spare !== undefined) return { from, warm, start };
     const { workDisk: path } = vmFiles(deps.paths, id);
     const durable = !record.ephemeral;
     if (from !== null && (await copied(() => copyDisk(from.work, path, { durable }))))
@@ -126,7 +133,7 @@ const workDisk: Step<VmContext, CreateInput & Begun, Begun> = {
   },
 };
 
-const identity: Step<VmContext, CreateInput, object> = {
+export const identity: Step<VmContext, Pick<CreateInput, "record">, object> = {
   name: "identity",
   output: nothing,
   do: async ({ id, deps }, { record }) => {
@@ -138,16 +145,16 @@ const identity: Step<VmContext, CreateInput, object> = {
 const record: Step<VmContext, CreateInput & z.infer<typeof RootDiskOutput>, object> = {
   name: "record",
   output: nothing,
-  do: async ({ id, deps }, { record, rootDisk, warm, start }) => {
-    const write = () => updateVm(deps.state, deps.paths, id, { rootDisk, warm, start });
-    // An ephemeral VM ends with the daemon at the latest: a power cut may take it.
-    if (record.ephemeral) write();
-    else deps.state.durably(write);
+  do: async ({ id, deps }, { rootDisk, warm, start }) => {
+    updateVm(deps.state, deps.paths, id, { rootDisk, warm, start });
     return {};
   },
 };
 
-export const createSteps = steps<VmContext, CreateInput>("vm.create", "undo", CreateInput)
+export const createSteps = steps<VmContext, CreateInput>("vm.create", "undo", CreateInput, {
+  // An ephemeral VM ends with the daemon at the latest: a power cut may take it.
+  lasts: ({ record }) => !record.ephemeral,
+})
   .step(reserve)
   .step(directory)
   .step(template)

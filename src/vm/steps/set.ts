@@ -1,13 +1,13 @@
 /** Changing what a VM is. After a crash gone through again: a disk that has grown has grown. */
 import { z } from "zod";
-import { BangerError, formatBytes, VmId } from "../base/base.ts";
-import { growWorkDisk } from "../disk/disk.ts";
-import { type Step, steps } from "../pipeline/pipeline.ts";
-import { VmRecord } from "../state/state.ts";
-import type { VmContext } from "./deps.ts";
-import { vmFiles } from "./layout.ts";
-import { getVm, updateVm } from "./rows.ts";
-import { isIdle } from "./states.ts";
+import { BangerError, formatBytes, VmId } from "../../base/base.ts";
+import { growWorkDisk } from "../../disk/disk.ts";
+import { type Step, steps } from "../../pipeline/pipeline.ts";
+import { VmRecord } from "../../state/state.ts";
+import type { VmContext } from "../deps.ts";
+import { vmFiles } from "../layout.ts";
+import { getVm, updateVm } from "../rows.ts";
+import { isIdle } from "../states.ts";
 
 export const SpecChange = VmRecord.shape.spec
   .pick({ vcpu: true, memoryMiB: true, diskBytes: true, nat: true })
@@ -25,6 +25,12 @@ export function checkChange(vm: VmRecord, change: SpecChange, liveEgress: boolea
     throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: it must be stopped for that`, {
       hint: `stop it first: banger vm stop ${vm.name}`,
     });
+  }
+  if (change.diskBytes !== undefined && vm.workDisk !== null && change.diskBytes !== vm.spec.diskBytes) {
+    throw new BangerError(
+      "precondition",
+      `the work disk of VM ${vm.name} cannot grow: it is a layer over one that forks or snapshots have in common`,
+    );
   }
   if (change.diskBytes === undefined || change.diskBytes >= vm.spec.diskBytes) return;
   const has = formatBytes(vm.spec.diskBytes);

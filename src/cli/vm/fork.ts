@@ -1,0 +1,36 @@
+/** banger vm fork */
+import { defineCommand } from "../command.ts";
+import { forkName, oneVm, whole } from "../flags.ts";
+import { startProgress } from "../output/progress.ts";
+
+export const command = defineCommand({
+  summary: "copy a running VM, processes and all",
+  details:
+    "Each fork runs on from where the VM is, with its processes, its files and its size, but as another machine: name, machine id, host key and random numbers are its own, and connections to the outside end. What commands of vm exec run in the VM ends in the forks; what runs in the background goes on. Memory and disks are shared until somebody writes to them. The VM itself stands still for a moment.",
+  examples: [
+    { command: "vm fork calm-otter", note: "one more of it, with a made-up name" },
+    { command: "vm fork calm-otter --name agent -n 10", note: "agent-1 to agent-10" },
+  ],
+  args: { vm: oneVm() },
+  flags: {
+    name: forkName(),
+    count: whole("COUNT", "how many forks (default: 1)", 1, 64, "n"),
+  },
+  run: async ({ vm, name, count = 1 }, ctx) => {
+    const client = await ctx.client();
+    const progress = startProgress(ctx);
+    try {
+      const { vms, haltedMs } = await client.call(
+        "vm.fork",
+        { ref: vm, count, ...(name === undefined ? {} : { name }) },
+        { signal: ctx.signal, onEvent: (event) => progress.event(event) },
+      );
+      progress.end("ready");
+      ctx.err(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
+      for (const fork of vms) ctx.out(fork.name);
+    } finally {
+      progress.end();
+    }
+    return undefined;
+  },
+});

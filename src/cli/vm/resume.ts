@@ -1,0 +1,23 @@
+/** banger vm resume */
+import { defineCommand } from "../command.ts";
+import { manyVms } from "../flags.ts";
+import { forEachVm } from "../refs.ts";
+
+export const command = defineCommand({
+  summary: "let paused VMs go on",
+  details: "Their clocks are set to the host's.",
+  examples: [
+    { command: "vm resume calm-otter", note: "let it go on" },
+    { command: "vm resume calm-otter 3f2a", note: "several at once, by name or id" },
+  ],
+  args: { vms: manyVms() },
+  flags: {},
+  run: async ({ vms }, ctx) => {
+    await forEachVm(ctx, {
+      refs: vms,
+      call: (client, vm, options) => client.call("vm.resume", { ref: vm.id }, options),
+      done: (vm) => vm.name,
+    });
+    return undefined;
+  },
+});

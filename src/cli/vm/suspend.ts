@@ -1,0 +1,24 @@
+/** banger vm suspend */
+import { defineCommand } from "../command.ts";
+import { manyVms } from "../flags.ts";
+import { forEachVm } from "../refs.ts";
+
+export const command = defineCommand({
+  summary: "save running VMs' memory to the disk, and free it",
+  details:
+    "vm start goes on from there, with everything that ran, also after the host was started anew. vm stop gives the saved memory up: the VM then boots from its disks.",
+  examples: [
+    { command: "vm suspend calm-otter", note: "save it and end its machine" },
+    { command: "vm start calm-otter", note: "go on" },
+  ],
+  args: { vms: manyVms() },
+  flags: {},
+  run: async ({ vms }, ctx) => {
+    await forEachVm(ctx, {
+      refs: vms,
+      call: (client, vm, options) => client.call("vm.suspend", { ref: vm.id }, options),
+      done: (vm) => vm.name,
+    });
+    return undefined;
+  },
+});

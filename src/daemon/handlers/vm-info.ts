@@ -1,0 +1,36 @@
+/** What people are told of a VM. */
+import type { Vm } from "../../rpc/rpc.ts";
+import type { VmRecord } from "../../state/state.ts";
+import { coldReasons, vmFiles } from "../../vm/vm.ts";
+import type { Parts } from "../parts.ts";
+import { agentSilent } from "./going-by-ssh.ts";
+
+function channelOf({ runtimes }: Parts, { id }: VmRecord): Vm["channel"] {
+  const by = runtimes.channel(id);
+  return by === undefined ? null : { by, because: by === "ssh" ? agentSilent : null };
+}
+
+export function vmInfo(parts: Parts, vm: VmRecord): Vm {
+  const {
+    rootDisk: _disk,
+    machine,
+    machineId: _machineId,
+    address,
+    warm: _warm,
+    start,
+    workDisk: _work,
+    layers: _layers,
+    checkpoint: _checkpoint,
+    ...shared
+  } = vm;
+  return {
+    ...shared,
+    ip: vm.state === "running" ? address : null,
+    pid: machine?.process.pid ?? null,
+    start: start?.how === "cold" ? { ...start, why: coldReasons[start.why] } : start,
+    channel: channelOf(parts, vm),
+    consoleLog: vmFiles(parts.paths.vm, vm.id).consoleLog,
+    layer: null,
+    cost: null,
+  };
+}

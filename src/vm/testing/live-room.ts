@@ -1,0 +1,84 @@
+/** The vm room over a world of machines without a VMM, for tests of what is done to VMs that run. Only for tests. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MachineWorld } from "../../../tests/fakes/machines.ts";
+import { VmName } from "../../base/base.ts";
+import { diskReserve } from "../../disk/disk.ts";
+import { openState, type State, type VmRecord } from "../../state/state.ts";
+import { openCheckpoints, openTemplates } from "../../warm/warm.ts";
+import type { VmDeps } from "../deps.ts";
+import { Runtimes, reattach, VmService } from "../vm.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
+const source = { image: { id: "sha256:i", name: "image" }, kernel: { id: "sha256:k", name: "kernel" } };
+
+export class LiveRoom {
+  readonly dir = mkdtempSync(join(tmpdir(), "banger-live-"));
+  readonly world = new MachineWorld();
+  readonly state: State;
+  readonly warned: string[] = [];
+  deps: VmDeps;
+  service: VmService;
+
+  constructor() {
+    for (const name of ["vms", "run"]) mkdirSync(join(this.dir, name));
+    writeFileSync(join(this.dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
+    this.state = openState(join(this.dir, "banger.db"));
+    [this.deps, this.service] = this.#daemon();
+  }
+
+  /** Another daemon over the same files and machines. */
+  restart(): void {
+    [this.deps, this.service] = this.#daemon();
+  }
+
+  #daemon(): [VmDeps, VmService] {
+    const { dir, world, state } = this;
+    const deps: VmDeps = {
+      ...{ state, driver: world.driver(), devices: world.devices(), runtimes: new Runtimes(), log: silent },
+      paths: {
+        ...{ vms: join(dir, "vms"), run: join(dir, "run") },
+        ...{ workTemplates: join(dir, "work"), templates: join(dir, "templates") },
+      },
+      bootSource: async () => ({
+        ...{ ...source, rootfs: join(dir, "rootfs.ext4"), vmlinux: "/vmlinux", initramfs: "/initramfs" },
+        ...{ cmdline: ["quiet"], workSeed: undefined },
+      }),
+      ...{ rootDiskStrategy: "overlay", authorizedKeys: async () => [] },
+      reserve: diskReserve(join(dir, "reserve")),
+      openSession: async (stream) => world.session(stream),
+      checkpoints: openCheckpoints(join(dir, "checkpoints")),
+      templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
+      templateQuietMs: 1e6,
+    };
+    deps.runtimes.revive = (id) => reattach(deps, id);
+    return [deps, new VmService(deps)];
+  }
+
+  options() {
+    return { signal: new AbortController().signal, warn: (said: string) => this.warned.push(said) };
+  }
+
+  async start(name: string): Promise<VmRecord> {
+    const input = { ephemeral: false, willStart: true, cold: false, spec };
+    const made = { ...input, name: VmName.parse(name), source: await this.deps.bootSource("", "") };
+    const { id } = await this.service.create(made, this.options(), () => {});
+    return this.service.start(id, this.options());
+  }
+
+  session(name: string) {
+    return this.deps.runtimes.session(this.service.find(name), this.options().signal);
+  }
+
+  checkpoints(): string[] {
+    return readdirSync(join(this.dir, "checkpoints"));
+  }
+
+  async close(): Promise<void> {
+    await this.service.close();
+    this.state.close();
+    rmSync(this.dir, { recursive: true });
+  }
+}

@@ -1,0 +1,77 @@
+/** What a start goes on from, instead of booting: a template, or what was saved of the VM itself or of the one it is a fork of. */
+import type { VmRecord } from "../../state/state.ts";
+import type { MachineHandle, MachineSpec } from "../../vmm/vmm.ts";
+import { limits, type VmContext } from "../deps.ts";
+import { sweepCheckpoints } from "../live/needed-checkpoints.ts";
+import { getVm, updateVm } from "../rows.ts";
+import { restorable } from "./warm-start.ts";
+
+export type Saved = Required<Pick<MachineSpec, "memory" | "restore">>;
+
+/**
+ * Runs `launch` with it. Before anything runs it is written down that it is used up: from the guest's first write on its
+ * disks are others than its memory knows. A checkpoint is used up only if the machine could be started.
+ */
+export async function launchSaved(
+  ctx: VmContext,
+  launch: (saved: Saved | undefined) => Promise<MachineHandle>,
+): Promise<MachineHandle> {
+  const { id, deps } = ctx;
+  const waiting = await letGoOn(ctx);
+  if (waiting !== undefined) return waiting;
+  const { checkpoint } = getVm(deps.state, id);
+  if (checkpoint === null) return launch(await takeTemplate(ctx));
+  deps.checkpoints.hold(checkpoint.id);
+  try {
+    const { memory, state } = await deps.checkpoints.take(checkpoint.id);
+    const start = { how: "resumed" as const, from: checkpoint.from };
+    deps.state.durably(() => updateVm(deps.state, deps.paths, id, { checkpoint: null, start }));
+    try {
+      return await launch({ memory: { path: memory, use: "map" }, restore: { state, halted: true } });
+    } catch (error) {
+      updateVm(deps.state, deps.paths, id, { checkpoint });
+      throw error;
+    }
+  } finally {
+    deps.checkpoints.release(checkpoint.id);
+    // What the machine has mapped it keeps.
+    await sweepCheckpoints(deps);
+  }
+}
+
+/** The machine that was made in advance, if the VM was made with one: its guest has said hello long ago. */
+async function letGoOn({ id, deps }: VmContext): Promise<MachineHandle | undefined> {
+  const halted = deps.runtimes.takeHalted(id);
+  if (halted === undefined || !(await deps.driver.alive(halted.machine))) return undefined;
+  await deps.driver.resume?.(halted.machine, AbortSignal.timeout(limits.resume));
+  halted.session.rest(false);
+  deps.runtimes.booting(id, halted.session);
+  return halted.machine;
+}
+
+/**
+ * What may take a start back: its caller, but not that of one that goes on from a checkpoint. Once that guest runs, its
+ * memory cannot be gone on from again.
+ */
+export function mayCancel({ checkpoint }: VmRecord, signal: AbortSignal): AbortSignal[] {
+  return checkpoint === null ? [signal] : [];
+}
+
+async function takeTemplate({ id, deps }: VmContext): Promise<Saved | undefined> {
+  const vm = getVm(deps.state, id);
+  if (vm.warm === null) {
+    // It was made with a machine that got lost before its first start.
+    if (vm.start?.how === "warm")
+      updateVm(deps.state, deps.paths, id, { start: { how: "cold", why: "changed" } });
+    return undefined;
+  }
+  const found = await restorable(deps, vm);
+  const start =
+    "cold" in found
+      ? { how: "cold" as const, why: found.cold }
+      : { how: "warm" as const, template: found.template.key };
+  updateVm(deps.state, deps.paths, id, { warm: null, start });
+  if ("cold" in found) return undefined;
+  const { memory, state } = found.template;
+  return { memory: { path: memory, use: "map" }, restore: { state } };
+}
