@@ -1,9 +1,8 @@
 /** A disk like another, which nobody writes meanwhile. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { cloneFile } from "../sys/sys.ts";
+import { cloneFile, copySparse } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
-import { copySparse } from "./sparse.ts";
 
 /** Shares blocks where the file system can; where it cannot, holes stay holes. */
 export async function copyDisk(from: string, to: string, options: AsideOptions): Promise<void> {

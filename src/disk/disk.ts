@@ -19,5 +19,4 @@ export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";
-export { copySparse } from "./sparse.ts";
 export { createWorkDisk, growWorkDisk } from "./work-disk.ts";

@@ -2,11 +2,10 @@
 import { open, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes } from "../base/base.ts";
-import { cloneFile } from "../sys/sys.ts";
+import { cloneFile, copySparse } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
 import type { RootDisk, RootDiskStrategy } from "./disk.ts";
 import { emptyOverlay } from "./qcow2.ts";
-import { copySparse } from "./sparse.ts";
 
 /** The cheapest strategy that works in `dir`: reflinks, else a layer if the driver knows qcow2, else a sparse copy. */
 export async function probeRootDiskStrategy(

@@ -3,9 +3,8 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, wrap } from "../base/base.ts";
-import { cleanEnvironment, cloneFile, run, runChecked } from "../sys/sys.ts";
+import { cleanEnvironment, cloneFile, copySparse, run, runChecked } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
-import { copySparse } from "./sparse.ts";
 
 /** Below this an ext4 with a journal has no room for anything. */
 const smallestBytes = 16 * 1024 * 1024;

@@ -32,7 +32,11 @@ function value(text: string): string {
 /** `tscKhz`: the frequency of the host's time stamp counter, where it is constant. */
 export type Acceleration = { name: "kvm" } | { name: "tcg"; tscKhz: number | undefined };
 
-export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): string[] {
+export function qemuArguments(
+  spec: MachineSpec,
+  acceleration: Acceleration,
+  memoryObject = memoryOf(spec),
+): string[] {
   const files = runFiles(spec.runDir);
   const disks = spec.disks.flatMap((disk, index) => [
     "-drive",
@@ -54,7 +58,7 @@ export function qemuArguments(spec: MachineSpec, acceleration: Acceleration): st
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-machine", `${machineType},memory-backend=${memoryId}`],
     ...accelerate(acceleration),
-    ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`, ...memory(spec)],
+    ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMiB}M`, ...["-object", memoryObject]],
     ...(spec.restore === undefined ? boot(spec, acceleration) : incoming),
     ...disks,
     ...["-device", "virtio-rng-pci"],
@@ -80,9 +84,14 @@ const machineType = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off";
 const memoryId = "memory";
 
 /** Memory in a file, or none of anybody's. It has the same name in either: by that a state finds it. */
-function memory({ memory, memoryMiB }: MachineSpec): string[] {
+function memoryOf({ memory, memoryMiB }: MachineSpec): string {
   const object = memory === undefined ? `memory-backend-ram,id=${memoryId},size=` : memoryArgument(memory);
-  return ["-object", `${object}${memoryMiB}M`];
+  return `${object}${memoryMiB}M`;
+}
+
+/** Memory in a file without a name, which lives as long as the process: counted as shared, so no state has it in it. */
+export function namelessMemory({ memoryMiB }: MachineSpec): string {
+  return `memory-backend-memfd,id=${memoryId},share=on,size=${memoryMiB}M`;
 }
 
 /** What the value of -object begins with; its end is the size. share=off is MAP_PRIVATE: the file is read, and never written. */

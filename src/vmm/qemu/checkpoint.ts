@@ -14,8 +14,8 @@ import { cancelled } from "../waiting.ts";
 import { type Acceleration, runFiles } from "./arguments.ts";
 import { goOn, resume } from "./pause.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
-import { startReceiver } from "./receiver.ts";
-import { capabilities, migrationEnd, save } from "./save.ts";
+import { keepMemory, startReceiver } from "./receiver.ts";
+import { capabilities, migrationEnd, saveState } from "./save.ts";
 
 type Patience = readonly [Allowance, ...Allowance[]];
 interface Allowance {
@@ -43,12 +43,12 @@ export async function checkpoint(
   const late = AbortSignal.timeout(checkpointMs);
   const until = signal === undefined ? late : AbortSignal.any([signal, late]);
   try {
-    const { memory } = request.to;
-    const receiver = await startReceiver(request.receiver, memory, options, until);
+    const receiver = await startReceiver(request.receiver, options, until);
     try {
       const runs = options.acceleration.name === "kvm";
       const halted = await takeMemory(source, receiver, { layers: request.layers, runs }, until);
-      await save(receiver.machine, request.to, until);
+      await keepMemory(receiver.machine, request.to.memory);
+      await saveState(receiver.machine, request.to.state, until);
       return halted;
     } finally {
       await options.kill(receiver.machine);

@@ -60,21 +60,26 @@ export async function save(
   if (!isMemoryOf(machine, to.memory)) {
     throw new BangerError("precondition", `${to.memory} is not the memory of the machine to be saved`);
   }
+  await saveState(machine, to.state, signal);
+}
+
+/** All but the memory, of a machine whose memory is shared. */
+export async function saveState(machine: MachineHandle, path: string, signal?: AbortSignal): Promise<void> {
   const { qmp: control, state: outlet } = runFiles(machine.runDir);
   checkSocketPath(outlet);
   const late = AbortSignal.timeout(saveMs);
   const until = signal === undefined ? late : AbortSignal.any([signal, late]);
-  await writeFile(to.state, "", { flag: "wx", mode: 0o600 });
+  await writeFile(path, "", { flag: "wx", mode: 0o600 });
   const server = createServer();
   try {
     const [stream] = await listen(server, outlet);
     // r+: a stream is opened later than it is made; after a cancelled save it must not make the file anew.
     const written = stream.then((socket) =>
-      pipeline(socket, createWriteStream(to.state, { flags: "r+" }), { signal: until }),
+      pipeline(socket, createWriteStream(path, { flags: "r+" }), { signal: until }),
     );
     await migrate(control, outlet, written, until);
   } catch (error) {
-    await unlink(to.state);
+    await unlink(path);
     if (signal?.aborted) throw cancelled(signal.reason);
     if (!late.aborted) throw error;
     throw new BangerError("guest_failed", `QEMU did not save within ${saveMs / 1000} s`, { cause: error });

@@ -1,6 +1,6 @@
 /** Copies that keep holes, and make new ones: neither holes nor blocks of zeros are written. */
 import type { FileHandle } from "node:fs/promises";
-import { nextData } from "../sys/sys.ts";
+import { nextData } from "./shim.ts";
 
 const chunkBytes = 1024 * 1024;
 const blockBytes = 64 * 1024;
