@@ -43,6 +43,10 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
   disk: { may: ["base", "sys"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
+  ext4: {
+    may: ["base", "tar"],
+    because: "a file system is filled through a descriptor; whose disk it is, it does not know",
+  },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
   warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },

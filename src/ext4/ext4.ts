@@ -1,0 +1,17 @@
+/**
+ * The ext4 room: a fresh ext4 file system, filled without mounting it and without root.
+ *
+ * Owns what it knows of the format: mke2fs makes superblock, groups and journal; here inodes, directories, data and counts
+ * are added. Promises: only a file system of the one known shape that nobody has used is touched; nothing outside of it is
+ * written; after finish() e2fsck has nothing to say. Until then the disk is not to be used: whoever fails throws it away.
+ * Never changes, deletes or reads what is in a file system, and never looks into one that a guest had.
+ *
+ * All writes are synchronous; callers with much to write give the event loop its turn between them.
+ */
+export type { FileSink } from "./file-sink.ts";
+export type { Ext4Filler } from "./filler.ts";
+export { fillFromTar, type TarFilling } from "./from-tar.ts";
+export type { Meta } from "./inode.ts";
+export { type OpenFreshOptions, openFresh } from "./open-fresh.ts";
+export type { SpecialNode } from "./special.ts";
+export type { ExtendedAttribute } from "./xattr.ts";
