@@ -95,6 +95,8 @@ chroot "$root" systemctl reenable ssh.service
 rm -f "$root"/etc/ssh/ssh_host_*
 chmod 0755 "$root/root"
 : > "$root/etc/machine-id"
+# What dbus's package has made is a random one, which all VMs of the image would share.
+ln -sf /etc/machine-id "$root/var/lib/dbus/machine-id"
 : > "$root/etc/fstab"
 echo banger > "$root/etc/hostname"
 rm -f "$root/etc/resolv.conf" "$root/etc/motd" "$root"/etc/update-motd.d/*

@@ -33,6 +33,7 @@ echo "TEMPORARY $(mktemp -u /XXXXXXXXXXXXXXXXXXXXXXXX)"
 # 318 is getrandom(2) on x86-64; each draw is one stream's beginning.
 perl -e 'for (1..500) { my $b = "\\0" x 16; syscall(318, $b, 16, 0) == 16 or die; print "RANDOM ", unpack("H*", $b), "\\n" }'
 perl -e 'open U, "<:raw", "/dev/urandom" or die; for (1..500) { sysread(U, my $b, 16) == 16 or die; print "RANDOM ", unpack("H*", $b), "\\n" }'
+echo "bus $(cmp -s /etc/machine-id /var/lib/dbus/machine-id && echo the same)"
 echo "kernel $(uname -rv)"
 echo "processors $(nproc)"
 echo "memory $(grep MemTotal /proc/meminfo)"
@@ -94,6 +95,7 @@ describe(`${count} clones of a template`, () => {
     expect(new Set(rest).size).toBe(1);
     expect(rest[0]).toContain("units running 0");
     expect(rest[0]).toContain("10.0.2.15/24");
+    expect(rest[0]).toContain("bus the same");
   });
 
   test(
