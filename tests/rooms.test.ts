@@ -41,7 +41,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   state: { may: ["base", "pipeline"], because: "rows do not know what they are for" },
   apt: { may: ["base", "sys"], because: "packages are data" },
   repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
-  disk: { may: ["base", "sys"], because: "disks know no VMs" },
+  disk: { may: ["base", "sys", "ext4"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
   ext4: {
     may: ["base", "tar"],

@@ -28,6 +28,7 @@ enum frame_type {
 
 enum operation {
   OP_EXEC = 1, OP_UNPACK = 2, OP_PACK = 3, OP_CONNECT = 4, OP_PERSONALISE = 5, OP_PORTS = 6, OP_STATS = 7, OP_POWER_OFF = 8, OP_CLOCK = 9,
+  OP_RELEASE_WORK_DISK = 10, OP_TAKE_WORK_DISK = 11,
 };
 
 enum control { CONTROL_RESIZE = 1, CONTROL_SIGNAL = 2 };
@@ -158,6 +159,10 @@ int personalise(struct reader *r, char *where, size_t size);
 uint64_t wall_clock_ns(void);
 /* Forward by so many ns, or back: 0 or an errno. */
 int step_clock(int64_t ns);
+
+/* work-disk.c: 0 or an errno. Released, it is not mounted, and nothing of its content is remembered; EBUSY: it stays mounted. */
+int release_work_disk(void);
+int take_work_disk(void);
 
 /* info.c */
 void report_ports(struct writer *w);

@@ -49,6 +49,8 @@ static void answer_clock(uint32_t id, struct reader *r) {
   send_result(id, error, "clock", error ? 5 : 0);
 }
 
+static void answer_work_disk(uint32_t id, int error) { send_result(id, error, "work disk", error ? 9 : 0); }
+
 /* Opens what a stream stands for; the stream is given up when that fails. */
 static void begin_stream(struct stream *s, uint8_t op, struct reader *r) {
   int error = op == OP_EXEC ? start_exec(s, r) : op == OP_UNPACK ? start_unpack(s, r) : op == OP_PACK ? start_pack(s, r) : start_connect(s, r);
@@ -85,6 +87,8 @@ bool open_stream(uint32_t id, struct reader *r) {
     case OP_STATS: answer_report(id, report_stats); return true;
     case OP_POWER_OFF: power_off(id, read_u8(r)); return true;
     case OP_CLOCK: answer_clock(id, r); return true;
+    case OP_RELEASE_WORK_DISK: answer_work_disk(id, release_work_disk()); return true;
+    case OP_TAKE_WORK_DISK: answer_work_disk(id, take_work_disk()); return true;
     case OP_EXEC: case OP_UNPACK: case OP_PACK: case OP_CONNECT: break;
     default: return false;
   }

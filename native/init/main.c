@@ -29,7 +29,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define PERSONALISE_WAIT_MS 60000
+/* Meanwhile a workspace may be on its way to the work disk. */
+#define PERSONALISE_WAIT_MS 600000
 #define FIRST_RUN "/usr/lib/banger/run"
 
 /* /modules.list: one path a line, dependencies first. A driver that does not load is not always needed: only said. */

@@ -10,7 +10,7 @@ import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
 import type { DaemonStatus, Handlers } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
-import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService } from "../vm/vm.ts";
+import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService, Workspaces } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
 import { openCheckpoints, openTemplates } from "../warm/warm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
@@ -100,6 +100,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     devices,
     reserve,
     runtimes,
+    workspaces: new Workspaces(vmPaths, (imageId, kernelId) => images.bootSource(imageId, kernelId)),
     openSession: (stream, signal) => openAgentSession(stream, { signal, log }),
     sshTarget: (vm) => sshTarget(vm, vmPaths, sshKey),
     log,
@@ -143,6 +144,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     paths: { vm: vmPaths, config: paths.config },
     vms,
     runtimes,
+    workspaces: deps.workspaces,
     devices,
     images,
     templates,

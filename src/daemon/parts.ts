@@ -3,7 +3,7 @@ import type { VmSpec } from "../base/base.ts";
 import type { Config, SpecDefaults } from "../config/config.ts";
 import type { DaemonStatus, LifecycleEvent } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
-import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService } from "../vm/vm.ts";
+import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService, Workspaces } from "../vm/vm.ts";
 import type { Templates } from "../warm/warm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 
@@ -19,6 +19,7 @@ export interface Parts {
   paths: { vm: VmPaths; config: string };
   vms: VmService;
   runtimes: Runtimes;
+  workspaces: Workspaces;
   devices: HostDevices;
   images: ImageShelf;
   templates: Templates;

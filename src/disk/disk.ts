@@ -15,7 +15,9 @@ export interface RootDisk {
 }
 
 export { copyDisk } from "./copy-disk.ts";
+export { createFilledWorkDisk, type FilledWorkDisk } from "./filled-work-disk.ts";
 export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
+export { replaceContent } from "./replace.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { freeSpace } from "./space.ts";

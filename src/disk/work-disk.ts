@@ -1,6 +1,6 @@
 /** The work disk: a sparse ext4 file, mounted at /root in the guest, which survives stop and start. */
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, wrap } from "../base/base.ts";
 import { cleanEnvironment, cloneFile, copySparse, run, runChecked } from "../sys/sys.ts";
@@ -21,6 +21,8 @@ export interface WorkDiskRequest extends AsideOptions {
    * Such disks share their file system's UUID, which no two guests see together.
    */
   templatesDir?: string;
+  /** Puts the disk's first files on it, before it has its name. Not together with a seed. */
+  fill?: (file: FileHandle) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -48,6 +50,7 @@ function format(path: string, request: WorkDiskRequest): Promise<void> {
       env: environment,
       ...(signal === undefined ? {} : { signal }),
     });
+    await request.fill?.(file);
   });
 }
 
@@ -115,6 +118,7 @@ async function copyTemplate(from: string, request: WorkDiskRequest): Promise<voi
   try {
     await makeDisk(request.path, request, async (target) => {
       if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, request.sizeBytes);
+      await request.fill?.(target);
     });
   } finally {
     await source.close();

@@ -243,6 +243,14 @@ class AgentSession implements GuestSession {
     return setClock(this, signal);
   }
 
+  async releaseWorkDisk(signal?: AbortSignal): Promise<void> {
+    await this.ask("giving the work disk back", new PayloadWriter().u8(Operation.releaseWorkDisk), signal);
+  }
+
+  async takeWorkDisk(signal?: AbortSignal): Promise<void> {
+    await this.ask("mounting the work disk", new PayloadWriter().u8(Operation.takeWorkDisk), signal);
+  }
+
   rest(paused: boolean): void {
     this.#liveness.rest(paused);
   }

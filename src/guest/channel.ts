@@ -24,6 +24,7 @@ const errnoNames: Record<number, string> = {
   5: "input/output error",
   12: "out of memory",
   13: "permission denied",
+  16: "in use",
   19: "no such device",
   22: "invalid argument",
   24: "too many streams",

@@ -119,6 +119,13 @@ export interface GuestSession {
   ping(signal?: AbortSignal): Promise<void>;
   /** Sets the guest's wall clock to the host's. Rejects where the guest's agent is of an older banger. */
   setClock(signal?: AbortSignal): Promise<void>;
+  /**
+   * Unmounts the work disk and has the guest's kernel forget what it has read of it: the host may then replace its content.
+   * Rejects when something in the guest uses it, which leaves it as it was; and by ssh, always.
+   */
+  releaseWorkDisk(signal?: AbortSignal): Promise<void>;
+  /** Mounts a work disk that was released. */
+  takeWorkDisk(signal?: AbortSignal): Promise<void>;
   /** While the machine is paused: that its guest is silent then means nothing. */
   rest(paused: boolean): void;
   /** sync(2) in the guest, then an orderly or immediate power-off. Resolves when the guest has acknowledged the sync. */

@@ -39,6 +39,8 @@ export const Operation = {
   stats: 7,
   powerOff: 8,
   clock: 9,
+  releaseWorkDisk: 10,
+  takeWorkDisk: 11,
 } as const;
 
 export const Control = { resize: 1, signal: 2 } as const;

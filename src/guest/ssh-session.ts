@@ -145,6 +145,18 @@ class SshSession implements GuestSession {
     await this.#run(`date -s @${Date.now() / 1000} >/dev/null`, [], signal);
   }
 
+  /** The session's own keys are on that disk. */
+  async releaseWorkDisk(): Promise<void> {
+    throw new BangerError(
+      "guest_failed",
+      "the guest's agent does not answer, and only that can give the work disk back",
+    );
+  }
+
+  takeWorkDisk(): Promise<void> {
+    return this.releaseWorkDisk();
+  }
+
   /** Machines that can be paused are reached by their agent alone. */
   rest(): void {}
 

@@ -11,6 +11,7 @@ import {
   CreateParams,
   DaemonStatus,
   Defaults,
+  ImageDetails,
   ImageInfo,
   KernelInfo,
   LifecycleEvent,
@@ -213,7 +214,7 @@ export const owner = contract({
     params: z.strictObject({ available: z.boolean() }),
     result: z.array(ImageInfo),
   },
-  "image.show": { summary: "one image", params: vmRef, result: ImageInfo },
+  "image.show": { summary: "one image", params: vmRef, result: ImageDetails },
   "image.pull": {
     summary: "builds or fetches an image and its kernel",
     params: vmRef,

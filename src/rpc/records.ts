@@ -100,6 +100,8 @@ export const CreateParams = z.strictObject({
   overlayBytes: z.int().positive().optional(),
   nat: z.boolean().optional(),
   start: z.boolean(),
+  /** A workspace.import follows: the guest gets its work disk only with the workspace on it. Goes with `start`. */
+  workspace: z.boolean().optional(),
   /** Boot it, even if there is a template that it could go on from. */
   cold: z.boolean().optional(),
   /** The VM lives no longer than the connection that made it: deleted when that ends, however it ends (`--rm`). */
@@ -133,6 +135,11 @@ export const ImageInfo = z.strictObject({
   path: z.string().nullable(),
 });
 export type ImageInfo = z.infer<typeof ImageInfo>;
+
+export const ImageDetails = ImageInfo.extend({
+  /** What new VMs of it go on from. */
+  templates: z.strictObject({ count: z.int(), sizeBytes: z.number() }),
+});
 
 export const KernelInfo = z.strictObject({
   id: z.string(),

@@ -1,12 +1,14 @@
 /** Daemons that are killed at every step of every list, and what their successors make of it. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../tests/fakes/machines.ts";
-import { VmName } from "../base/base.ts";
+import { type VmId, VmName } from "../base/base.ts";
 import type { VmDeps } from "./deps.ts";
 import { Daemons, make, ofRunning, options } from "./testing/daemons.ts";
-import { reconcile, stepLists, type VmService } from "./vm.ts";
+import { tarOf } from "./testing/tar.ts";
+import { reconcile, stepLists, type VmService, vmFiles } from "./vm.ts";
 
 let room: Daemons;
 let dir: string;
@@ -114,6 +116,25 @@ describe("a daemon that is killed", () => {
     }
   }
 
+  for (const when of ["before", "after"]) {
+    test(`${when} a workspace is put in place leaves a VM that has it`, async () => {
+      await dieAt("vm.start.workspace", when, async (service, deps) => {
+        const vm = await make(service, deps, "victim", { workspace: true });
+        const arrival = { guestPath: "/root/repo", tar: tarOf({ kept: "whole" }) };
+        await deps.workspaces.receive(vm, arrival, options().signal);
+        await service.start(vm.id, options());
+      });
+      const next = daemon();
+      await reconcile(next.deps, next.service);
+      const [victim] = next.service.list();
+      const { workDisk, filledWorkDisk } = vmFiles(next.deps.paths, victim?.id as VmId);
+      expect(existsSync(filledWorkDisk)).toBe(false);
+      expect(execFileSync("debugfs", ["-R", "cat /repo/kept", workDisk], { stdio: "pipe" }).toString()).toBe(
+        "whole",
+      );
+    });
+  }
+
   test("by a power cut keeps what was acknowledged, though not what was written last", async () => {
     const first = daemon();
     const { journal } = first.deps.state;
@@ -151,7 +172,7 @@ describe("a daemon that is killed", () => {
 
   test("takes ephemeral VMs with it", async () => {
     const first = daemon();
-    const vm = await make(first.service, first.deps, "a", true);
+    const vm = await make(first.service, first.deps, "a", { ephemeral: true });
     await first.service.start(vm.id, options());
     const next = daemon();
     await reconcile(next.deps, next.service);

@@ -26,6 +26,7 @@ export async function createVm(
   const record = spare === undefined ? made : { ...made, id: spare.id };
   const { id } = record;
   if (input.willStart) deps.runtimes.expectSession(id);
+  if (input.workspace) deps.workspaces.expect(id);
   const unlock = await deps.runtimes.lock(id);
   try {
     await run(
@@ -51,6 +52,7 @@ export async function createVm(
     await spare?.dismiss();
     deps.runtimes.detach(id, toBangerError(error));
     deps.runtimes.forget(id);
+    deps.workspaces.forget(id);
     throw error;
   } finally {
     unlock();

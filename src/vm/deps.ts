@@ -10,6 +10,7 @@ import type { Checkpoints, Templates } from "../warm/warm.ts";
 import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
+import type { Workspaces } from "./workspaces.ts";
 
 /** Everything bootable about one image and its kernel, already in the store. */
 export interface BootSource {
@@ -44,6 +45,7 @@ export interface VmDeps {
   /** Space for writing down that VMs end, when the disk is full. */
   reserve: DiskReserve;
   runtimes: Runtimes;
+  workspaces: Workspaces;
   openSession(stream: Duplex, signal: AbortSignal): Promise<GuestSession>;
   /** Its sshd, for when its agent does not answer; undefined where no network leads to the guest. */
   sshTarget?(vm: VmRecord): SshTarget | undefined;

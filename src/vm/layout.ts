@@ -16,6 +16,8 @@ export interface VmPaths {
 export interface VmFiles {
   dir: string;
   workDisk: string;
+  /** A work disk with a workspace on it, until it has taken the place of the empty one. */
+  filledWorkDisk: string;
   consoleLog: string;
   vmmLog: string;
   hostKey: string;
@@ -37,6 +39,7 @@ export function vmFiles(paths: VmPaths, id: VmId): VmFiles {
   return {
     dir,
     workDisk: join(dir, "work.ext4"),
+    filledWorkDisk: join(dir, "work.filled"),
     consoleLog: join(dir, "console.log"),
     vmmLog: join(dir, "vmm.log"),
     hostKey: join(dir, "ssh_host_ed25519_key"),

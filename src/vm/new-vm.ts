@@ -12,6 +12,8 @@ export interface NewVm {
   ephemeral: boolean;
   /** Said at once, so that callers may wait for the session of a VM that is not even made yet. */
   willStart: boolean;
+  /** Its start waits for a workspace, and gives the guest its work disk with that on it. */
+  workspace: boolean;
   /** It boots, even if there is a template. */
   cold: boolean;
 }

@@ -76,9 +76,7 @@ export class VmService {
   }
 
   /** By name, id or id prefix. Throws not_found or ambiguous. */
-  find(ref: string): VmRecord {
-    return resolveRef(ref, this.list());
-  }
+  find = (ref: string): VmRecord => resolveRef(ref, this.list());
 
   /** Makes the row and the files; `reserved` is called when the name is taken. Leaves nothing when it fails. */
   create(input: NewVm, options: CallOptions, reserved: (vm: VmRecord) => void): Promise<VmRecord> {
@@ -106,6 +104,7 @@ export class VmService {
       throw error;
     } finally {
       this.#starting.delete(id);
+      this.deps.workspaces.forget(id);
       unlock();
     }
   }
@@ -240,7 +239,7 @@ export class VmService {
     await withRoom(this.deps, {
       run: () => this.#run(list, input.id, input, options),
       settle: async () => {
-        for (const left of this.#left(input.id)) this.deps.state.journal.end(left.run);
+        for (const { run } of this.#left(input.id)) this.deps.state.journal.end(run);
       },
       wantsRoom: isFull,
     });

@@ -31,6 +31,10 @@ export class MachineWorld {
   refusesCheckpoint = false;
   /** Of every guest: its load average of a minute. */
   load = 0;
+  /** No machine can be started. */
+  refusesStart = false;
+  /** No guest gives its work disk back. */
+  workDiskInUse = false;
   /** How often a guest was told the time. */
   clocksSet = 0;
   /** Specs of all starts, in order. */
@@ -96,6 +100,7 @@ export class MachineWorld {
       probe: async () => ({ driver: "fake", usable: true, acceleration: "none", version: "1" }),
       start: async (spec) => {
         this.started.push(spec);
+        if (this.refusesStart) throw new BangerError("guest_failed", "the machine does not start");
         if (spec.restore !== undefined && this.refusesRestore)
           throw new BangerError("guest_failed", "the saved state cannot be restored");
         if (spec.memory?.use === "make") {
@@ -198,6 +203,10 @@ export class MachineWorld {
       setClock: async () => {
         this.clocksSet += 1;
       },
+      releaseWorkDisk: async () => {
+        if (this.workDiskInUse) throw new BangerError("guest_failed", "the work disk is in use");
+      },
+      takeWorkDisk: async () => {},
       rest: () => {},
       powerOff: async () => {
         this.#end(this.#streams.get(stream) ?? 0);

@@ -28,6 +28,7 @@ const known: Readonly<Record<string, Words>> = {
   vmm_launch: { label: "launching the machine", part: "launch" },
   agent_hello: { label: "booting the kernel", part: "kernel" },
   agent_again: { label: "waking the guest", part: "guest" },
+  workspace: { label: "placing the workspace", part: "workspace" },
   personalise: { label: "settling in", part: "guest" },
   guest_ready: { label: "booting the guest", part: "guest" },
   mark_running: { label: "running", part: "guest" },

@@ -31,7 +31,8 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   const opening = plan.workspace?.();
   try {
     const [source, client] = await Promise.all([opening, ctx.client()]);
-    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove });
+    const follows = source === undefined ? {} : { workspace: true };
+    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...follows });
     for (const notice of source?.notices ?? []) ctx.err(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);

@@ -13,7 +13,7 @@ type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.conn
 type Transfer = CallContext<TransferEvent>;
 
 export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
-  const { vms, runtimes } = parts;
+  const { vms, runtimes, workspaces } = parts;
   const running = new Map<string, GuestProcess>();
   const processOf = (op: string): GuestProcess => {
     const found = running.get(op);
@@ -29,6 +29,11 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
     } finally {
       over();
     }
+  };
+  const intoGuest = async (vm: VmRecord, guestPath: string, coming: Promise<Duplex>, ctx: Transfer) => {
+    const [tar, session] = await Promise.all([coming, runtimes.session(vm, ctx.signal)]);
+    if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
+    return session.unpack(guestPath, tar, ctx.signal);
   };
   return {
     "guest.exec": (params, ctx) =>
@@ -91,9 +96,10 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         ctx.signal.addEventListener("abort", onAbort, { once: true });
         ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
         try {
-          const [tar, session] = await Promise.all([incoming.promise, runtimes.session(vm, ctx.signal)]);
-          if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
-          const result = await session.unpack(workspace.guestPath, tar, ctx.signal);
+          const { guestPath } = workspace;
+          const result = workspaces.expects(vm.id)
+            ? await workspaces.receive(vm, { guestPath, tar: await incoming.promise }, ctx.signal)
+            : await intoGuest(vm, guestPath, incoming.promise, ctx);
           vms.setWorkspace(vm.id, workspace);
           return result;
         } finally {

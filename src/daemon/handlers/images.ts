@@ -28,7 +28,12 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
   };
   return {
     "image.list": ({ available }) => images.listImages(available),
-    "image.show": ({ ref }) => images.image(ref),
+    "image.show": async ({ ref }) => {
+      const image = await images.image(ref);
+      const own = (await parts.templates.list()).filter(({ record }) => record.image === image.id);
+      const sizeBytes = own.reduce((sum, template) => sum + template.sizeBytes, 0);
+      return { ...image, templates: { count: own.length, sizeBytes } };
+    },
     "image.pull": async ({ ref }, ctx) => {
       await parts.boot.renew(ref, ctx);
       await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));

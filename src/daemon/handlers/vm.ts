@@ -67,7 +67,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       for (const message of await parts.spaceWarnings(spec)) ctx.emit({ kind: "warning", message });
       const input = {
         ...{ name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start },
-        cold: params.cold ?? false,
+        ...{ workspace: (params.workspace ?? false) && params.start, cold: params.cold ?? false },
       };
       const made = await vms.create(input, options(ctx), (vm) =>
         ctx.emit({ kind: "reserved", vm: show(vm) }),

@@ -17,6 +17,7 @@ import { getVm, updateVm } from "../rows.ts";
 import { transition } from "../states.ts";
 import { talk } from "../talk.ts";
 import { launchSaved } from "../warm/go-on.ts";
+import { workspace } from "./workspace.ts";
 
 const StartInput = z.strictObject({
   id: VmId,
@@ -233,6 +234,7 @@ export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", Start
   .step(runDirectory)
   .step(launch)
   .step(attach)
+  .step(workspace)
   .step(personalise)
   .step(ready)
   .step(running);

@@ -8,7 +8,7 @@ import { diskReserve } from "../../disk/disk.ts";
 import { openState, type State } from "../../state/state.ts";
 import { openCheckpoints, openTemplates } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
-import { Runtimes, VmService } from "../vm.ts";
+import { Runtimes, VmService, Workspaces } from "../vm.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 export const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
@@ -38,15 +38,16 @@ export class Daemons {
       cmdline: ["quiet"],
       workSeed: undefined,
     };
+    const paths = {
+      vms: join(dir, "vms"),
+      run: join(dir, "run"),
+      workTemplates: join(dir, "work"),
+      templates: join(dir, "templates"),
+    };
     const deps: VmDeps = {
       state,
       driver: world.driver(),
-      paths: {
-        vms: join(dir, "vms"),
-        run: join(dir, "run"),
-        workTemplates: join(dir, "work"),
-        templates: join(dir, "templates"),
-      },
+      paths,
       bootSource: async () => source,
       rootDiskStrategy: "overlay",
       authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
@@ -57,6 +58,7 @@ export class Daemons {
       devices: world.devices(),
       reserve: diskReserve(join(dir, "reserve")),
       runtimes: new Runtimes(),
+      workspaces: new Workspaces(paths, async () => source),
       openSession: async (stream) => world.session(stream),
       log: silent,
       ...change,
@@ -85,10 +87,15 @@ export class Daemons {
   }
 }
 
-export async function make(service: VmService, deps: VmDeps, name: string, ephemeral = false) {
+export async function make(
+  service: VmService,
+  deps: VmDeps,
+  name: string,
+  { ephemeral = false, workspace = false } = {},
+) {
   const source = await deps.bootSource("", "");
   return service.create(
-    { name: VmName.parse(name), source, spec, ephemeral, willStart: true, cold: false },
+    { name: VmName.parse(name), source, spec, ephemeral, willStart: true, workspace, cold: false },
     options(),
     () => {},
   );

@@ -8,10 +8,10 @@ import { diskReserve } from "../../disk/disk.ts";
 import { openState, type State, type VmRecord } from "../../state/state.ts";
 import { openCheckpoints, openTemplates } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
-import { Runtimes, reattach, VmService } from "../vm.ts";
+import { Runtimes, reattach, VmService, Workspaces } from "../vm.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
+export const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
 const source = { image: { id: "sha256:i", name: "image" }, kernel: { id: "sha256:k", name: "kernel" } };
 
 export class LiveRoom {
@@ -22,7 +22,7 @@ export class LiveRoom {
   deps: VmDeps;
   service: VmService;
 
-  constructor() {
+  constructor(private readonly change: Partial<VmDeps> = {}) {
     for (const name of ["vms", "run"]) mkdirSync(join(this.dir, name));
     writeFileSync(join(this.dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
     this.state = openState(join(this.dir, "banger.db"));
@@ -36,22 +36,24 @@ export class LiveRoom {
 
   #daemon(): [VmDeps, VmService] {
     const { dir, world, state } = this;
+    const paths = {
+      ...{ vms: join(dir, "vms"), run: join(dir, "run") },
+      ...{ workTemplates: join(dir, "work"), templates: join(dir, "templates") },
+    };
+    const bootSource = async () => ({
+      ...{ ...source, rootfs: join(dir, "rootfs.ext4"), vmlinux: "/vmlinux", initramfs: "/initramfs" },
+      ...{ cmdline: ["quiet"], workSeed: undefined },
+    });
     const deps: VmDeps = {
       ...{ state, driver: world.driver(), devices: world.devices(), runtimes: new Runtimes(), log: silent },
-      paths: {
-        ...{ vms: join(dir, "vms"), run: join(dir, "run") },
-        ...{ workTemplates: join(dir, "work"), templates: join(dir, "templates") },
-      },
-      bootSource: async () => ({
-        ...{ ...source, rootfs: join(dir, "rootfs.ext4"), vmlinux: "/vmlinux", initramfs: "/initramfs" },
-        ...{ cmdline: ["quiet"], workSeed: undefined },
-      }),
+      ...{ paths, bootSource, workspaces: new Workspaces(paths, bootSource) },
       ...{ rootDiskStrategy: "overlay", authorizedKeys: async () => [] },
       reserve: diskReserve(join(dir, "reserve")),
       openSession: async (stream) => world.session(stream),
       checkpoints: openCheckpoints(join(dir, "checkpoints")),
       templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
       templateQuietMs: 1e6,
+      ...this.change,
     };
     deps.runtimes.revive = (id) => reattach(deps, id);
     return [deps, new VmService(deps)];
@@ -62,7 +64,7 @@ export class LiveRoom {
   }
 
   async start(name: string): Promise<VmRecord> {
-    const input = { ephemeral: false, willStart: true, cold: false, spec };
+    const input = { ephemeral: false, willStart: true, workspace: false, cold: false, spec };
     const made = { ...input, name: VmName.parse(name), source: await this.deps.bootSource("", "") };
     const { id } = await this.service.create(made, this.options(), () => {});
     return this.service.start(id, this.options());

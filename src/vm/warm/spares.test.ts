@@ -28,7 +28,13 @@ afterEach(async () => {
 });
 
 async function create(name: string, change: Partial<VmSpec> = {}): Promise<VmRecord> {
-  const kind = { ephemeral: false, willStart: true, cold: false, spec: { ...spec, ...change } };
+  const kind = {
+    ephemeral: false,
+    willStart: true,
+    workspace: false,
+    cold: false,
+    spec: { ...spec, ...change },
+  };
   const input = { ...kind, name: VmName.parse(name), source: await deps.bootSource("", "") };
   return service.create(input, options(), () => {});
 }

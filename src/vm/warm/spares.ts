@@ -135,8 +135,7 @@ export class Spares implements IdleSource {
       source,
       spec,
       ephemeral: true,
-      willStart: true,
-      cold: false,
+      ...{ willStart: true, workspace: false, cold: false },
     };
     const record = newRecord(input, deps.driver.name, []);
     const { id } = record;

@@ -6,7 +6,7 @@ import { BangerError } from "../../base/base.ts";
 import type { ExecRequest, GuestSession, Personality } from "../../guest/guest.ts";
 
 /** Counted up when what follows changes: templates that were made another way are then not used any more. */
-export const templateRecipe = "2";
+export const templateRecipe = "3";
 
 /**
  * For what the guest's kernel has put off until it has time, such as taking down the control groups of services that have
@@ -64,7 +64,19 @@ async function rehearse(session: GuestSession, signal: AbortSignal): Promise<voi
   const packed = await buffer(await session.pack("/etc/hostname", signal));
   await session.unpack("/run/banger/rehearsal", Readable.from([packed]), signal);
   await run(session, { argv: ["rm", "-rf", "/run/banger/rehearsal"] }, signal);
+  await remount(session, signal);
   await greet(session, signal);
+}
+
+/** As when a workspace comes. */
+async function remount(session: GuestSession, signal: AbortSignal): Promise<void> {
+  try {
+    await session.releaseWorkDisk(signal);
+  } catch {
+    // Something of the image uses it for good: its VMs boot when they have a workspace.
+    return;
+  }
+  await session.takeWorkDisk(signal);
 }
 
 /** The first words of its sshd, where it has one. */

@@ -100,7 +100,14 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
   if (key === undefined || deps.templates === undefined) return;
   if (typeof (await deps.templates.lookup(key.name)) !== "string") return;
   const input = {
-    ...{ name: VmName.parse("template"), source, ephemeral: true, willStart: true, cold: true },
+    ...{
+      name: VmName.parse("template"),
+      source,
+      ephemeral: true,
+      willStart: true,
+      workspace: false,
+      cold: true,
+    },
     spec: { ...spec, nat: false },
   };
   const record = newRecord(input, deps.driver.name, []);

@@ -4,6 +4,7 @@ import type { ColdReason, VmRecord } from "../../state/state.ts";
 import type { Template } from "../../warm/warm.ts";
 import type { VmContext, VmDeps } from "../deps.ts";
 import type { NewVm } from "../new-vm.ts";
+import { WorkDiskHeld } from "../steps/workspace.ts";
 import { templateKey } from "./template-key.ts";
 
 /** The name of the template that a new VM may go on from, or why it is to boot. Never a reason to fail. */
@@ -67,6 +68,7 @@ export async function goOnOrBoot(
     if ((before === null && !waited) || !tried || notTheTemplates.has(code)) throw error;
     deps.log.warn("going on failed", { vm: id, template: before?.key, error: message });
     if (before === null) warn?.(`the guest that waited for it does not go on (${message}): the VM boots`);
+    else if (error instanceof WorkDiskHeld) warn?.(`${message}: the VM boots`);
     else {
       await deps.templates?.drop(before.key, before.id);
       warn?.(`going on from the template failed (${message}): it has been removed, and the VM boots`);

@@ -1,63 +1,32 @@
 /** Templates in the life of VMs: when they are made, used and given up, in a world of machines without a VMM. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { MachineWorld } from "../../../tests/fakes/machines.ts";
+import type { MachineWorld } from "../../../tests/fakes/machines.ts";
 import { BangerError, VmName } from "../../base/base.ts";
-import { diskReserve } from "../../disk/disk.ts";
-import { openState, type State, type VmRecord } from "../../state/state.ts";
-import { openCheckpoints, openTemplates } from "../../warm/warm.ts";
+import type { State, VmRecord } from "../../state/state.ts";
+import { openTemplates } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
-import { Runtimes, VmService, vmFiles } from "../vm.ts";
+import { LiveRoom, spec } from "../testing/live-room.ts";
+import { type VmService, vmFiles } from "../vm.ts";
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const spec = { vcpu: 1, memoryMiB: 256, diskBytes: 64 << 20, overlayBytes: 64 << 20, nat: false };
-const source = { image: { id: "sha256:i", name: "image" }, kernel: { id: "sha256:k", name: "kernel" } };
-
+let room: LiveRoom;
 let dir: string;
 let world: MachineWorld;
 let state: State;
 let deps: VmDeps;
 let service: VmService;
 let warned: string[];
-const options = () => ({ signal: new AbortController().signal, warn: (said: string) => warned.push(said) });
+const options = () => room.options();
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "banger-warm-"));
-  for (const name of ["vms", "run"]) mkdirSync(join(dir, name));
-  writeFileSync(join(dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
-  world = new MachineWorld();
-  state = openState(join(dir, "banger.db"));
-  warned = [];
-  deps = {
-    ...{ state, driver: world.driver(), devices: world.devices(), runtimes: new Runtimes(), log: silent },
-    paths: {
-      ...{ vms: join(dir, "vms"), run: join(dir, "run") },
-      ...{ workTemplates: join(dir, "work"), templates: join(dir, "templates") },
-    },
-    bootSource: async () => ({
-      ...{ ...source, rootfs: join(dir, "rootfs.ext4"), vmlinux: "/vmlinux", initramfs: "/initramfs" },
-      ...{ cmdline: ["quiet"], workSeed: undefined },
-    }),
-    ...{ rootDiskStrategy: "overlay", authorizedKeys: async () => [] },
-    reserve: diskReserve(join(dir, "reserve")),
-    openSession: async (stream) => world.session(stream),
-    checkpoints: openCheckpoints(join(dir, "checkpoints")),
-    templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
-    templateQuietMs: 0,
-    templateIdleMs: 0,
-  };
-  service = new VmService(deps);
+  room = new LiveRoom({ templateQuietMs: 0, templateIdleMs: 0 });
+  ({ dir, world, state, deps, service, warned } = room);
 });
-afterEach(async () => {
-  await service.close();
-  state.close();
-  rmSync(dir, { recursive: true });
-});
+afterEach(() => room.close());
 
 async function create(name: string, change: { cold?: boolean; spec?: typeof spec } = {}): Promise<VmRecord> {
-  const input = { ephemeral: false, willStart: true, cold: false, spec, ...change };
+  const input = { ephemeral: false, willStart: true, workspace: false, cold: false, spec, ...change };
   const made = { ...input, name: VmName.parse(name), source: await deps.bootSource("", "") };
   return service.create(made, options(), () => {});
 }
@@ -207,7 +176,7 @@ describe("making a template", () => {
   });
 
   test("that is larger than all of them may be is given up, and not begun after each boot", async () => {
-    deps.templates = openTemplates(join(dir, "templates"), { maxBytes: 1000, log: silent });
+    deps.templates = openTemplates(join(dir, "templates"), { maxBytes: 1000, log: deps.log });
     for (const name of ["a", "b", "c"]) {
       expect((await start(name)).start).toEqual({ how: "cold", why: "none" });
       expect(await templates()).toEqual([]);
