@@ -22,7 +22,6 @@ const features = [
 
 /** Fields that have one value in every file system of the known shape: offset, bytes, value, meaning. */
 const fixed: [at: number, bytes: 1 | 2 | 4, value: number, what: string][] = [
-  [0x38, 2, 0xef53, "its magic number is not ext4's"],
   [0x4c, 4, 1, "its revision is not 1"],
   [0x14, 4, 0, "its first data block is not 0"],
   [0x18, 4, 2, "its blocks are not of 4 KiB"],
@@ -70,9 +69,7 @@ export class Superblock {
     if (volume.sizeBytes < offsetBytes + lengthBytes) throw refused("it is too small");
     const raw = volume.read(offsetBytes, lengthBytes);
     this.#raw = raw;
-    for (const [at, bytes, value, what] of fixed) {
-      if (raw.readUIntLE(at, bytes) !== value) throw refused(what);
-    }
+    if (raw.readUInt16LE(0x38) !== 0xef53) throw refused("its magic number is not ext4's");
     for (const { at, must, may } of features) {
       const has = raw.readUInt32LE(at);
       if ((has & must) !== must)
@@ -81,6 +78,9 @@ export class Superblock {
         throw refused(
           `it has features that are not known here (0x${((has & ~(must | may)) >>> 0).toString(16)} at ${at})`,
         );
+    }
+    for (const [at, bytes, value, what] of fixed) {
+      if (raw.readUIntLE(at, bytes) !== value) throw refused(what);
     }
     if (this.#checksum() !== raw.readUInt32LE(0x3fc)) throw refused("its superblock's checksum is wrong");
     this.geometry = readGeometry(raw, volume.sizeBytes);
