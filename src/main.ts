@@ -7,6 +7,9 @@ const called = basename(process.argv0);
 const words = process.argv.slice(2);
 const personality = ["bangerd", "bangerd-root", "bangerd-build"].includes(called) ? called : "banger";
 
+// The executable starts slow to compile (scripts/build.ts), which suits a command, and nobody who stays.
+if (personality !== "banger" || isInternal("daemon") || isInternal("helper")) Bun.unsafe.setJITPolicy(1);
+
 if (words.length === 1 && words[0] === "--version") {
   // Answered here, before anything is loaded.
   process.stdout.write(`${versionLine(personality)}\n`);
