@@ -1,12 +1,11 @@
 /** The client's end: typed calls, events, cancellation, and streams by ticket. Loads no schemas: only their types. */
-import { randomBytes } from "node:crypto";
 import { connect as dial, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { CancellationTokenSource, ConnectionError, ResponseError } from "vscode-jsonrpc/node";
 import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
 import type { Owner } from "./contract.ts";
+import { type ErrorObject, speak } from "./messages.ts";
 import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";
-import { eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
+import { eventMethod, firstLine, type WireError } from "./wire.ts";
 
 export interface CallOptions<M extends MethodOf<T>, T extends Table = Owner> {
   /** Aborting cancels the call on the other side too. */
@@ -53,15 +52,17 @@ export async function connect<T extends Table = Owner>(
 ): Promise<Client<T>> {
   const socket = await dialSocket(socketPath, peer);
   socket.write("rpc\n");
-  const connection = messageConnection(socket);
   const closed = Promise.withResolvers<void>();
   const listeners = new Map<string, (event: unknown) => void>();
-  connection.onNotification(eventMethod, ({ op, event }: { op: string; event: unknown }) =>
-    listeners.get(op)?.(event),
-  );
+  const messages = speak(socket, {
+    notification: (method, params) => {
+      if (method !== eventMethod) return;
+      const { op, event } = params as { op: string; event: unknown };
+      listeners.get(op)?.(event);
+    },
+  });
   socket.on("end", () => socket.destroy());
   socket.on("close", () => closed.resolve());
-  connection.listen();
   return {
     closed: closed.promise,
     close: () => socket.destroy(),
@@ -71,29 +72,28 @@ export async function connect<T extends Table = Owner>(
       params: ParamsOf<T, M>,
       options: CallOptions<M, T> = {},
     ): Promise<ResultOf<T, M>> => {
-      const op = options.op ?? randomBytes(4).toString("hex");
-      if (options.signal?.aborted) throw new BangerError("cancelled", "cancelled", { opId: op });
-      const cancel = new CancellationTokenSource();
-      const onAbort = () => cancel.cancel();
-      options.signal?.addEventListener("abort", onAbort, { once: true });
-      // The server has parsed events and results against the contract, and is of this client's own version.
-      if (options.onEvent) listeners.set(op, options.onEvent as (event: unknown) => void);
-      const lost = closed.promise.then(() => {
-        throw connectionLost(peer, op);
-      });
-      lost.catch(() => {});
-      try {
-        return await Promise.race([
-          connection.sendRequest<ResultOf<T, M>>(method, { op, params }, cancel.token),
-          lost,
-        ]);
-      } catch (error) {
-        throw fromWire(error, peer, op);
-      } finally {
-        options.signal?.removeEventListener("abort", onAbort);
-        listeners.delete(op);
-        cancel.dispose();
+      const op = options.op ?? crypto.randomUUID().slice(0, 8);
+      const { signal, onEvent } = options;
+      if (signal?.aborted) throw new BangerError("cancelled", "cancelled", { opId: op });
+      const broken = Promise.withResolvers<never>();
+      broken.promise.catch(() => {});
+      if (onEvent) {
+        listeners.set(op, (event) => {
+          try {
+            // The server has parsed events and results against the contract, and is of this client's own version.
+            onEvent(event as EventsOf<T, M>);
+          } catch (error) {
+            broken.reject(error);
+          }
+        });
       }
+      const answer = await Promise.race([
+        messages.request(method, { op, params }, signal),
+        broken.promise,
+      ]).finally(() => listeners.delete(op));
+      if (answer === undefined) throw connectionLost(peer, op);
+      if ("error" in answer) throw fromWire(answer.error, op);
+      return answer.result as ResultOf<T, M>;
     },
   };
 }
@@ -105,10 +105,8 @@ function connectionLost(peer: Peer, op: string): BangerError {
   });
 }
 
-/** The error that the server threw, as the class that it was; the library's own when there is nobody to answer. */
-function fromWire(error: unknown, peer: Peer, op: string): unknown {
-  if (error instanceof ConnectionError) return connectionLost(peer, op);
-  if (!(error instanceof ResponseError)) return error;
+/** The error that the server threw, as the class that it was. */
+function fromWire(error: ErrorObject, op: string): BangerError {
   const data = (error.data ?? {}) as Partial<WireError>;
   const code = data.code !== undefined && data.code in errorCodes ? (data.code as ErrorCode) : "internal";
   return new BangerError(code, error.message, {

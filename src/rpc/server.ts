@@ -1,15 +1,15 @@
 /** The server's end: accepts the connections of those who may, parses everything, and hands calls to their handlers. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { type PeerCredentials, peerCredentials } from "../sys/sys.ts";
 import type { Owner } from "./contract.ts";
 import { type Listening, listen, type SocketPlace, userSocket } from "./listen.ts";
+import { type Answer, speak } from "./messages.ts";
 import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";
 import { type OnStream, Tickets } from "./tickets.ts";
-import { applicationError, eventMethod, firstLine, messageConnection, type WireError } from "./wire.ts";
+import { applicationError, eventMethod, firstLine, invalidRequest, type WireError } from "./wire.ts";
 
 export interface CallLog {
   debug(message: string, facts?: Record<string, unknown>): void;
@@ -155,34 +155,30 @@ function serveCalls<T extends Table>(
   otherClients: () => number,
 ): void {
   const { log } = options;
-  const connection = messageConnection(socket);
   const closed = Promise.withResolvers<void>();
   const gone = new AbortController();
   socket.on("close", () => {
     gone.abort();
     closed.resolve();
-    connection.dispose();
   });
   socket.on("end", () => socket.end());
-  connection.onRequest(async (method, request, token) => {
+  const answer = async (method: string, request: unknown, cancelled: AbortSignal): Promise<Answer> => {
     const parsed = Request.safeParse(request);
     if (!parsed.success)
-      return new ResponseError(ErrorCodes.InvalidRequest, "the request is not {op, params}");
+      return { error: { code: invalidRequest, message: "the request is not {op, params}" } };
     const { op, params } = parsed.data;
-    const cancelled = new AbortController();
-    token.onCancellationRequested(() => cancelled.abort());
     const started = performance.now();
     try {
       const result = await dispatch(options, method, params, {
-        signal: AbortSignal.any([cancelled.signal, gone.signal]),
+        signal: AbortSignal.any([cancelled, gone.signal]),
         opId: op,
-        emit: (event) => void connection.sendNotification(eventMethod, { op, event }).catch(() => {}),
+        emit: (event) => messages.notify(eventMethod, { op, event }),
         ticket: (onStream) => tickets.issue(onStream, gone.signal),
         connectionClosed: closed.promise,
         otherClients,
       });
       log.info("call", { op, method, ms: Math.round(performance.now() - started) });
-      return result;
+      return { result };
     } catch (error) {
       const failure = toBangerError(error);
       log.warn("call failed", {
@@ -193,10 +189,10 @@ function serveCalls<T extends Table>(
         ...stackOf(failure),
       });
       const data: WireError = { code: failure.code, hint: failure.hint, details: failure.details, opId: op };
-      return new ResponseError(applicationError, failure.message, data);
+      return { error: { code: applicationError, message: failure.message, data } };
     }
-  });
-  connection.listen();
+  };
+  const messages = speak(socket, { request: answer });
 }
 
 /** A bug's stack belongs into the log, never onto the wire. */

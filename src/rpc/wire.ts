@@ -4,83 +4,10 @@
  * A connection begins with a line that says what it is: `rpc`, or `ticket HEX`. After `ticket` the server answers a
  * line, `ok` or `error MESSAGE`, and from then on the connection carries raw bytes.
  */
-import { type Duplex, Transform } from "node:stream";
-import {
-  createMessageConnection,
-  type MessageConnection,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from "vscode-jsonrpc/node";
+import type { Duplex } from "node:stream";
 import { BangerError } from "../base/errors.ts";
 
-export const maxFrameBytes = 4 * 1024 * 1024;
-const maxHeaderBytes = 256;
-
-/** Passes frames through as they are, and ends with an error at the first that is too large or is none. */
-export function frameGuard(): Transform {
-  let head = Buffer.alloc(0);
-  let left = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      let rest = chunk;
-      while (rest.length > 0) {
-        if (left > 0) {
-          const taken = rest.subarray(0, left);
-          left -= taken.length;
-          rest = rest.subarray(taken.length);
-          this.push(taken);
-          continue;
-        }
-        head = Buffer.concat([head, rest]);
-        rest = Buffer.alloc(0);
-        const end = head.indexOf("\r\n\r\n");
-        if (end < 0) {
-          if (head.length > maxHeaderBytes)
-            return done(new BangerError("bad_request", "the peer does not speak JSON-RPC"));
-          break;
-        }
-        const length = /^Content-Length: ([0-9]{1,8})$/.exec(head.toString("latin1", 0, end))?.[1];
-        if (length === undefined)
-          return done(new BangerError("bad_request", "the peer does not speak JSON-RPC"));
-        left = Number(length);
-        if (left > maxFrameBytes)
-          return done(new BangerError("bad_request", `a message of ${left} bytes is too large`));
-        this.push(head.subarray(0, end + 4));
-        rest = head.subarray(end + 4);
-        head = Buffer.alloc(0);
-      }
-      done();
-    },
-  });
-}
-
-/** Holds back what comes from the socket for as long as what was written to it waits for its reader. */
-function whileAnswersAreRead(socket: Duplex): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (socket.writableNeedDrain) socket.once("drain", () => done(null, chunk));
-      else done(null, chunk);
-    },
-  });
-}
-
-/** A JSON-RPC connection over a socket whose first line has been dealt with. Errors destroy the socket. */
-export function messageConnection(socket: Duplex): MessageConnection {
-  const guard = frameGuard();
-  const listening = whileAnswersAreRead(socket);
-  for (const stage of [listening, guard]) stage.on("error", () => socket.destroy());
-  socket.on("error", () => guard.destroy());
-  socket.pipe(listening).pipe(guard);
-  const connection = createMessageConnection(
-    new StreamMessageReader(guard),
-    new StreamMessageWriter(socket),
-    silent,
-  );
-  connection.onError(() => socket.destroy());
-  return connection;
-}
-
-const silent = { error() {}, warn() {}, info() {}, log() {} };
+const maxLineBytes = 256;
 
 /**
  * The first line of a connection; what came after it is left in the socket. Read by 'readable', not by 'data' and
@@ -100,12 +27,12 @@ export function firstLine(socket: Duplex, timeoutMs: number): Promise<string> {
       for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
         bytes = Buffer.concat([bytes, chunk]);
         const end = bytes.indexOf(0x0a);
-        if (end >= 0 && end <= maxHeaderBytes) {
+        if (end >= 0 && end <= maxLineBytes) {
           const rest = bytes.subarray(end + 1);
           if (rest.length > 0) socket.unshift(rest);
           return finish(() => resolve(bytes.toString("latin1", 0, end)));
         }
-        if (bytes.length > maxHeaderBytes)
+        if (bytes.length > maxLineBytes)
           return finish(() => reject(new BangerError("bad_request", "the first line is too long")));
       }
     };
@@ -129,5 +56,7 @@ export interface WireError {
 
 /** JSON-RPC wants a number; the real code is in `data`. */
 export const applicationError = -32000;
+/** JSON-RPC's own, for what is no request. */
+export const invalidRequest = -32600;
 /** Progress of a call: `$/event` {op, event}. Not JSON-RPC's own; named as LSP names its extensions. */
 export const eventMethod = "$/event";

@@ -5,7 +5,6 @@
  * exact to the byte. Interrupts without a PTY go to the guest's process group; who insists (three SIGINT within two
  * seconds), or sends SIGTERM or SIGHUP to a command that stays, gets away without it.
  */
-import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Events, Params } from "../../rpc/contract.ts";
@@ -28,7 +27,7 @@ const insistence = { count: 3, withinMs: 2000 };
 
 /** Runs it. Interrupts are ours from the call to the end. Throws when the command could not be run or was lost. */
 export async function execInGuest(ctx: Context, client: Daemon, command: GuestCommand): Promise<ExecOutcome> {
-  const op = randomBytes(4).toString("hex");
+  const op = crypto.randomUUID().slice(0, 8);
   const tty = ctx.tty.stdin && ctx.tty.stdout;
   const leaving = new AbortController();
   let interrupted: Interrupt | undefined;
