@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { newVmId } from "../src/base/base.ts";
+import { newVmId } from "../src/base/ids.ts";
 import { emptyOverlay } from "../src/disk/qcow2.ts";
 import { openAgentSession } from "../src/guest/guest.ts";
 import { bootCmdline } from "../src/kernel/kernel.ts";

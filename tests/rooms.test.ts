@@ -118,11 +118,9 @@ test("of the CLI, only the system commands go past the daemon", () => {
 
 /** Doors beside a room's face, each with its reason. */
 const sideDoors: Record<string, string> = {
-  "base/errors.ts": "the face loads zod, which a command that only prints does not need",
-  "base/units.ts": "as above",
-  "base/nearest.ts": "as above",
+  "base/ids.ts": "schemas, which the face does without, because a command that only calls needs none",
+  "base/vm.ts": "as above",
   "base/version.ts": "stamped values, read before anything is loaded",
-  "base/ids.ts": "as above",
   "rpc/contract.ts": "types for the CLI, which must not load the server",
   "rpc/client.ts": "the client without the server",
   "rpc/ensure-daemon.ts": "the client without the server",
@@ -166,6 +164,30 @@ test("ssh2, which is large, is loaded by nobody who might not need it", () => {
   );
   // Which is itself loaded only where there is no OpenSSH.
   expect(wrong).toEqual(["cli/ssh/built-in.ts"]);
+});
+
+/** What is loaded with `entry`: of banger's files and of packages. What a function imports when it runs is not. */
+function loadedWith(...entries: string[]): string[] {
+  const loaded = new Set(entries);
+  for (const file of loaded) {
+    if (!file.endsWith(".ts")) continue;
+    const text = readFileSync(join(src, file), "utf8");
+    for (const [, path = ""] of text.matchAll(
+      /(?:^|\n)(?:import|export)(?! type\b)(?:[^;'"]*?from)?\s*"([^"]+)"/g,
+    )) {
+      loaded.add(path.startsWith(".") ? normalize(join(dirname(file), path)) : path);
+    }
+  }
+  return [...loaded];
+}
+
+test("a command that calls the daemon loads no package: zod alone took as long as everything else", () => {
+  const commands = product.filter((file) => /^cli\/(vm|image|kernel|template|daemon|internal)\//.test(file));
+  const loaded = loadedWith("main.ts", "cli/main.ts", "rpc/ensure-daemon.ts", ...commands);
+  expect(loaded.filter((path) => !/\.ts$|^node:/.test(path))).toEqual([]);
+  // Only where the services are installed.
+  const installed = loadedWith("config/install.ts");
+  expect(installed.filter((path) => !/\.ts$|^node:/.test(path))).toEqual(["smol-toml"]);
 });
 
 test("nothing is left unfinished or silenced", () => {

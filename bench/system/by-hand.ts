@@ -5,7 +5,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { newVmId, type VmId } from "../../src/base/base.ts";
+import type { VmId } from "../../src/base/base.ts";
+import { newVmId } from "../../src/base/ids.ts";
 import { type GuestSession, openAgentSession } from "../../src/guest/guest.ts";
 import { jailerArguments } from "../../src/helper/machine/jailer.ts";
 import { bootCmdline } from "../../src/kernel/cmdline.ts";

@@ -35,11 +35,3 @@ export const Workspace = z.strictObject({
   head: z.string(),
 });
 export type Workspace = z.infer<typeof Workspace>;
-
-/** A command and its arguments travel in one frame of the agent's protocol, which holds its directory too. */
-export const maxCommandBytes = 56 * 1024;
-
-/** What `argv` takes of that. */
-export function commandBytes(argv: readonly string[]): number {
-  return argv.reduce((sum, word) => sum + Buffer.byteLength(word) + 4, 0);
-}

@@ -1,27 +1,13 @@
-/**
- * What a command is: a definition with its help, its arguments and flags as zod shapes, and one function to run.
- *
- * Arguments are positional in the order of their keys: `z.array()` takes all the rest, `.optional()` may be absent.
- * Flags are named by their key in kebab case; `.meta()` carries description, `short` letter, `value` placeholder and
- * `negated` (only `--no-key` exists). Defaults live in zod, so that a command can tell "not given" from "given".
- */
-import type { z } from "zod";
+/** What a command is: a definition with its help, its arguments and flags, and one function to run. */
 import type { GuestExit } from "../base/base.ts";
 import type { Context } from "./context.ts";
+import type { Option, Switch, ValueOf, Word } from "./option.ts";
 
-type Shape = Record<string, z.ZodType>;
-type Inferred<S extends Shape> = { [K in keyof S]: z.output<S[K]> };
-
-/** What `.meta()` of an argument or flag may say. */
-export interface OptionMeta {
-  description?: string;
-  /** One letter. */
-  short?: string;
-  /** Placeholder of the value in help, e.g. SIZE. */
-  value?: string;
-  /** The flag is written `--no-<name>` and nothing else; its value is then false. */
-  negated?: boolean;
-}
+/** Positional, in the order of their keys. */
+type Args = Readonly<Record<string, Exclude<Option, Switch>>>;
+/** Named by their key in kebab case. */
+type Flags = Readonly<Record<string, Switch | Word<unknown, false>>>;
+type Values<O extends Readonly<Record<string, Option>>> = { [K in keyof O]: ValueOf<O[K]> };
 
 export interface Example {
   /** Without the leading `banger`. */
@@ -37,7 +23,7 @@ export interface Rest {
   required: boolean;
 }
 
-export interface CommandDefinition<A extends Shape, F extends Shape> {
+export interface CommandDefinition<A extends Args, F extends Flags> {
   /** One line: what it is for. */
   summary: string;
   /** A short paragraph for what the summary leaves open. */
@@ -47,7 +33,7 @@ export interface CommandDefinition<A extends Shape, F extends Shape> {
   flags: F;
   rest?: Rest;
   run(
-    input: Inferred<A> & Inferred<F> & { rest: string[] | undefined },
+    input: Values<A> & Values<F> & { rest: string[] | undefined },
     ctx: Context,
   ): Promise<undefined | GuestExit>;
 }
@@ -57,17 +43,17 @@ export interface Command {
   summary: string;
   details?: string;
   examples: readonly Example[];
-  args: Shape;
-  flags: Shape;
+  args: Args;
+  flags: Flags;
   rest?: Rest;
   run(input: Record<string, unknown>, ctx: Context): Promise<undefined | GuestExit>;
 }
 
-export function defineCommand<const A extends Shape, const F extends Shape>(
+export function defineCommand<const A extends Args, const F extends Flags>(
   definition: CommandDefinition<A, F>,
 ): Command {
   const { run, ...rest } = definition;
-  // The parser makes the input by these very shapes: that is what allows the narrower type here.
+  // The parser makes the input by these very options: that is what allows the narrower type here.
   return { ...rest, run: (input, ctx) => run(input as Parameters<typeof run>[0], ctx) };
 }
 

@@ -1,21 +1,17 @@
 /** Kinds of flag and argument values that several commands share; their messages complete "--flag VALUE: ...". */
-import { z } from "zod";
-import { parseSizeBytes, VmName, vmNameProblem } from "../base/base.ts";
+import { isVmName, parseSizeBytes, type VmName, vmNameProblem } from "../base/base.ts";
+import { optional, required, type Switch, Unfit, type Words } from "./option.ts";
 
 /** A switch: absent means false. */
-export function toggle(description: string, short?: string) {
-  return z
-    .boolean()
-    .default(false)
-    .meta({ description, ...(short === undefined ? {} : { short }) });
+export function toggle(description: string, short?: string): Switch {
+  return { kind: "switch", negated: false, description, short };
 }
 
 export function text(value: string, description: string, short?: string) {
-  return z
-    .string()
-    .min(1, "must not be empty")
-    .optional()
-    .meta({ value, description, ...(short === undefined ? {} : { short }) });
+  return optional({ value, description, short }, (given) => {
+    if (given !== "") return given;
+    throw new Unfit("must not be empty");
+  });
 }
 
 interface SizeLimit {
@@ -25,65 +21,57 @@ interface SizeLimit {
 
 /** A size such as 16G, in bytes; a bare number is MiB. */
 export function size(description: string, least: SizeLimit, most: SizeLimit) {
-  return z
-    .string()
-    .transform((given, ctx): number => {
-      try {
-        const bytes = parseSizeBytes(given);
-        if (bytes < least.bytes) ctx.addIssue({ code: "custom", message: `must be at least ${least.text}` });
-        else if (bytes > most.bytes)
-          ctx.addIssue({ code: "custom", message: `must be at most ${most.text}` });
-        else return bytes;
-      } catch {
-        // Says only what it cannot read: the flag's own words are more use here.
-        ctx.addIssue({
-          code: "custom",
-          message: "is not a size (such as 512M or 16G; a bare number is MiB)",
-        });
-      }
-      return z.NEVER;
-    })
-    .optional()
-    .meta({ value: "SIZE", description });
+  return optional({ value: "SIZE", description }, (given) => {
+    const bytes = sizeBytes(given);
+    if (bytes < least.bytes) throw new Unfit(`must be at least ${least.text}`);
+    if (bytes > most.bytes) throw new Unfit(`must be at most ${most.text}`);
+    return bytes;
+  });
+}
+
+function sizeBytes(given: string): number {
+  try {
+    return parseSizeBytes(given);
+  } catch {
+    // Says only what it cannot read: the flag's own words are more use here.
+    throw new Unfit("is not a size (such as 512M or 16G; a bare number is MiB)");
+  }
 }
 
 export function whole(value: string, description: string, min: number, max: number, short?: string) {
-  const message = `must be a whole number from ${min} to ${max}`;
-  return z
-    .string()
-    .regex(/^[0-9]{1,9}$/, message)
-    .transform(Number)
-    .refine((given) => given >= min && given <= max, message)
-    .optional()
-    .meta({ value, description, ...(short === undefined ? {} : { short }) });
+  return optional({ value, description, short }, (given) => {
+    const number = /^[0-9]{1,9}$/.test(given) ? Number(given) : Number.NaN;
+    if (number >= min && number <= max) return number;
+    throw new Unfit(`must be a whole number from ${min} to ${max}`);
+  });
 }
 
 export const json = () => toggle("print JSON");
 
-const nameOfVm = () =>
-  z
-    .string()
-    .transform((given, ctx): VmName => {
-      const problem = vmNameProblem(given);
-      if (problem === undefined) return VmName.parse(given);
-      ctx.addIssue({ code: "custom", message: problem });
-      return z.NEVER;
-    })
-    .optional();
+function readVmName(given: string): VmName {
+  if (isVmName(given)) return given;
+  throw new Unfit(vmNameProblem(given));
+}
 
 export const vmName = () =>
-  nameOfVm().meta({
-    value: "NAME",
-    description: "name of the VM (a-z, 0-9, '-'; default: a made-up one)",
-    short: "n",
-  });
+  optional(
+    {
+      value: "NAME",
+      description: "name of the VM (a-z, 0-9, '-'; default: a made-up one)",
+      short: "n",
+    },
+    readVmName,
+  );
 
 /** Of several VMs, the beginning of their names. */
 export const forkName = () =>
-  nameOfVm().meta({
-    value: "NAME",
-    description: "name of the fork; of several, what comes before -1, -2 and so on (default: made-up ones)",
-  });
+  optional(
+    {
+      value: "NAME",
+      description: "name of the fork; of several, what comes before -1, -2 and so on (default: made-up ones)",
+    },
+    readVmName,
+  );
 
 const MiB = 1024 * 1024;
 
@@ -107,10 +95,22 @@ export const specFlags = {
   cold: toggle("boot it, even if there is a template that it could go on from"),
 };
 
-const ref = () => z.string().min(1, "is empty").max(128, "is too long for a name or an id");
+/** A name, an id or the beginning of one, as the contract takes it. */
+export function readRef(given: string): string {
+  if (given === "") throw new Unfit("is empty");
+  if (given.length > 128) throw new Unfit("is too long for a name or an id");
+  return given;
+}
 
-export const oneVm = () => ref().meta({ value: "vm", description: "name, id or beginning of the id" });
-export const manyVms = () =>
-  z.array(ref()).min(1).meta({ value: "vm", description: "names, ids or beginnings of ids" });
-export const oneImage = () => ref().meta({ value: "image", description: "name or digest of an image" });
-export const oneKernel = () => ref().meta({ value: "kernel", description: "name or digest of a kernel" });
+export const oneVm = () => required({ value: "vm", description: "name, id or beginning of the id" }, readRef);
+export const manyVms = (): Words<string> => ({
+  kind: "words",
+  required: true,
+  value: "vm",
+  description: "names, ids or beginnings of ids",
+  read: readRef,
+});
+export const oneImage = () =>
+  required({ value: "image", description: "name or digest of an image" }, readRef);
+export const oneKernel = () =>
+  required({ value: "kernel", description: "name or digest of a kernel" }, readRef);

@@ -1,14 +1,7 @@
-/**
- * From argv words to a command's input: the only file that knows citty.
- *
- * citty (0.2.2) forgives: it drops `--`, accepts unknown flags, reads every `--no-x` as x=false, and makes "" of a
- * missing value. So the words are checked strictly here first and handed to citty in one canonical form
- * (`--flag=value`), and citty's result goes through the definition's zod shapes, which hold the defaults.
- */
-import { type ArgsDef, parseArgs } from "citty";
-import { z } from "zod";
+/** From argv words to a command's input. Strict: what is not known, given twice or cannot be read is refused. */
 import { BangerError, nearest } from "../base/base.ts";
-import type { Command, OptionMeta } from "./command.ts";
+import type { Command } from "./command.ts";
+import { type Option, type Switch, Unfit } from "./option.ts";
 import { escapeLine } from "./output/escape.ts";
 
 export interface Flag {
@@ -25,17 +18,16 @@ export interface Flag {
 
 /** The flags of a command as they are written; `--help` belongs to every command and is not listed. */
 export function flagsOf(command: Command): Flag[] {
-  return Object.entries(command.flags).map(([key, schema]) => {
-    const meta = metaOf(schema);
+  return Object.entries(command.flags).map(([key, option]) => {
     const name = kebab(key);
-    const negated = meta.negated === true;
+    const negated = option.kind === "switch" && option.negated;
     return {
       key,
       negated,
       long: negated ? `--no-${name}` : `--${name}`,
-      short: meta.short === undefined ? undefined : `-${meta.short}`,
-      value: isSwitch(schema) ? undefined : (meta.value ?? name.toUpperCase()),
-      description: meta.description ?? "",
+      short: option.short === undefined ? undefined : `-${option.short}`,
+      value: option.kind === "switch" ? undefined : (option.value ?? name.toUpperCase()),
+      description: option.description,
     };
   });
 }
@@ -49,12 +41,13 @@ export interface Positional {
 }
 
 export function positionalsOf(command: Command): Positional[] {
-  return Object.entries(command.args).map(([key, schema]) => {
-    const meta = metaOf(schema);
-    const many = unwrapped(schema) instanceof z.ZodArray;
-    const required = !schema.safeParse(undefined).success;
-    return { key, name: meta.value ?? key, many, required, description: meta.description ?? "" };
-  });
+  return Object.entries(command.args).map(([key, { kind, value, required, description }]) => ({
+    key,
+    name: value ?? key,
+    many: kind === "words",
+    required,
+    description,
+  }));
 }
 
 /** The input for `command.run`. Throws usage and bad_request; `path` is how the command is called, for hints. */
@@ -66,23 +59,27 @@ export function parseInput(
   const split = words.indexOf("--");
   const own = split < 0 ? words : words.slice(0, split);
   const rest = split < 0 ? undefined : words.slice(split + 1);
-  const checked = checkWords(command, path, own);
-  const parsed = parseArgs(checked.canonical, cittyArgs(command));
+  const { given, positionals: values } = checkWords(command, path, own);
   const input: Record<string, unknown> = {};
-  for (const flag of flagsOf(command)) {
-    const schema = command.flags[flag.key];
-    const given = checked.given.has(flag.key) ? parsed[flag.key] : undefined;
-    if (schema !== undefined) input[flag.key] = checkValue(schema, given, flag.long, path);
-  }
-  const values = checked.positionals;
-  for (const positional of positionalsOf(command)) {
-    const schema = command.args[positional.key];
-    const given = positional.many ? values.splice(0) : values.shift();
-    if (schema === undefined) continue;
-    if (positional.required && (given === undefined || given.length === 0)) {
-      throw wrong(given === "" ? `${positional.name} is empty` : `${positional.name} is missing`, path);
+  for (const { key, long } of flagsOf(command)) {
+    const option = command.flags[key];
+    const word = given.get(key);
+    if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
+    else if (option !== undefined && word !== undefined) {
+      input[key] = readWord(option, word, `${long} ${JSON.stringify(word)}`, path);
     }
-    input[positional.key] = checkValue(schema, given, positional.name, path);
+  }
+  for (const { key, name, many, required } of positionalsOf(command)) {
+    const option = command.args[key];
+    const words = many ? values.splice(0) : values.splice(0, 1);
+    const [first] = words;
+    if (required && (first === undefined || (first === "" && !many))) {
+      throw wrong(first === "" ? `${name} is empty` : `${name} is missing`, path);
+    }
+    if (option === undefined || first === undefined) continue;
+    input[key] = many
+      ? words.map((word) => readWord(option, word, name, path))
+      : readWord(option, first, `${name} ${JSON.stringify(first)}`, path);
   }
   if (values[0] !== undefined) {
     const hint =
@@ -96,14 +93,14 @@ export function parseInput(
 }
 
 interface Checked {
-  canonical: string[];
   positionals: string[];
-  given: Set<string>;
+  /** What was given, by flag's key; of a switch only that. */
+  given: Map<string, string>;
 }
 
 function checkWords(command: Command, path: string, words: readonly string[]): Checked {
   const flags = flagsOf(command);
-  const checked: Checked = { canonical: [], positionals: [], given: new Set() };
+  const checked: Checked = { positionals: [], given: new Map() };
   const queue = words.flatMap((word) => unbundle(word, flags));
   for (let index = 0; index < queue.length; index += 1) {
     const word = queue[index] ?? "";
@@ -118,10 +115,9 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
       throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
     }
     if (checked.given.has(flag.key)) throw wrong(`${flag.long} is given twice`, path);
-    checked.given.add(flag.key);
     if (flag.value === undefined) {
       if (equals >= 0) throw wrong(`${flag.long} takes no value`, path);
-      checked.canonical.push(`--${flag.negated ? "no-" : ""}${flag.key}`);
+      checked.given.set(flag.key, "");
       continue;
     }
     const value = equals < 0 ? queue[index + 1] : word.slice(equals + 1);
@@ -129,7 +125,7 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
       throw wrong(`${flag.long} needs a value: ${flag.long} ${flag.value}`, path);
     }
     if (equals < 0) index += 1;
-    checked.canonical.push(`--${flag.key}=${value}`);
+    checked.given.set(flag.key, value);
   }
   return checked;
 }
@@ -162,11 +158,14 @@ function checkRest(command: Command, path: string, rest: string[] | undefined): 
   return rest;
 }
 
-function checkValue(schema: z.ZodType, given: unknown, name: string, path: string): unknown {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const what = typeof given === "string" ? `${name} ${JSON.stringify(given)}` : name;
-  throw wrong(`${escapeLine(what)}: ${parsed.error.issues[0]?.message ?? "not valid"}`, path);
+/** What `option` makes of a word. */
+function readWord(option: Exclude<Option, Switch>, given: string, shown: string, path: string): unknown {
+  try {
+    return option.read(given);
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error;
+    throw wrong(`${escapeLine(shown)}: ${error.message}`, path);
+  }
 }
 
 /** A command line that says something impossible, of `path`'s command. */
@@ -188,30 +187,6 @@ export function unknownWord(
 
 function seeHelp(path: string): string {
   return `see: banger ${path}${path === "" ? "" : " "}--help`;
-}
-
-/** Strings and switches only: types, defaults and limits are zod's, checked after. */
-function cittyArgs(command: Command): ArgsDef {
-  return Object.fromEntries(
-    Object.entries(command.flags).map(([key, schema]) => [
-      key,
-      { type: isSwitch(schema) ? ("boolean" as const) : ("string" as const) },
-    ]),
-  );
-}
-
-function isSwitch(schema: z.ZodType): boolean {
-  return unwrapped(schema) instanceof z.ZodBoolean;
-}
-
-function unwrapped(schema: z.ZodType): unknown {
-  let inner: unknown = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) inner = inner.unwrap();
-  return inner;
-}
-
-function metaOf(schema: z.ZodType): OptionMeta {
-  return (schema.meta() ?? {}) as OptionMeta;
 }
 
 function kebab(key: string): string {

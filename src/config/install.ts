@@ -1,32 +1,74 @@
 /** install.toml: for whom the system services were installed, and which build they are. Root writes it, all may read. */
 import { readFileSync } from "node:fs";
 import { parse, stringify } from "smol-toml";
-import { z } from "zod";
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
+
+export interface Owner {
+  /** Never root: whoever reaches the owner's socket must not be root by that. */
+  owner: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+export interface Install extends Owner {
+  version: string;
+  commit: string;
+  /** ISO 8601; "unknown" for a build that was not stamped. */
+  built_at: string;
+  installed_at: string;
+}
 
 /** Linux's highest id but one: the last means "no id" (chown(2)). */
-const id = z
-  .int()
-  .min(1)
-  .max(2 ** 32 - 2);
-const time = z.iso.datetime({ offset: true });
+const highestId = 2 ** 32 - 2;
+const something = /^.+$/s;
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
-export const InstallSchema = z.strictObject({
-  /** Never root: whoever reaches the owner's socket must not be root by that. */
-  owner: z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/, "not a user's name"),
-  uid: id,
-  gid: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 2),
-  home: z.string().regex(/^\/[^\0\n]*$/, "not an absolute path"),
-  version: z.string().min(1),
-  commit: z.string().min(1),
-  /** "unknown" for a build that was not stamped. */
-  built_at: z.union([time, z.literal("unknown")]),
-  installed_at: time,
-});
-export type Install = z.infer<typeof InstallSchema>;
+/**
+ * What is wrong with each field's value. No schema: every command reads this file where the services are installed, and
+ * zod takes longer to load than all else that it does first.
+ */
+const problems: Readonly<Record<keyof Install, (value: unknown) => string | undefined>> = {
+  owner: like(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/, "not a user's name"),
+  uid: idFrom(1),
+  gid: idFrom(0),
+  home: like(/^\/[^\0\n]*$/, "not an absolute path"),
+  version: like(something, "not a version"),
+  commit: like(something, "not a commit"),
+  built_at: (value) => (value === "unknown" ? undefined : isTime(value)),
+  installed_at: isTime,
+};
+
+function like(grammar: RegExp, otherwise: string): (value: unknown) => string | undefined {
+  return (value) => (typeof value === "string" && grammar.test(value) ? undefined : otherwise);
+}
+
+function idFrom(least: number): (value: unknown) => string | undefined {
+  return (value) =>
+    Number.isInteger(value) && Number(value) >= least && Number(value) <= highestId ? undefined : "not an id";
+}
+
+function isTime(value: unknown): string | undefined {
+  return typeof value === "string" && time.test(value) && !Number.isNaN(Date.parse(value))
+    ? undefined
+    : "not a time";
+}
+
+/** Whether install.toml could name this user; a name alone is looked at by itself. */
+export function canBeOwner(user: Owner | Pick<Owner, "owner">): boolean {
+  return Object.entries(user).every(([key, value]) => problems[key as keyof Owner](value) === undefined);
+}
+
+/** What is wrong with the table; undefined when it is an Install. */
+function problemOf(table: object): string | undefined {
+  const stray = Object.keys(table).find((key) => !Object.hasOwn(problems, key));
+  if (stray !== undefined) return `${stray}: not known`;
+  for (const [key, problem] of Object.entries(problems)) {
+    const found = Object.hasOwn(table, key) ? problem(Reflect.get(table, key)) : "missing";
+    if (found !== undefined) return `${key}: ${found}`;
+  }
+  return undefined;
+}
 
 const maxBytes = 64 * 1024;
 
@@ -40,21 +82,22 @@ export function readInstall(path: string): Install | undefined {
     throw unusable(path, "it cannot be read", error);
   }
   if (text.length > maxBytes) throw unusable(path, "it is larger than 64 KiB");
-  let table: unknown;
+  let table: object;
   try {
     table = parse(text);
   } catch (error) {
     throw unusable(path, "it is not TOML", error);
   }
-  const parsed = InstallSchema.safeParse(table);
-  if (parsed.success) return Object.freeze(parsed.data);
-  const [issue] = parsed.error.issues;
-  throw unusable(path, `${issue?.path.join(".") || "it"}: ${issue?.message ?? "not valid"}`);
+  const problem = problemOf(table);
+  if (problem !== undefined) throw unusable(path, problem);
+  return Object.freeze({ ...(table as Install) });
 }
 
-/** What `readInstall` reads. */
+/** What `readInstall` reads. Throws internal for what it would not. */
 export function formatInstall(install: Install): string {
-  return `# Written by banger system install: do not edit.\n${stringify(InstallSchema.parse(install))}\n`;
+  const problem = problemOf(install);
+  if (problem !== undefined) throw new BangerError("internal", `install.toml cannot be written: ${problem}`);
+  return `# Written by banger system install: do not edit.\n${stringify(install)}\n`;
 }
 
 function unusable(path: string, why: string, cause?: unknown): BangerError {

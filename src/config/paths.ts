@@ -1,7 +1,7 @@
 /** Where banger keeps things: in user mode the XDG base directories, in system mode the places of a service. */
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
 
 export interface Paths {
   /** config.toml. */

@@ -3,7 +3,8 @@
  * and what is not banger's is known from what is.
  */
 import { createHash } from "node:crypto";
-import { type ImageId, type KernelId, VmId } from "../base/base.ts";
+import type { ImageId, KernelId } from "../base/base.ts";
+import { VmId } from "../base/ids.ts";
 
 /** For people; the UUID decides. */
 export function mapperName(vm: VmId): string {

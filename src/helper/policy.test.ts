@@ -1,7 +1,8 @@
 /** What the helper refuses, and what its parsers make of what the kernel says. Nothing here needs root. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { BangerError, ImageId, newVmId, VmId } from "../base/base.ts";
+import { BangerError } from "../base/base.ts";
+import { ImageId, newVmId, VmId } from "../base/ids.ts";
 import { verdict } from "./disk/check.ts";
 import { parseSnapshotStatus, parseSnapshotTable } from "./disk/snapshot.ts";
 import { jailerArguments, limitsOf } from "./machine/jailer.ts";

@@ -3,7 +3,7 @@
  * attached VM is in its TAP's alias, so that no file can contradict the kernel, and a crash loses nothing.
  */
 import { z } from "zod";
-import { VmId } from "../base/base.ts";
+import { VmId } from "../base/ids.ts";
 
 /** What the administrator configured. */
 export interface Network {

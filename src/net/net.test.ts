@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
-import { newVmId, VmId } from "../base/base.ts";
+import { newVmId, VmId } from "../base/ids.ts";
 import {
   type Attachment,
   allocateAddress,

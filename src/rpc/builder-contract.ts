@@ -5,7 +5,7 @@
  * What is built is named, never described: recipes and directories are the builder's own.
  */
 import { z } from "zod";
-import { KernelId } from "../base/base.ts";
+import { KernelId } from "../base/ids.ts";
 import type { ParamsOf, Table } from "./table.ts";
 
 /** Goes into a line of apt's sources: one word. */

@@ -1,5 +1,5 @@
 /** Which daemon is this user's: the system's, when it was installed for them; else one of their own. */
-import { BangerError, toBangerError } from "../base/errors.ts";
+import { BangerError, toBangerError } from "../base/base.ts";
 import { installFile, type Paths, systemPaths, userPaths } from "../config/paths.ts";
 
 export interface DaemonChoice {

@@ -1,7 +1,7 @@
 /** The client's end: typed calls, events, cancellation, and streams by ticket. Loads no schemas: only their types. */
 import { connect as dial, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
+import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import type { Owner } from "./contract.ts";
 import { type ErrorObject, speak } from "./messages.ts";
 import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";

@@ -6,7 +6,9 @@
  * the same socket, names the ticket, and has a raw duplex stream with backpressure and half-close from there on.
  */
 import { z } from "zod";
-import { commandBytes, maxCommandBytes, VmName, VmSpec, Workspace } from "../base/base.ts";
+import { commandBytes, maxCommandBytes } from "../base/base.ts";
+import { VmName } from "../base/ids.ts";
+import { VmSpec, Workspace } from "../base/vm.ts";
 import {
   CreateParams,
   DaemonStatus,

@@ -1,6 +1,6 @@
 /** Reaching the daemon: the system's where it is this user's, else their own, which is started when none runs. */
 import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
-import { BangerError, type ErrorCode, errorCodes } from "../base/errors.ts";
+import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import type { Paths } from "../config/paths.ts";
 import { chooseDaemon, type DaemonChoice, systemUnreachable } from "./choose-daemon.ts";

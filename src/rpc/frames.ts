@@ -1,5 +1,5 @@
 /** Frames: a message behind a `Content-Length: N` header, as the Language Server Protocol has them; every length has a limit. */
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
 
 export const maxFrameBytes = 4 * 1024 * 1024;
 const maxHeaderBytes = 256;

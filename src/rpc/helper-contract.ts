@@ -6,7 +6,7 @@
  * group, for which absent is success.
  */
 import { z } from "zod";
-import { ImageId, KernelId, VmId } from "../base/base.ts";
+import { ImageId, KernelId, VmId } from "../base/ids.ts";
 import type { Table } from "./table.ts";
 
 const vm = z.strictObject({ vm: VmId });

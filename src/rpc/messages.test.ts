@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Duplex, duplexPair } from "node:stream";
+import type { Duplex } from "node:stream";
+import { bytePair } from "../cli/testing/byte-pair.ts";
 import { FrameReader, frame, maxFrameBytes } from "./frames.ts";
 import { type Answer, speak } from "./messages.ts";
 
@@ -30,7 +31,7 @@ describe("a frame", () => {
 
 /** Two sides; the first one asks, the second answers. */
 function sides(answer: (params: unknown, cancelled: AbortSignal) => Promise<Answer>) {
-  const [near, far] = duplexPair();
+  const [near, far] = bytePair();
   const heard: unknown[] = [];
   const asking = speak(near, { notification: (method, params) => heard.push([method, params]) });
   const answering = speak(far, { request: (_method, params, cancelled) => answer(params, cancelled) });

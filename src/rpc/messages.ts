@@ -7,7 +7,7 @@
  * second time behind our limits, and waited for a turn of the event loop per message.
  */
 import type { Duplex } from "node:stream";
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
 import { FrameReader, frame } from "./frames.ts";
 
 export interface ErrorObject {
@@ -113,7 +113,8 @@ function parseMessage(text: string): Message {
   if (typeof method === "string") return { kind: "request", id, method, params };
   const { error } = message;
   if (error === undefined) return { kind: "answer", id, answer: { result: message.result } };
-  if (!isObject(error) || typeof error.code !== "number" || typeof error.message !== "string") throw garbage();
+  if (!isObject(error) || typeof error.code !== "number" || typeof error.message !== "string")
+    throw garbage();
   return {
     kind: "answer",
     id,

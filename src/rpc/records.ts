@@ -1,6 +1,7 @@
 /** What calls of the owner contract say and answer: records, events, and what long calls are asked for. */
 import { z } from "zod";
-import { VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+import { VmId, VmName } from "../base/ids.ts";
+import { VmSpec, VmState, Workspace } from "../base/vm.ts";
 
 export { VmSpec, VmState, Workspace };
 

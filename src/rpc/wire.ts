@@ -5,7 +5,7 @@
  * line, `ok` or `error MESSAGE`, and from then on the connection carries raw bytes.
  */
 import type { Duplex } from "node:stream";
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
 
 const maxLineBytes = 256;
 

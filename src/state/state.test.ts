@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BangerError, newVmId, VmName } from "../base/base.ts";
+import { BangerError } from "../base/base.ts";
+import { newVmId, VmName } from "../base/ids.ts";
 import { migrations } from "./migrations.ts";
 import { openState, type VmRecord } from "./state.ts";
 

@@ -1,7 +1,9 @@
 /** Rows of VMs. */
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
-import { BangerError, VmId, VmName, VmSpec, VmState, Workspace } from "../base/base.ts";
+import { BangerError } from "../base/base.ts";
+import { VmId, VmName } from "../base/ids.ts";
+import { VmSpec, VmState, Workspace } from "../base/vm.ts";
 
 /** Why a VM boots instead of going on from a template. */
 export const ColdReason = z.enum([

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../tests/fakes/machines.ts";
-import { type VmId, VmName } from "../base/base.ts";
+import { type VmId, VmName } from "../base/ids.ts";
 import type { VmDeps } from "./deps.ts";
 import { Daemons, make, ofRunning, options } from "./testing/daemons.ts";
 import { tarOf } from "./testing/tar.ts";

@@ -1,5 +1,6 @@
 /** Names for VMs whose owner gave none: two short words, easy to say and to type. */
-import { BangerError, VmName } from "../base/base.ts";
+import { BangerError } from "../base/base.ts";
+import { VmName } from "../base/ids.ts";
 
 const qualities =
   "able bold brave brisk calm clear crisp deft eager fair fleet fond glad grand keen kind light lucid mellow merry neat noble plain proud quick quiet rapid sharp sleek smart snug solid spry stark still stout sunny swift tidy true vivid warm wise witty".split(

@@ -1,6 +1,7 @@
 /** What a new VM's row begins with. */
 import { randomBytes } from "node:crypto";
-import { newVmId, type VmName, type VmSpec } from "../base/base.ts";
+import type { VmName, VmSpec } from "../base/base.ts";
+import { newVmId } from "../base/ids.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { BootSource } from "./deps.ts";
 import { generateName } from "./names.ts";

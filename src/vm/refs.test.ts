@@ -1,6 +1,7 @@
 /** What VMs are called, and what may be done to them in which state. */
 import { describe, expect, test } from "bun:test";
-import { type BangerError, newVmId, VmName } from "../base/base.ts";
+import type { BangerError } from "../base/base.ts";
+import { newVmId, VmName } from "../base/ids.ts";
 import { generateName } from "./names.ts";
 import { resolveRef } from "./refs.ts";
 import { transition } from "./states.ts";

@@ -1,7 +1,8 @@
 /** VM rows with their mirror files: what SQLite holds is repeated beside the VM's disks, so that either can be lost. */
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { BangerError, VmId } from "../base/base.ts";
+import { BangerError } from "../base/base.ts";
+import { VmId } from "../base/ids.ts";
 import { type State, VmRecord } from "../state/state.ts";
 import { type VmPaths, vmFiles } from "./layout.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Duplex } from "node:stream";
 import { MachineWorld } from "../../tests/fakes/machines.ts";
-import { newVmId, VmName } from "../base/base.ts";
+import { newVmId, VmName } from "../base/ids.ts";
 import type { GuestSession } from "../guest/guest.ts";
 import { Runtimes } from "./runtime.ts";
 

@@ -4,7 +4,8 @@
  */
 import { truncateSync, writeFileSync } from "node:fs";
 import { Duplex, Readable, Writable } from "node:stream";
-import { BangerError, VmId } from "../../src/base/base.ts";
+import { BangerError } from "../../src/base/base.ts";
+import { VmId } from "../../src/base/ids.ts";
 import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
 import type { HostDevices } from "../../src/vm/vm.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";

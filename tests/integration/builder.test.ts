@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { KernelId } from "../../src/base/base.ts";
+import { KernelId } from "../../src/base/ids.ts";
 import { version } from "../../src/base/version.ts";
 import { imageBuilderAt } from "../../src/daemon/system/image-builder.ts";
 import { type BuilderClient, connectBuilder } from "../../src/rpc/rpc.ts";

@@ -13,7 +13,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { ImageId, KernelId, newVmId, type VmId } from "../../src/base/base.ts";
+import type { VmId } from "../../src/base/base.ts";
+import { ImageId, KernelId, newVmId } from "../../src/base/ids.ts";
 import { formatInstall } from "../../src/config/config.ts";
 import { Locks } from "../../src/helper/locks.ts";
 import type { Site } from "../../src/helper/operation.ts";

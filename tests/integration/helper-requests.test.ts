@@ -19,7 +19,7 @@ import { connect as dial } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import fc from "fast-check";
-import { VmId } from "../../src/base/base.ts";
+import { VmId } from "../../src/base/ids.ts";
 import { formatInstall } from "../../src/config/config.ts";
 import { overlayTag } from "../../src/helper/names.ts";
 import { openSite } from "../../src/helper/run.ts";

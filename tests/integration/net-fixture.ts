@@ -5,7 +5,8 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import { newVmId, type VmId } from "../../src/base/base.ts";
+import type { VmId } from "../../src/base/base.ts";
+import { newVmId } from "../../src/base/ids.ts";
 import { bridgeMac, macOf } from "../../src/net/net.ts";
 import { arp, ethernet } from "./net-frames.ts";
 

@@ -1,6 +1,6 @@
 /** The life of bridge and TAPs: made once, kept, shared out, given back, and never somebody else's. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { newVmId } from "../../src/base/base.ts";
+import { newVmId } from "../../src/base/ids.ts";
 import type { Link } from "../../src/sys/sys.ts";
 import { NetLab, netMissing, place } from "./net-fixture.ts";
 

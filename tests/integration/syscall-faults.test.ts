@@ -10,7 +10,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { VmName } from "../../src/base/base.ts";
+import { VmName } from "../../src/base/ids.ts";
 import {
   type CountedCall,
   type Errno,

@@ -1,7 +1,7 @@
 /** The root helper of an installed host: what it refuses its owner, with the real device-mapper and systemd-resolved. */
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { VmId } from "../../src/base/base.ts";
+import { VmId } from "../../src/base/ids.ts";
 import { mapperName } from "../../src/helper/names.ts";
 import type { Question, Reply } from "./helper/ask.ts";
 import { host } from "./host.ts";

@@ -1,5 +1,5 @@
 /** banger daemon stop */
-import { BangerError } from "../../base/errors.ts";
+import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import type { Context, Daemon } from "../context.ts";
 

@@ -1,21 +1,26 @@
 /** banger internal connect: the ProxyCommand of ssh, a guest's port on stdin and stdout. */
-import { z } from "zod";
 import { defineCommand } from "../command.ts";
 import { connectGuest } from "../guest/connect.ts";
 import { chunksOf, copyOut, feed, isReaderGone } from "../guest/streams.ts";
+import { required, Unfit } from "../option.ts";
 
-const port = z
-  .string()
-  .regex(/^[0-9]{1,5}$/, "must be a port")
-  .transform(Number)
-  .refine((given) => given >= 1 && given <= 65535, "must be a port from 1 to 65535");
+function readHost(given: string): string {
+  if (given.length > 132) throw new Unfit("is too long");
+  return given;
+}
+
+function readPort(given: string): number {
+  const port = /^[0-9]{1,5}$/.test(given) ? Number(given) : 0;
+  if (port >= 1 && port <= 65535) return port;
+  throw new Unfit("must be a port from 1 to 65535");
+}
 
 export const command = defineCommand({
   summary: "connect stdin and stdout to a TCP port of a guest",
   examples: [{ command: "internal connect calm-otter.vm 22", note: "what vm ssh uses as ProxyCommand" }],
   args: {
-    host: z.string().min(1, "is empty").max(132, "is too long").meta({ description: "<name>.vm, or an id" }),
-    port: port.meta({ description: "port on the guest's loopback" }),
+    host: required({ description: "<name>.vm, or an id" }, readHost),
+    port: required({ description: "port on the guest's loopback" }, readPort),
   },
   flags: {},
   run: async (input, ctx) => {

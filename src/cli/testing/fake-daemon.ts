@@ -1,7 +1,8 @@
 /** A daemon of the tests' own: answers by handlers, remembers what it was asked. Only for tests. */
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
-import { BangerError, VmId, VmName } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId, VmName } from "../../base/ids.ts";
 import {
   type Defaults,
   type Events,

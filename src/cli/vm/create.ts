@@ -1,5 +1,4 @@
 /** banger vm create */
-import { z } from "zod";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { specFlags } from "../flags.ts";
@@ -16,7 +15,7 @@ export const command = defineCommand({
   args: {},
   flags: {
     ...specFlags,
-    start: z.boolean().default(true).meta({ description: "do not boot it", negated: true }),
+    start: { kind: "switch", negated: true, description: "do not boot it" },
   },
   run: async (input, ctx: Context) => {
     const client = await ctx.client();

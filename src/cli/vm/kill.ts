@@ -1,7 +1,7 @@
 /** banger vm kill */
-import { z } from "zod";
 import { defineCommand } from "../command.ts";
 import { manyVms } from "../flags.ts";
+import { optional, Unfit } from "../option.ts";
 import { forEachVm } from "../refs.ts";
 
 /** What may be sent to a machine's process: nothing that only pauses it or that it cannot know. */
@@ -16,17 +16,15 @@ const signals: Readonly<Record<string, number>> = {
   ABRT: 6,
 };
 
-const signal = z
-  .string()
-  .transform((given, ctx): number => {
+const signal = optional(
+  { value: "NAME", description: "signal for its machine (default: KILL)", short: "s" },
+  (given) => {
     const name = given.toUpperCase().replace(/^SIG/, "");
     const number = Object.hasOwn(signals, name) ? signals[name] : undefined;
     if (number !== undefined) return number;
-    ctx.addIssue({ code: "custom", message: `must be one of ${Object.keys(signals).join(", ")}` });
-    return z.NEVER;
-  })
-  .optional()
-  .meta({ value: "NAME", description: "signal for its machine (default: KILL)", short: "s" });
+    throw new Unfit(`must be one of ${Object.keys(signals).join(", ")}`);
+  },
+);
 
 export const command = defineCommand({
   summary: "end VMs at once, keeping their disks",

@@ -1,7 +1,7 @@
 /** banger vm logs */
-import { z } from "zod";
 import { defineCommand } from "../command.ts";
 import { oneVm, toggle } from "../flags.ts";
+import { oneOf, optional } from "../option.ts";
 import { showLog } from "../output/log-stream.ts";
 
 export const command = defineCommand({
@@ -14,12 +14,15 @@ export const command = defineCommand({
   args: { vm: oneVm() },
   flags: {
     follow: toggle("go on as it grows", "f"),
-    source: z.enum(["console", "vmm"], "must be console or vmm").default("console").meta({
-      value: "WHICH",
-      description: "console (the guest's) or vmm (the machine's); default: console",
-    }),
+    source: optional(
+      {
+        value: "WHICH",
+        description: "console (the guest's) or vmm (the machine's); default: console",
+      },
+      oneOf(["console", "vmm"], "must be console or vmm"),
+    ),
   },
-  run: async ({ vm, follow, source }, ctx) => {
+  run: async ({ vm, follow, source = "console" }, ctx) => {
     const client = await ctx.client();
     const { ticket } = await client.call("vm.logs", { ref: vm, source, follow }, { signal: ctx.signal });
     const stream = await client.stream(ticket);

@@ -1,11 +1,11 @@
 /** banger vm run */
-import { z } from "zod";
 import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
 import { specFlags, text, toggle } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
 import { statusOf } from "../interrupts.ts";
+import { matching, optional } from "../option.ts";
 import { type RunPlan, runVm } from "../run/run-vm.ts";
 
 const workspaceOnly = ["branch", "from", "includeUntracked", "dryRun"] as const;
@@ -22,11 +22,7 @@ export const command = defineCommand({
     { command: "vm run ./repo --dry-run", note: "only list what would be copied" },
   ],
   args: {
-    path: z
-      .string()
-      .min(1, "is empty")
-      .optional()
-      .meta({ description: "a directory inside a git repository" }),
+    path: optional({ description: "a directory inside a git repository" }, matching(/./s, "is empty")),
   },
   flags: {
     ...specFlags,

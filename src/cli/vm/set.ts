@@ -17,9 +17,9 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: {
-    vcpu: vcpu.meta({ value: "COUNT", description: "virtual CPUs" }),
-    memory: memory.meta({ value: "SIZE", description: "memory" }),
-    diskSize: diskSize.meta({ value: "SIZE", description: "size of the disk at /root; it can only grow" }),
+    vcpu: { ...vcpu, description: "virtual CPUs" },
+    memory: { ...memory, description: "memory" },
+    diskSize: { ...diskSize, description: "size of the disk at /root; it can only grow" },
     nat: toggle("let the VMs reach the network outside"),
     noNat: toggle("let them reach it no longer"),
   },

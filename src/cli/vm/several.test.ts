@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { BangerError, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { runCli } from "../run-cli.ts";
 import { FakeDaemon, fakeVm } from "../testing/fake-daemon.ts";

@@ -1,9 +1,9 @@
 /** banger vm snapshot */
-import { z } from "zod";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { json } from "../flags.ts";
+import { json, readRef } from "../flags.ts";
+import { matching, oneOf, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 import { printJson, renderTable } from "../output/table.ts";
 import { ago } from "../output/when.ts";
@@ -26,20 +26,15 @@ export const command = defineCommand({
     { command: "vm snapshot delete calm-otter before", note: "remove it" },
   ],
   args: {
-    action: z
-      .enum(actions, `must be one of ${actions.join(", ")}`)
-      .meta({ value: "action", description: "create, list, restore or delete" }),
-    vm: z
-      .string()
-      .min(1, "is empty")
-      .max(128, "is too long for a name or an id")
-      .optional()
-      .meta({ value: "vm", description: "name, id or beginning of the id; list can do without" }),
-    name: z
-      .string()
-      .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, "must be letters, digits, '.', '_' and '-', 63 at most")
-      .optional()
-      .meta({ value: "name", description: "name of the snapshot (create: default s1, s2 and so on)" }),
+    action: required(
+      { description: "create, list, restore or delete" },
+      oneOf(actions, `must be one of ${actions.join(", ")}`),
+    ),
+    vm: optional({ description: "name, id or beginning of the id; list can do without" }, readRef),
+    name: optional(
+      { description: "name of the snapshot (create: default s1, s2 and so on)" },
+      matching(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, "must be letters, digits, '.', '_' and '-', 63 at most"),
+    ),
   },
   flags: { json: json() },
   run: async ({ action, vm, name, json: asJson }, ctx) => {

@@ -1,6 +1,7 @@
 /** What the system mode lends to machines: a TAP device on the bridge, and a root disk made by the device-mapper. */
 import { readFileSync } from "node:fs";
-import { BangerError, ImageId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { ImageId } from "../../base/ids.ts";
 import { allocateAddress, macOf } from "../../net/net.ts";
 import type { HelperResult } from "../../rpc/rpc.ts";
 import type { HostDevices } from "../../vm/vm.ts";

@@ -4,7 +4,8 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { BangerError, KernelId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { KernelId } from "../../base/ids.ts";
 import { commit, version } from "../../base/version.ts";
 import type { buildImage } from "../../image/image.ts";
 import { type BuilderClient, connectBuilder } from "../../rpc/rpc.ts";

@@ -2,7 +2,8 @@
 import { symlink, unlink } from "node:fs/promises";
 import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { BangerError, KernelId, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { KernelId, VmId } from "../../base/ids.ts";
 import { type HelperParams, jailFiles, type Presence } from "../../rpc/rpc.ts";
 import { type VmPaths, vmFiles } from "../../vm/vm.ts";
 import type { JailedMachine, Jailer } from "../../vmm/vmm.ts";

@@ -2,11 +2,11 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
-import { formatInstall, type Install, readInstall } from "../../config/install.ts";
+import { formatInstall, type Install, readInstall, type Owner } from "../../config/install.ts";
 import { memoryJournal, runSteps, type Step, type StepList, steps } from "../../pipeline/pipeline.ts";
 import { waitUntilReady } from "./answers.ts";
 import { type Directory, ensureDirectory, removeDirectory } from "./directories.ts";
-import { findOwner, type Owner } from "./owner.ts";
+import { findOwner } from "./owner.ts";
 import { type Content, exists, keep, put, putBack } from "./put.ts";
 import { exclusively, needsRoot, needsSystemd } from "./requirements.ts";
 import type { SystemHost } from "./system-host.ts";

@@ -1,15 +1,7 @@
 /** Whose installation it is: a user that exists and is not root. */
 import { BangerError } from "../../base/base.ts";
-import { InstallSchema } from "../../config/install.ts";
+import { canBeOwner, type Owner } from "../../config/install.ts";
 import { run } from "../../sys/sys.ts";
-
-export const OwnerSchema = InstallSchema.pick({ owner: true, uid: true, gid: true, home: true });
-export interface Owner {
-  owner: string;
-  uid: number;
-  gid: number;
-  home: string;
-}
 
 /** The user's line in the host's user database (passwd(5)), wherever that is kept; undefined when there is none. */
 export async function lookUpUser(name: string): Promise<string | undefined> {
@@ -23,7 +15,7 @@ export async function findOwner(
   lookUp: (name: string) => Promise<string | undefined> = lookUpUser,
 ): Promise<Owner> {
   // The lookup would take a number too, and find the user who has it.
-  if (!InstallSchema.shape.owner.safeParse(name).success) {
+  if (!canBeOwner({ owner: name })) {
     throw new BangerError("bad_request", `${JSON.stringify(name)} is not a user's name`);
   }
   const line = await lookUp(name);
@@ -32,14 +24,14 @@ export async function findOwner(
       hint: "who there is: getent passwd",
     });
   }
-  const [owner, , uid, gid, , home] = line.split(":");
+  const [owner = "", , uid, gid, , home = ""] = line.split(":");
   if (uid === "0") {
     throw new BangerError("bad_request", `${name} is root: the owner of the VMs must be an ordinary user`, {
       hint: "everything that the owner may do would be root's otherwise; give --owner your own name",
     });
   }
-  const parsed = OwnerSchema.safeParse({ owner, uid: Number(uid), gid: Number(gid), home });
-  if (parsed.success && owner === name) return parsed.data;
+  const found = { owner, uid: Number(uid), gid: Number(gid), home };
+  if (canBeOwner(found) && owner === name) return found;
   throw new BangerError("bad_request", `${name} cannot be the owner: its entry in the user database is odd`, {
     hint: `look at it: getent passwd ${name}`,
   });

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { BangerError, VmName } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { LiveRoom } from "../testing/live-room.ts";
 import { reconcile, vmFiles } from "../vm.ts";

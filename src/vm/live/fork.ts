@@ -1,7 +1,8 @@
 /** Copies of a VM that runs: one checkpoint, and as many VMs that go on from it, each with an identity of its own. */
 import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
-import { BangerError, newVmId, VmName } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { newVmId, VmName } from "../../base/ids.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { CallOptions } from "../call-options.ts";
 import { limits, type VmDeps } from "../deps.ts";

@@ -1,7 +1,7 @@
 /** Which checkpoints somebody still needs: rows say so, so that no count can be wrong after a crash. */
 import { readdirSync } from "node:fs";
 import { z } from "zod";
-import { VmId } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { VmRecord } from "../../state/state.ts";
 import type { VmDeps } from "../deps.ts";
 

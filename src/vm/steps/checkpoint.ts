@@ -5,7 +5,8 @@
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { z } from "zod";
-import { BangerError, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { createLayer, type DiskFile, flushDisk, linkDisk } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import type { VmRecord } from "../../state/state.ts";

@@ -1,6 +1,7 @@
 /** Stopping and deleting. After a crash these are gone through again, not taken back: every step bears repetition. */
 import { z } from "zod";
-import { BangerError, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import type { GuestSession } from "../../guest/guest.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { removeTree } from "../../sys/sys.ts";

@@ -1,6 +1,7 @@
 /** Pausing a VM and letting it go on. A pause that was cut short is taken back; a resume is gone through again. */
 import { z } from "zod";
-import { BangerError, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { limits, type VmContext } from "../deps.ts";

@@ -1,6 +1,7 @@
 /** Changing what a VM is. After a crash gone through again: a disk that has grown has grown. */
 import { z } from "zod";
-import { BangerError, formatBytes, VmId } from "../../base/base.ts";
+import { BangerError, formatBytes } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { growWorkDisk } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { VmRecord } from "../../state/state.ts";

@@ -1,7 +1,7 @@
 /** Snapshots: a checkpoint that is sealed and has a name, and a VM that becomes again what it was then. */
 import { join } from "node:path";
 import { z } from "zod";
-import { VmId } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { createLayer } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import type { VmContext } from "../deps.ts";

@@ -2,7 +2,8 @@
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { BangerError, toBangerError, VmId, wrap } from "../../base/base.ts";
+import { BangerError, toBangerError, wrap } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { type ColdReason, VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";

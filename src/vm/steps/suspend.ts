@@ -3,7 +3,8 @@
  * the machine go on; from there on it is only ended, which can be gone through again.
  */
 import { z } from "zod";
-import { BangerError, VmId } from "../../base/base.ts";
+import { BangerError } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import type { VmContext } from "../deps.ts";
 import { fromIdleness, fromSuspend } from "../live/suspended.ts";

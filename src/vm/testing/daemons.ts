@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MachineWorld } from "../../../tests/fakes/machines.ts";
-import { VmName } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import { diskReserve } from "../../disk/disk.ts";
 import { openState, type State } from "../../state/state.ts";
 import { openCheckpoints, openTemplates } from "../../warm/warm.ts";

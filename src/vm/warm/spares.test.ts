@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../../tests/fakes/machines.ts";
 import type { VmSpec } from "../../base/base.ts";
-import { VmName } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { VmDeps } from "../deps.ts";
 import { Daemons, ofRunning, options, spec } from "../testing/daemons.ts";

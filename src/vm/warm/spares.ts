@@ -2,7 +2,8 @@
  * The spare: one guest that waits, restored and halted, to be the next VM like the last one. That VM's start is then to let
  * it go on and to tell it who it is.
  */
-import { type VmId, VmName } from "../../base/base.ts";
+import type { VmId } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import { runSteps } from "../../pipeline/pipeline.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { TemplateRef } from "../../warm/warm.ts";

@@ -1,7 +1,8 @@
 /** Makes the templates that were missed, one at a time, while nobody waits for anything. */
 import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { VmName, type VmSpec } from "../../base/base.ts";
+import type { VmSpec } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import { freeSpace } from "../../disk/disk.ts";
 import { runSteps } from "../../pipeline/pipeline.ts";
 import type { ColdReason, VmRecord } from "../../state/state.ts";
