@@ -2,10 +2,9 @@
 
 import type { Readable } from "node:stream";
 import type { Context, Daemon, Interrupt, Paths } from "./context.ts";
-import { isReaderGone } from "./guest/streams.ts";
 import { interrupts, statusOf } from "./interrupts.ts";
-import { escapeText } from "./output/escape.ts";
 import { styleFor } from "./output/style.ts";
+import { processOutput } from "./process-output.ts";
 import { openStdin } from "./stdin.ts";
 import { processTerminal } from "./terminal.ts";
 
@@ -18,13 +17,10 @@ export interface DaemonAccess {
 
 /** The context that is this very process. */
 export function processContext(daemon: DaemonAccess): Context {
-  const { env, stdout, stderr } = process;
+  const { env } = process;
   const tty = processTerminal(env);
   const controller = new AbortController();
   const { signal } = controller;
-  // A reader that has gone is no failure of a command that prints: it ends as it would have, unread.
-  stdout.on("error", (error) => fatalUnlessBrokenPipe(error));
-  stderr.on("error", (error) => fatalUnlessBrokenPipe(error));
   const client = once(() => daemon.client(signal));
   let stdin: Readable | undefined;
   return {
@@ -35,7 +31,7 @@ export function processContext(daemon: DaemonAccess): Context {
       (await import("./system/this-host.ts")).systemOf({
         asRoot,
         self: selfCommand(),
-        say: (line) => void stderr.write(`${line}\n`),
+        say: (line) => void processOutput.stderr.write(`${line}\n`),
       }),
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
@@ -43,10 +39,14 @@ export function processContext(daemon: DaemonAccess): Context {
       stdin ??= openStdin();
       return stdin;
     },
-    stdout,
-    stderr,
-    out: (line) => void stdout.write(`${line}\n`),
-    err: (line) => void stderr.write(`${line}\n`),
+    get stdout() {
+      return processOutput.stdout;
+    },
+    get stderr() {
+      return processOutput.stderr;
+    },
+    out: (line) => void processOutput.stdout.write(`${line}\n`),
+    err: (line) => void processOutput.stderr.write(`${line}\n`),
     style: styleFor(tty.stderr, env),
     tty,
     signal,
@@ -87,12 +87,6 @@ function interruptTaker(controller: AbortController): Context["takeInterrupts"] 
 /** Compiled, the executable is banger; from source it is Bun, and banger is its script. */
 function selfCommand(): string[] {
   return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
-}
-
-function fatalUnlessBrokenPipe(error: Error): void {
-  if (isReaderGone(error)) return;
-  process.stderr.write(`banger: output failed: ${escapeText(error.message)}\n`);
-  process.exit(1);
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -1,5 +1,6 @@
 /** One command as a whole process: its output is written before it ends with its status. */
 import { type DaemonAccess, processContext } from "./process-context.ts";
+import { outputWritten } from "./process-output.ts";
 import { runCli } from "./run-cli.ts";
 
 /** Never returns. */
@@ -7,14 +8,6 @@ export async function runProcess(words: readonly string[], daemon: DaemonAccess)
   // Should the event loop ever run dry before the command has ended, that is no success.
   process.exitCode = 1;
   const status = await runCli(words, processContext(daemon));
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  await outputWritten();
   process.exit(status);
-}
-
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.destroyed) resolve();
-    // A failed write is reported only after its own callback, and this one's: process-context.ts ends the process then.
-    else stream.write("", () => setImmediate(resolve));
-  });
 }

@@ -1,5 +1,4 @@
 /** This process's terminal. Raw mode is undone when the process ends, however it does. */
-import { spawnSync } from "node:child_process";
 import { isatty } from "node:tty";
 import type { Terminal } from "./context.ts";
 
@@ -36,7 +35,7 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
  * programs that move the cursor down with it. Leaving raw mode restores all settings, this one too.
  */
 function stopOutputProcessing(): void {
-  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+  Bun.spawnSync(["stty", "-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 /** A terminal may say 0 (a fresh PTY does) or nothing. */

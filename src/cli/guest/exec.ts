@@ -58,8 +58,8 @@ export async function execInGuest(ctx: Context, client: Daemon, command: GuestCo
       // Whoever read our output has gone: the command hears it the way it would without us between.
       signalGuest(sigpipe);
     };
-    copies.push(copyOut(chunksOf(stdio), ctx.stdout).catch(giveUpOutput));
-    if (stderr !== undefined) copies.push(copyOut(chunksOf(stderr), ctx.stderr).catch(giveUpOutput));
+    copies.push(copyOut(chunksOf(stdio), () => ctx.stdout).catch(giveUpOutput));
+    if (stderr !== undefined) copies.push(copyOut(chunksOf(stderr), () => ctx.stderr).catch(giveUpOutput));
     for (const copy of copies) copy.catch(failed.reject);
     restore.push(feed(ctx.stdin, stdio));
   };

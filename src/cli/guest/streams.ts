@@ -7,12 +7,13 @@ export function chunksOf(stream: Readable): AsyncIterable<Uint8Array> {
 }
 
 /**
- * Copies until `from` ends; does not end `to`, which may be ours for longer. Rejects with the failing side's own error,
- * also when `to` is closed before everything is written.
+ * Copies until `from` ends, into what `open` gives, which is asked for when there is something to write. Does not end
+ * that: it may be ours for longer. Rejects with the failing side's own error, also when it is closed before everything is
+ * written.
  */
 export async function copyOut(
   from: AsyncIterable<Uint8Array>,
-  to: Writable,
+  open: () => Writable,
   onBytes: (count: number) => void = () => {},
 ): Promise<void> {
   const failed = Promise.withResolvers<never>();
@@ -20,23 +21,30 @@ export async function copyOut(
   // EPIPE and its kind arrive as events, not from write().
   const onError = (error: Error) => failed.reject(error);
   const onClose = () => failed.reject(Object.assign(new Error("closed by its reader"), { code: "EPIPE" }));
-  to.on("error", onError);
-  to.on("close", onClose);
-  if (to.destroyed) onClose();
+  let to: Writable | undefined;
+  const opened = (): Writable => {
+    if (to !== undefined) return to;
+    to = open();
+    to.on("error", onError);
+    to.on("close", onClose);
+    if (to.destroyed) onClose();
+    return to;
+  };
   try {
-    await Promise.race([pump(from, to, onBytes), failed.promise]);
+    await Promise.race([pump(from, opened, onBytes), failed.promise]);
   } finally {
-    to.off("close", onClose);
+    to?.off("close", onClose);
     // The error listener stays: the reader may go away after the last write, and nobody is left to tell.
   }
 }
 
 async function pump(
   from: AsyncIterable<Uint8Array>,
-  to: Writable,
+  opened: () => Writable,
   onBytes: (count: number) => void,
 ): Promise<void> {
   for await (const chunk of from) {
+    const to = opened();
     onBytes(chunk.length);
     if (!to.write(chunk)) await new Promise<void>((resolve) => to.once("drain", resolve));
   }

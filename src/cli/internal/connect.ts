@@ -31,7 +31,7 @@ export const command = defineCommand({
     const leave = () => stream.destroy();
     ctx.signal.addEventListener("abort", leave, { once: true });
     try {
-      await copyOut(chunksOf(stream), ctx.stdout);
+      await copyOut(chunksOf(stream), () => ctx.stdout);
     } catch (error) {
       if (!ctx.signal.aborted && !isReaderGone(error)) throw error;
     } finally {

@@ -20,7 +20,7 @@ export async function showLog(ctx: Context, log: Readable): Promise<boolean> {
     if (!log.readableEnded && shown !== log) shown.destroy();
   });
   try {
-    await copyOut(shown, ctx.stdout, (more) => {
+    await copyOut(shown, () => ctx.stdout, (more) => {
       bytes += more;
     });
   } catch (error) {

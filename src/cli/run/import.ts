@@ -38,7 +38,7 @@ export async function importWorkspace(
     socket.on("error", () => {});
     socket.resume();
     try {
-      await copyOut(guardSource(source.tar), socket, onChunk);
+      await copyOut(guardSource(source.tar), () => socket, onChunk);
       socket.end();
     } catch (error) {
       if (error instanceof PackFailed) packFailed.reject(error);

@@ -123,8 +123,8 @@ async function attached(
   });
   try {
     const copies = Promise.all([
-      copyOut(chunksOf(channel), ctx.stdout),
-      copyOut(chunksOf(channel.stderr), ctx.stderr),
+      copyOut(chunksOf(channel), () => ctx.stdout),
+      copyOut(chunksOf(channel.stderr), () => ctx.stderr),
     ]);
     copies.catch(() => channel.close());
     const status = await exit.promise;
