@@ -1,8 +1,8 @@
 /** The client's end: typed calls, events, cancellation, and streams by ticket. Loads no schemas: only their types. */
-import { connect as dial, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import type { Owner } from "./contract.ts";
+import { dialUnix } from "./dial.ts";
 import { type ErrorObject, speak } from "./messages.ts";
 import type { EventsOf, MethodOf, ParamsOf, ResultOf, Table } from "./table.ts";
 import { eventMethod, firstLine, type WireError } from "./wire.ts";
@@ -127,20 +127,12 @@ async function openStream(socketPath: string, peer: Peer, ticket: string): Promi
   return socket;
 }
 
-function dialSocket(path: string, peer: Peer): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = dial({ path, allowHalfOpen: true });
-    socket.once("connect", () => {
-      socket.off("error", reject);
-      socket.on("error", () => {
-        // Every read and write on it fails too, and says so where it is awaited.
-      });
-      resolve(socket);
-    });
-    socket.once("error", (error: NodeJS.ErrnoException) => {
-      reject(notReached(path, peer, error));
-    });
+async function dialSocket(path: string, peer: Peer): Promise<Duplex> {
+  const socket = await dialUnix(path).catch((error: NodeJS.ErrnoException) => {
+    throw notReached(path, peer, error);
   });
+  // Every read and write on it fails too, and says so where it is awaited.
+  return socket.on("error", () => {});
 }
 
 /** Only "nobody listens" may lead to a new daemon: whoever cannot reach the one that runs must hear why. */

@@ -20,9 +20,13 @@ export async function showLog(ctx: Context, log: Readable): Promise<boolean> {
     if (!log.readableEnded && shown !== log) shown.destroy();
   });
   try {
-    await copyOut(shown, () => ctx.stdout, (more) => {
-      bytes += more;
-    });
+    await copyOut(
+      shown,
+      () => ctx.stdout,
+      (more) => {
+        bytes += more;
+      },
+    );
   } catch (error) {
     if (!ctx.signal.aborted && !isReaderGone(error)) throw error;
   } finally {

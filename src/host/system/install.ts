@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
-import { formatInstall, type Install, readInstall, type Owner } from "../../config/install.ts";
+import { formatInstall, type Install, type Owner, readInstall } from "../../config/install.ts";
 import { memoryJournal, runSteps, type Step, type StepList, steps } from "../../pipeline/pipeline.ts";
 import { waitUntilReady } from "./answers.ts";
 import { type Directory, ensureDirectory, removeDirectory } from "./directories.ts";
