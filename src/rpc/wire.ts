@@ -1,5 +1,6 @@
 /**
- * The wire: JSON-RPC 2.0 in frames with a Content-Length header, over a unix socket, with a limit on every length.
+ * The wire: JSON-RPC 2.0 (messages.ts) in frames with a Content-Length header (frames.ts), over a unix socket, with a
+ * limit on every length. Here: how a connection begins, and what of ours travels in the messages.
  *
  * A connection begins with a line that says what it is: `rpc`, or `ticket HEX`. After `ticket` the server answers a
  * line, `ok` or `error MESSAGE`, and from then on the connection carries raw bytes.
