@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { PassThrough, Readable } from "node:stream";
-import { VmName } from "../base/base.ts";
+import { VmName } from "../base/ids.ts";
 import type { VmRecord } from "../state/state.ts";
 import { LiveRoom, spec } from "./testing/live-room.ts";
 import { tarOf } from "./testing/tar.ts";
