@@ -88,6 +88,11 @@ static bool read_pax(char *p, size_t n) {
       char digits[10] = "000000000";
       for (size_t i = 0; *dot == '.' && i < 9 && dot[1 + i] >= '0' && dot[1 + i] <= '9'; i++) digits[i] = dot[1 + i];
       next.mtime_ns = strtol(digits, NULL, 10);
+      /* Its fraction is of the number, a timespec's counts forward: -1.25 s is -2 s and 0.75. */
+      if (value[0] == '-' && next.mtime_ns > 0) {
+        next.mtime -= 1;
+        next.mtime_ns = 1000000000 - next.mtime_ns;
+      }
       next.has_mtime = true;
     }
     n -= length;

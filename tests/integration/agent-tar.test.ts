@@ -73,6 +73,14 @@ describe.skipIf(agentMissing !== undefined)("trees to and from the agent", () =>
     utimesSync(join(from, "block"), 1_500_000_000, 1_500_000_000);
   }
 
+  test("a time before 1970 keeps its fraction", async () => {
+    // utimes of the runtime drops the fraction of such a time.
+    spawnSync("touch", ["-d", "@-3599.75", join(from, "old")]);
+    await unpack(gnuTar(from, "--format=pax"));
+    const time = (tree: string) => lstatSync(join(tree, "old"), { bigint: true }).mtimeNs;
+    expect(time(to)).toBe(time(from));
+  });
+
   test.each(["--format=pax", "--format=gnu"])(
     "what GNU tar writes with %s arrives as it was",
     async (format) => {
