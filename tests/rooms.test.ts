@@ -50,7 +50,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
   warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
-  vmm: { may: ["base", "sys"], because: "a driver knows machines, not VMs" },
+  vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
   kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
   image: { may: ["base", "sys", "apt", "disk"], because: "images are artifacts" },
   host: {

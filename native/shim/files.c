@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,6 +62,31 @@ int banger_link(int fd, int dir, const char *name) {
   char path[32];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   return result(linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW));
+}
+
+/*
+ * An open file as a mount of its own that is attached nowhere yet (open_tree(2), mount_setattr(2), since 5.12): to be read,
+ * whatever rights whoever finds it has to the file. Closing the descriptor is its end.
+ */
+int banger_read_only_mount(int fd) {
+  int tree = result(syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (tree < 0) return tree;
+  struct mount_attr attributes = {
+      .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+  };
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) {
+    int error = errno;
+    close(tree);
+    return -error;
+  }
+  return tree;
+}
+
+/* An empty file of root's, which nobody else may open: a place to attach a mount to. */
+int banger_mount_point(int dir, const char *name) {
+  int fd = result(openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
+  if (fd >= 0) close(fd);
+  return fd < 0 ? fd : 0;
 }
 
 /* A new directory, of root's, opened. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,7 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { most_words = 64, stack_bytes = 64 * 1024, kept_fd = 3 };
+enum { most_words = 64, most_mounts = 2, stack_bytes = 64 * 1024, kept_fd = 3 };
+/* sys/mount.h has them, but not beside linux/mount.h. */
+enum { ms_rec = 16384, ms_slave = 1 << 19 };
 
 struct child {
   const char *program;
@@ -32,6 +35,9 @@ struct child {
   /* Whether to become uid and gid for good: no groups, no capabilities, no way back by any program. */
   int become;
   uint32_t uid, gid;
+  /* Mounts that are attached nowhere yet, and where it is to find them: in a mount namespace of its own, whose end is theirs. */
+  int mounts[most_mounts];
+  char *targets[most_words + 1];
   sigset_t mask;
   int error;
 };
@@ -48,12 +54,23 @@ static long confine(const struct child *child) {
   return syscall(SYS_capset, &header, none);
 }
 
+/* Slave: what is attached here shows nowhere else. */
+static long attach(const struct child *child) {
+  if (child->targets[0] == NULL) return 0;
+  if (syscall(SYS_unshare, CLONE_NEWNS) < 0) return -1;
+  if (syscall(SYS_mount, NULL, "/", NULL, ms_rec | ms_slave, NULL) < 0) return -1;
+  for (int i = 0; child->targets[i] != NULL; i++)
+    if (syscall(SYS_move_mount, child->mounts[i], "", AT_FDCWD, child->targets[i], MOVE_MOUNT_F_EMPTY_PATH) < 0) return -1;
+  return 0;
+}
+
 static int run(void *argument) {
   struct child *child = argument;
   /* The kernel's struct sigaction (asm/signal.h), all zero: SIG_DFL. SIGKILL and SIGSTOP refuse it, and need none. */
   const uint64_t plain[4] = {0}, no_mask = 0;
   for (int sig = 1; sig < 65; sig++) syscall(SYS_rt_sigaction, sig, plain, NULL, sizeof no_mask);
   syscall(SYS_setsid);
+  if (attach(child) < 0) goto failed;
   int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0);
   /* Above all targets first, so that no dup overwrites a source. */
   int out = (int)syscall(SYS_fcntl, child->out, F_DUPFD, 10);
@@ -90,11 +107,15 @@ static int split(char *words, char **into) {
   return count;
 }
 
-int banger_spawn(const char *program, char *argv, char *envp, const int32_t *fds, int become, uint32_t uid, uint32_t gid) {
+/* `fds`: stdout, stderr, the one to keep or -1, and one mount for each of the targets. */
+int banger_spawn(const char *program, char *argv, char *envp, const int32_t *fds, char *targets, int become, uint32_t uid, uint32_t gid) {
   struct child child = {.program = program, .out = fds[0], .err = fds[1], .keep = fds[2], .become = become};
   child.uid = uid;
   child.gid = gid;
   if (split(argv, child.argv) < 1 || split(envp, child.envp) < 0) return -E2BIG;
+  int mounts = split(targets, child.targets);
+  if (mounts < 0 || mounts > most_mounts) return -E2BIG;
+  for (int i = 0; i < mounts; i++) child.mounts[i] = fds[3 + i];
   if (become && uid == 0) return -EPERM;
   char *stack = mmap(NULL, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return -errno;

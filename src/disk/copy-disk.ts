@@ -4,13 +4,17 @@ import { open } from "node:fs/promises";
 import { cloneFile, copySparse } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
 
-/** Shares blocks where the file system can; where it cannot, holes stay holes. */
-export async function copyDisk(from: string, to: string, options: AsideOptions): Promise<void> {
+/** Shares blocks where the file system can; where it cannot, holes stay holes. `signal` ends it early, and leaves nothing. */
+export async function copyDisk(
+  from: string,
+  to: string,
+  { signal, ...options }: AsideOptions & { signal?: AbortSignal },
+): Promise<void> {
   const source = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { size } = await source.stat();
     await makeDisk(to, options, async (target) => {
-      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, size);
+      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, size, signal);
     });
   } finally {
     await source.close();

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { ImageId, KernelId } from "../base/base.ts";
 import { VmId } from "../base/ids.ts";
+import type { Home } from "../rpc/rpc.ts";
 
 /** For people; the UUID decides. */
 export function mapperName(vm: VmId): string {
@@ -49,14 +50,19 @@ export function baseTag(image: ImageId): string {
 export const baseTagPrefix = "banger:base:";
 
 /** Files of the owner's, below the state directory. */
-export function stateFiles(vm: VmId) {
-  const directory = `vms/${vm}`;
+export function stateFiles(vm: VmId, home: Home = "vms") {
+  const directory = `${home}/${vm}`;
   return {
     overlay: `${directory}/root.cow`,
     workDisk: `${directory}/work.ext4`,
     consoleLog: `${directory}/console.log`,
     vmmLog: `${directory}/vmm.log`,
   };
+}
+
+/** What a template has beside its disks. */
+export function templateFiles(key: string) {
+  return { memory: `templates/${key}/memory`, state: `templates/${key}/state` };
 }
 
 export function imageFile(image: ImageId): string {

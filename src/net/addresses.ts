@@ -41,12 +41,29 @@ export function guestAddressProblem(place: Place, address: string): string | und
 /** The lowest address that is free, so that the same VMs get the same addresses. */
 export function allocateAddress(place: Place, taken: Iterable<string>): string {
   const { first, last } = bounds(place);
-  const used = new Set(taken);
-  for (let value = first; value <= last; value += 1) {
-    const address = toAddress(value);
-    if (!used.has(address) && guestAddressProblem(place, address) === undefined) return address;
-  }
+  const free = isFree(place, taken);
+  for (let value = first; value <= last; value += 1) if (free(value)) return toAddress(value);
   throw new BangerError("precondition", `the subnet ${subnetOf(place)} has no free address`, {
     hint: "delete VMs that are no longer needed, or give the bridge a larger subnet in /etc/banger/config.toml",
   });
+}
+
+/** The highest address that is free, which a VM gets last of all; undefined when it is the only one. */
+export function lastFreeAddress(place: Place, taken: Iterable<string>): string | undefined {
+  const { first, last } = bounds(place);
+  const free = isFree(place, taken);
+  for (let value = last, found: number | undefined; value >= first; value -= 1) {
+    if (!free(value)) continue;
+    if (found !== undefined) return toAddress(found);
+    found = value;
+  }
+  return undefined;
+}
+
+function isFree(place: Place, taken: Iterable<string>): (value: number) => boolean {
+  const used = new Set(taken);
+  return (value) => {
+    const address = toAddress(value);
+    return !used.has(address) && guestAddressProblem(place, address) === undefined;
+  };
 }

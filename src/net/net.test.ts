@@ -12,6 +12,7 @@ import {
   guestAddressProblem,
   iptablesPlan,
   iptablesRemoval,
+  lastFreeAddress,
   macOf,
   type Network,
   nftPlan,
@@ -54,6 +55,12 @@ describe("addresses", () => {
   test("the first guest gets .2, and the lowest free one comes next", () => {
     expect(allocateAddress(network, [])).toBe("172.16.0.2");
     expect(allocateAddress(network, ["172.16.0.2", "172.16.0.4"])).toBe("172.16.0.3");
+  });
+
+  test("a guest that nobody uses has the one that a VM gets last, and none where a VM could want it", () => {
+    expect(lastFreeAddress(network, ["172.16.0.254", "172.16.0.2"])).toBe("172.16.0.253");
+    expect(lastFreeAddress({ address: "10.0.0.1", prefix: 30 }, [])).toBeUndefined();
+    expect(lastFreeAddress({ address: "10.0.0.1", prefix: 29 }, ["10.0.0.6"])).toBe("10.0.0.5");
   });
 
   test("every address of a subnet is given once, and none that is not a guest's", () => {

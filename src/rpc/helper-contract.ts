@@ -37,12 +37,24 @@ const Presence = z.strictObject({
 });
 export type Presence = z.infer<typeof Presence>;
 
-/** What Firecracker finds in its jail, as it names it in there. The two sockets are made by Firecracker itself. */
+/** Directory of the state in which the VM's files are: those of a template that is being made are beside the others. */
+const Home = z.enum(["vms", "templates"]);
+export type Home = z.infer<typeof Home>;
+/** Name of a template: see templateName of the warm room. */
+const TemplateKey = z.string().regex(/^[0-9a-f]{32}$/);
+
+/**
+ * What Firecracker finds in its jail, as it names it in there: a saved machine goes on only where its files have the names
+ * that they had. The two sockets are made by Firecracker itself; memory and state are there in a jail that is made to go
+ * on from a template.
+ */
 export const jailFiles = {
   kernel: "/vmlinux",
   initramfs: "/initramfs.cpio",
   rootDisk: "/root.dev",
   workDisk: "/work.ext4",
+  memory: "/template.memory",
+  state: "/template.state",
   apiSocket: "/run/firecracker.socket",
   vsock: "/run/vsock.sock",
 } as const;
@@ -73,7 +85,7 @@ export const helper = {
   },
   "disk.attach": {
     summary: "the VM's root disk: a dm-snapshot of the image's file with the VM's own layer",
-    params: z.strictObject({ vm: VmId, image: ImageId }),
+    params: z.strictObject({ vm: VmId, image: ImageId, home: Home.optional() }),
     result: z.strictObject({ device: z.string(), major: z.int(), minor: z.int() }),
   },
   "disk.check": {
@@ -91,6 +103,9 @@ export const helper = {
     summary: "a jailed Firecracker for the VM, waiting at its API socket",
     params: z.strictObject({
       vm: VmId,
+      home: Home.optional(),
+      /** Its memory and state are to be in the jail, for reading. */
+      template: TemplateKey.optional(),
       kernel: KernelId,
       /** File name beside the kernel. */
       initramfs: z.string().regex(/^initramfs-[0-9a-f]{32}\.cpio$/),

@@ -18,6 +18,7 @@ export {
   type HelperMethod,
   type HelperParams,
   type HelperResult,
+  type Home,
   helper,
   jailFiles,
   type Presence,

@@ -14,6 +14,8 @@ const symbols = {
     returns: FFIType.i32,
   },
   banger_link: { args: [FFIType.i32, FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  banger_read_only_mount: { args: [FFIType.i32], returns: FFIType.i32 },
+  banger_mount_point: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   banger_mkdir: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   banger_device_node: {
     args: [FFIType.i32, FFIType.ptr, FFIType.u32, FFIType.u32, FFIType.u32, FFIType.u32],
@@ -78,6 +80,18 @@ export function openAs(user: UserId, directory: number, path: string, flags: num
 export function linkFile(file: number, directory: number, name: string): void {
   // SAFETY: as above.
   check(shim().banger_link(file, directory, cString(name)), `linking ${name}`);
+}
+
+/** The open file as a mount that nobody can write through, for spawnAs to attach. The caller closes it. */
+export function readOnlyMount(file: number): number {
+  // SAFETY: a number only.
+  return check(shim().banger_read_only_mount(file), "open_tree");
+}
+
+/** An empty file of root's, for a mount. */
+export function makeMountPoint(directory: number, name: string): void {
+  // SAFETY: as above.
+  check(shim().banger_mount_point(directory, cString(name)), `making the mount point ${name}`);
 }
 
 /** Makes a directory and opens it. The caller closes it. */

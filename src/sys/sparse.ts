@@ -7,7 +7,12 @@ const blockBytes = 64 * 1024;
 const zeros = Buffer.alloc(blockBytes);
 
 /** Copies the first `size` bytes. The target is new and empty, so what is skipped reads as zeros. */
-export async function copySparse(source: FileHandle, target: FileHandle, size: number): Promise<void> {
+export async function copySparse(
+  source: FileHandle,
+  target: FileHandle,
+  size: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const buffer = Buffer.alloc(Math.min(chunkBytes, size));
   for (let at = 0; at < size; ) {
     // An image of 8 GiB with 600 MB in it: reading its holes would take ten times as long as its data.
@@ -16,6 +21,7 @@ export async function copySparse(source: FileHandle, target: FileHandle, size: n
     at = data.start;
     const end = Math.min(data.end, size);
     while (at < end) {
+      signal?.throwIfAborted();
       const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, end - at), at);
       if (bytesRead === 0) throw new Error(`the file ends at ${at} bytes, within what it said is data`);
       await writeBlocks(target, buffer.subarray(0, bytesRead), at);

@@ -8,7 +8,16 @@ import { check } from "./shim.ts";
 
 const symbols = {
   banger_spawn: {
-    args: [FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.i32, FFIType.u32, FFIType.u32],
+    args: [
+      FFIType.ptr,
+      FFIType.ptr,
+      FFIType.ptr,
+      FFIType.ptr,
+      FFIType.ptr,
+      FFIType.i32,
+      FFIType.u32,
+      FFIType.u32,
+    ],
     returns: FFIType.i32,
   },
   banger_reap: { args: [FFIType.i32], returns: FFIType.i32 },
@@ -26,6 +35,11 @@ export interface SpawnOptions {
   stderr: number;
   /** A descriptor that the program finds as its number 3. */
   fd3?: number;
+  /**
+   * Mounts (readOnlyMount) and the files at which it finds them, two at most: in a mount namespace of its own, whose end is
+   * theirs. Nobody but root may be able to change the paths.
+   */
+  mounts?: readonly { mount: number; at: string }[];
   /** The user it becomes for good: no groups, no capabilities, no_new_privs. Default: stays who we are. */
   user?: UserId;
 }
@@ -45,7 +59,12 @@ export function spawnAs(program: string, args: readonly string[], options: Spawn
   if (words.some((word) => word === "" || word.includes("\0")))
     throw new Error("an empty argument, or a NUL in one");
   const argv = Buffer.from(`${words.join("\0")}\0\0`);
-  const fds = new Int32Array([options.stdout, options.stderr, options.fd3 ?? -1]);
+  const mounts = options.mounts ?? [];
+  const fds = new Int32Array([
+    ...[options.stdout, options.stderr, options.fd3 ?? -1],
+    ...mounts.map(({ mount }) => mount),
+  ]);
+  const targets = Buffer.from(`${mounts.map(({ at }) => `${at}\0`).join("")}\0`);
   const user = options.user ?? { uid: 0, gid: 0 };
   // SAFETY: all buffers live until the call returns, by when the child has executed the program or is gone.
   const pid = shim().banger_spawn(
@@ -53,6 +72,7 @@ export function spawnAs(program: string, args: readonly string[], options: Spawn
     argv,
     Buffer.from(environment),
     fds,
+    targets,
     options.user === undefined ? 0 : 1,
     user.uid,
     user.gid,

@@ -66,10 +66,12 @@ export {
   linkFile,
   makeDeviceNode,
   makeDirectory,
+  makeMountPoint,
   memoryFile,
   openAs,
   openBelow,
   openDeviceFor,
+  readOnlyMount,
   removeTreeOf,
   type UserId,
 } from "./owner-files.ts";

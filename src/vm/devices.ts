@@ -30,8 +30,16 @@ export interface LayerUse {
 export interface HostDevices {
   /** An address for a new VM beside those that are taken; null where every guest has a network of its own. */
   address(taken: readonly string[]): string | null;
-  /** What the driver is to use as the root disk. */
-  attachRoot(vm: VmRecord): Promise<RootAttachment>;
+  /**
+   * For a guest that nobody uses, as long as no VM wants it: null where it could only be the next VM's, or where every guest
+   * has a network of its own.
+   */
+  spareAddress(taken: readonly string[]): string | null;
+  /**
+   * What the driver is to use as the root disk. `goesOn`: a guest is to go on that has it mounted, so that it must stay as
+   * it is; else it may be repaired.
+   */
+  attachRoot(vm: VmRecord, options: { goesOn: boolean }): Promise<RootAttachment>;
   /** Absent is success. */
   detachRoot(id: VmId): Promise<void>;
   /** How full the root disk's layer is; undefined where that cannot be, or is not known. */
@@ -56,6 +64,7 @@ export function vmmNetwork(dns = "10.0.2.3"): Network {
 export function noDevices(network: Network | null): HostDevices {
   return {
     address: () => null,
+    spareAddress: () => null,
     attachRoot: async ({ name, rootDisk }) => {
       if (rootDisk === null) throw new BangerError("corrupt", `VM ${name} has no root disk on record`);
       return { path: rootDisk.path, format: rootDisk.format };

@@ -53,7 +53,13 @@ export async function personality(input: PersonalityInput): Promise<Personality>
     machineId: vm.machineId,
     ...(network === null
       ? {}
-      : { network: { address: network.address, prefix: network.prefix, gateway: network.gateway } }),
+      : {
+          network: {
+            ...{ address: network.address, prefix: network.prefix, gateway: network.gateway },
+            // A device that was saved with the guest of a template has that one's.
+            ...(network.link === null ? {} : { mac: network.link.mac }),
+          },
+        }),
     files: [
       text("/etc/hostname", `${hostname}\n`),
       text(

@@ -4,6 +4,8 @@ import { type GuestSession, openSession, type Patience } from "../guest/guest.ts
 import type { MachineHandle } from "../vmm/vmm.ts";
 import type { VmDeps } from "./deps.ts";
 
+const mostGreetings = 3;
+
 export async function talk(
   deps: VmDeps,
   id: VmId,
@@ -14,7 +16,7 @@ export async function talk(
   const vm = deps.state.vms.get(id);
   const session = await openSession(
     {
-      agent: async (limit) => deps.openSession(await deps.driver.agentStream(machine, limit), limit),
+      agent: (limit) => greet(deps, machine, limit),
       ssh: vm && deps.sshTarget?.(vm),
     },
     patience,
@@ -22,4 +24,23 @@ export async function talk(
   );
   if (session.channel === "ssh") deps.log.warn("the guest agent does not answer: going by ssh", { vm: id });
   return session;
+}
+
+/**
+ * A guest that has just gone on may end its first connection: Firecracker has its vsock driver end those that there were when
+ * it was saved, and up to 1.15 that can strike one that has been made since. So another one is tried.
+ */
+async function greet(
+  { driver, openSession }: VmDeps,
+  machine: MachineHandle,
+  limit: AbortSignal,
+): Promise<GuestSession> {
+  for (let attempt = 1; ; attempt += 1) {
+    const stream = await driver.agentStream(machine, limit);
+    try {
+      return await openSession(stream, limit);
+    } catch (error) {
+      if (limit.aborted || attempt === mostGreetings) throw error;
+    }
+  }
 }

@@ -43,8 +43,8 @@ export interface MachineSpec {
   /** A short directory (socket paths have at most 107 bytes), 0700, this VM's own; sockets and the pid file go here. */
   runDir: string;
   /**
-   * The guest's memory is this file of memoryMiB. `make`: the file is made, and what the guest writes goes into it. `map`:
-   * the file is there and stays as it is; pages that the guest writes are copied for it, all others are shared by all who
+   * The guest's memory is to be this file of memoryMiB. `make`: it is made, by the start (what the guest writes goes into
+   * it) or by a `save`. `map`: the file is there and stays as it is; pages that the guest writes are copied for it, all others are shared by all who
    * map the file. Absent: memory of the process's own. For drivers that can save and restore.
    */
   memory?: { path: string; use: "make" | "map" };
@@ -129,7 +129,7 @@ export interface VmmDriver {
    */
   pressPowerButton?(handle: MachineHandle, signal?: AbortSignal): Promise<void>;
   /**
-   * Pauses a machine whose memory is `to.memory` (made by its start) and writes the state of its devices. Then both files
+   * Pauses a machine that was started to have its memory in `to.memory`, and writes the state of its devices. Then both files
    * are complete, its disks are as the guest left them, and the machine is to be killed. So it is when this fails or is
    * cancelled: there is no state file then, and whether the guest is paused depends on how far it came.
    */
@@ -146,9 +146,10 @@ export interface VmmDriver {
   ): Promise<{ haltedMs: number }>;
   /**
    * All that a saved state depends on but the contents of kernel, initramfs and disks: one that was saved under the same
-   * words can be restored under them. Neither the machine's name, nor where its files are, nor its egress matters.
+   * words can be restored under them. Neither the machine's name, nor where its files are, nor its egress or its TAP matters.
+   * Undefined where this version of the VMM cannot save and restore.
    */
-  stateKey?(spec: MachineSpec): Promise<Record<string, string>>;
+  stateKey?(spec: MachineSpec): Promise<Record<string, string> | undefined>;
   /** SIGKILL, wait, and remove what the driver put in runDir. Absent is success. */
   kill(handle: MachineHandle): Promise<void>;
 }
@@ -156,6 +157,12 @@ export interface VmmDriver {
 export { findProgram } from "./find-program.ts";
 export { directJailer } from "./firecracker/direct.ts";
 export { type FirecrackerOptions, firecrackerDriver } from "./firecracker/driver.ts";
-export type { JailedMachine, Jailer, LaunchedMachine, LaunchRequest } from "./firecracker/jailer.ts";
+export type {
+  JailedMachine,
+  Jailer,
+  JailView,
+  LaunchedMachine,
+  LaunchRequest,
+} from "./firecracker/jailer.ts";
 export { lastLines } from "./log-tail.ts";
 export { qemuDriver } from "./qemu/driver.ts";

@@ -6,7 +6,7 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { Duplex, Readable, Writable } from "node:stream";
 import { BangerError } from "../../src/base/base.ts";
 import { VmId } from "../../src/base/ids.ts";
-import type { GuestHello, GuestSession } from "../../src/guest/guest.ts";
+import type { GuestHello, GuestSession, Personality } from "../../src/guest/guest.ts";
 import type { HostDevices } from "../../src/vm/vm.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";
 
@@ -38,6 +38,11 @@ export class MachineWorld {
   workDiskInUse = false;
   /** How often a guest was told the time. */
   clocksSet = 0;
+  /** All that guests were told they are, and how their root disks were attached, in order. */
+  readonly persons: Personality[] = [];
+  readonly attached: { id: string; goesOn: boolean }[] = [];
+  /** Addresses of guests that were connected to the network, in order. */
+  readonly connected: (string | null)[] = [];
   /** Specs of all starts, in order. */
   readonly started: MachineSpec[] = [];
 
@@ -57,7 +62,9 @@ export class MachineWorld {
     const id = (device: string) => VmId.parse(device.split(" ")[1]);
     return {
       address: (taken) => `172.16.0.${2 + taken.length}`,
-      attachRoot: async (vm) => {
+      spareAddress: () => "172.16.0.254",
+      attachRoot: async (vm, { goesOn }) => {
+        this.attached.push({ id: vm.id, goesOn });
         this.#devices.add(`root ${vm.id}`);
         return { path: "/dev/root", format: "raw" };
       },
@@ -65,6 +72,7 @@ export class MachineWorld {
       layerOf: async () => undefined,
       connect: async (vm) => {
         this.#devices.add(`tap ${vm.id}`);
+        this.connected.push(vm.address);
         const place = { address: vm.address ?? "", prefix: 24, gateway: "172.16.0.1", dns: "172.16.0.1" };
         return { ...place, link: { tap: "tap-pool-0", mac: "02:00:00:00:00:01" } };
       },
@@ -186,7 +194,7 @@ export class MachineWorld {
         signal: () => {},
         exit: Promise.resolve(0),
       }),
-      personalise: async () => {},
+      personalise: async (person) => void this.persons.push(person),
       unpack: async () => ({ files: 0, bytes: 0 }),
       pack: async () => Readable.from([]),
       connect: () => Promise.reject(new BangerError("guest_failed", "nobody listens")),

@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import { BangerError } from "../../base/base.ts";
 import { ImageId } from "../../base/ids.ts";
-import { allocateAddress, macOf } from "../../net/net.ts";
+import { allocateAddress, lastFreeAddress, macOf } from "../../net/net.ts";
 import type { HelperResult } from "../../rpc/rpc.ts";
 import type { HostDevices } from "../../vm/vm.ts";
 import type { Helper } from "./helper-client.ts";
+import { homeOf } from "./jailer.ts";
 
 /** `dns`: the user's choice; undefined takes what the host itself asks. */
 export function systemDevices(
@@ -15,9 +16,14 @@ export function systemDevices(
 ): HostDevices {
   return {
     address: (taken) => allocateAddress(bridge, taken),
+    spareAddress: (taken) => lastFreeAddress(bridge, taken) ?? null,
 
-    attachRoot: async (vm) => {
-      const { device } = await helper.call("disk.attach", { vm: vm.id, image: ImageId.parse(vm.image.id) });
+    attachRoot: async (vm, { goesOn }) => {
+      const { device } = await helper.call("disk.attach", {
+        vm: vm.id,
+        image: ImageId.parse(vm.image.id),
+        home: homeOf(vm.rootDisk?.path ?? ""),
+      });
       const { usedSectors, overflowed } = await helper.call("disk.status", { vm: vm.id });
       if (overflowed) {
         throw new BangerError("no_space", `the system disk of VM ${vm.name} has run full and is lost`, {
@@ -25,7 +31,7 @@ export function systemDevices(
         });
       }
       // In an untouched layer there is nothing but the image, which was whole when it was made.
-      if (usedSectors > untouchedSectors) await helper.call("disk.check", { vm: vm.id });
+      if (usedSectors > untouchedSectors && !goesOn) await helper.call("disk.check", { vm: vm.id });
       return { path: device, format: "raw" };
     },
 

@@ -4,9 +4,9 @@ import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { KernelId, VmId } from "../../base/ids.ts";
-import { type HelperParams, jailFiles, type Presence } from "../../rpc/rpc.ts";
+import { type HelperParams, type Home, jailFiles, type Presence } from "../../rpc/rpc.ts";
 import { type VmPaths, vmFiles } from "../../vm/vm.ts";
-import type { JailedMachine, Jailer } from "../../vmm/vmm.ts";
+import type { JailedMachine, Jailer, JailView } from "../../vmm/vmm.ts";
 import type { Helper } from "./helper-client.ts";
 
 export interface JailPlaces {
@@ -18,6 +18,17 @@ export interface JailPlaces {
 /** A link in the VM's run directory, because the jail's own path is too long for sockets. */
 const linkName = "jail";
 
+const { kernel, initramfs, rootDisk, workDisk, memory, state, apiSocket } = jailFiles;
+const jail: JailView = {
+  ...{ kernel, initramfs, disks: [rootDisk, workDisk], run: dirname(apiSocket) },
+  saved: { memory, state },
+};
+
+/** In which directory of the state a VM's own directory is, by one of the files in it. */
+export function homeOf(path: string): Home {
+  return basename(dirname(dirname(path))) === "templates" ? "templates" : "vms";
+}
+
 export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer {
   const machine = ({ vm, process }: Presence): JailedMachine => ({
     id: vm,
@@ -27,7 +38,7 @@ export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer
   const present = async () =>
     (await helper.call("inventory", {})).vms.filter(({ jail, cgroup }) => jail || cgroup);
   return {
-    jailed: true,
+    jail,
     runPath: (runDir) => join(runDir, linkName),
 
     launch: async (request, signal) => {
@@ -39,15 +50,15 @@ export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer
       await symlink(join(jails, "firecracker", vm, "root", "run"), link);
       const params = {
         vm,
+        home: homeOf(request.consoleLog),
+        ...(request.restore && { template: basename(dirname(request.restore.state)) }),
         kernel: KernelId.parse(`sha256:${basename(dirname(request.kernel))}`),
         initramfs: basename(request.initramfs),
         vcpu: request.vcpu,
         memoryMiB: request.memoryMiB,
       };
       const { process } = await helper.call("machine.launch", params, signal);
-      const { kernel, initramfs, rootDisk, workDisk, apiSocket } = jailFiles;
-      const view = { kernel, initramfs, disks: [rootDisk, workDisk], run: dirname(apiSocket) };
-      return { process, view };
+      return { process, view: jail };
     },
 
     signal: async (id, process, signal) => {

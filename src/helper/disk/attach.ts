@@ -45,13 +45,13 @@ interface Plan {
 }
 
 export const attachDisk: Operation<"disk.attach", Plan> = {
-  validate: ({ vm, image }) => ({
+  validate: ({ vm, image, home }) => ({
     vm,
     name: mapperName(vm),
     uuid: mapperUuid(vm),
     minors: mapperMinors(vm),
     base: { path: imageFile(image), tag: baseTag(image) },
-    overlay: { path: stateFiles(vm).overlay, tag: overlayTag(vm) },
+    overlay: { path: stateFiles(vm, home).overlay, tag: overlayTag(vm) },
   }),
 
   check: ({ name, uuid }) => {

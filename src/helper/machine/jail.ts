@@ -21,6 +21,7 @@ import {
   linkFile,
   makeDeviceNode,
   makeDirectory,
+  makeMountPoint,
   openBelow,
   removeTreeOf,
 } from "../../sys/sys.ts";
@@ -81,6 +82,8 @@ export interface JailContent {
   initramfs: number;
   workDisk: number;
   rootDisk: BlockDevice;
+  /** Whether it has places for a template's memory and state. */
+  saved: boolean;
 }
 
 /** Makes the VM's jail, shut. Whatever was there of it before is gone. */
@@ -108,6 +111,7 @@ export function makeJail(site: Site, vm: VmId, content: JailContent): Promise<vo
       );
     }
     makeDeviceNode(root, inJail("rootDisk"), content.rootDisk, site.user);
+    if (content.saved) for (const file of ["memory", "state"] as const) makeMountPoint(root, inJail(file));
   });
 }
 

@@ -2,10 +2,10 @@
 import { constants, existsSync, fstatSync, lstatSync, readSync, watch } from "node:fs";
 import { BangerError, type VmId } from "../../base/base.ts";
 import { jailFiles } from "../../rpc/rpc.ts";
-import { type BlockDevice, type Spawned, signalProcess, spawnAs } from "../../sys/sys.ts";
+import { type BlockDevice, readOnlyMount, type Spawned, signalProcess, spawnAs } from "../../sys/sys.ts";
 import { holding } from "../descriptors.ts";
 import { requireSnapshot } from "../disk/snapshot.ts";
-import { kernelDirectory, stateFiles } from "../names.ts";
+import { kernelDirectory, stateFiles, templateFiles } from "../names.ts";
 import type { Operation, Site } from "../operation.ts";
 import { findVmm } from "../programs.ts";
 import { openOwned, openState } from "../state-files.ts";
@@ -26,16 +26,19 @@ export interface Plan {
   workDisk: string;
   consoleLog: string;
   vmmLog: string;
+  /** Of the template that it goes on from. */
+  saved: { memory: string; state: string } | undefined;
   vcpu: number;
   memoryMiB: number;
 }
 
 export const launchMachine: Operation<"machine.launch", Plan> = {
-  validate: ({ vm, kernel, initramfs, vcpu, memoryMiB }) => {
+  validate: ({ vm, home, template, kernel, initramfs, vcpu, memoryMiB }) => {
     const directory = kernelDirectory(kernel);
     return {
-      ...stateFiles(vm),
+      ...stateFiles(vm, home),
       vm,
+      saved: template === undefined ? undefined : templateFiles(template),
       kernel: `${directory}/vmlinux`,
       initramfs: `${directory}/${initramfs}`,
       vcpu,
@@ -65,6 +68,12 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
     const state = hold(openState(site));
     const open = (path: string, flags: number, links: "one" | "any") =>
       hold(openOwned(site, state, path, flags, links));
+    /**
+     * All VMs of a template have its files before them, and each VMM is a process of the owner's, to whom the files belong:
+     * so no link of them is in the jail, through which one VMM could write what the next one runs.
+     */
+    const toRead = (path: string) => hold(readOnlyMount(open(path, constants.O_RDONLY, "one")));
+    const saved = plan.saved && { memory: toRead(plan.saved.memory), state: toRead(plan.saved.state) };
     // Of a launch that was killed: while it has the work disk in its jail, that has two names.
     await endMachine.do(vm, site, { signal });
     await makeJail(site, vm, {
@@ -72,6 +81,7 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
       initramfs: open(plan.initramfs, constants.O_RDONLY, "any"),
       workDisk: open(plan.workDisk, constants.O_RDWR, "one"),
       rootDisk,
+      saved: saved !== undefined,
     });
     const stdout = open(plan.consoleLog, logFlags, "one");
     const stderr = open(plan.vmmLog, logFlags, "one");
@@ -84,7 +94,12 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
       vcpu,
       memoryMiB,
     });
-    const machine = spawnAs(jailer, args, { stdout, stderr });
+    const mounts = saved && [
+      // The jail is root's, down to its root, until jailer has run.
+      { mount: saved.memory, at: pathInJail(site, vm, jailFiles.memory) },
+      { mount: saved.state, at: pathInJail(site, vm, jailFiles.state) },
+    ];
+    const machine = spawnAs(jailer, args, { stdout, stderr, ...(mounts && { mounts }) });
     try {
       await whenListening(site, vm, machine, signal);
     } catch (error) {

@@ -82,7 +82,10 @@ const launch: Step<SpareContext, SpareInput & Disks, Machine> = {
     const { vmlinux: kernel, initramfs, cmdline } = await deps.bootSource(vm.image.id, vm.kernel.id);
     const made = {
       ...{ kernel, initramfs, cmdline: [...cmdline] },
-      ...{ root: await deps.devices.attachRoot(vm), network: await deps.devices.connect(vm) },
+      ...{
+        root: await deps.devices.attachRoot(vm, { goesOn: true }),
+        network: await deps.devices.connect(vm),
+      },
     };
     const files = vmFiles(deps.paths, id);
     await mkdir(files.runDir, { recursive: true, mode: 0o700 });

@@ -78,7 +78,11 @@ const preflight: Step<VmContext, StartInput, Boot> = {
 const rootDevice: Step<VmContext, StartInput, Root> = {
   name: "root_device",
   output: Root,
-  do: async ({ id, deps }) => ({ root: await deps.devices.attachRoot(getVm(deps.state, id)) }),
+  do: async ({ id, deps }) => {
+    const vm = getVm(deps.state, id);
+    const goesOn = vm.warm !== null || vm.checkpoint !== null || deps.runtimes.hasHalted(id);
+    return { root: await deps.devices.attachRoot(vm, { goesOn }) };
+  },
   undo: ({ id, deps }) => deps.devices.detachRoot(id),
 };
 

@@ -2,6 +2,7 @@
  * Making a template: a guest is booted for nobody, goes through what clones will do first, and is saved with its disks.
  * Taken back whole when anything fails; what a crash left is found by the template's id, like a VM's.
  */
+import { readdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ import { limits, type VmContext, type VmDeps } from "../deps.ts";
 import { Network, RootAttachment } from "../devices.ts";
 import { generateKey, personality, writeHostKey } from "../identity.ts";
 import { templateFiles, type VmFiles } from "../layout.ts";
-import { settle } from "../warm/template-guest.ts";
+import { rest, settle } from "../warm/template-guest.ts";
 import { machineSpec } from "./start.ts";
 
 const TemplateInput = z.strictObject({
@@ -81,7 +82,8 @@ const devices: Step<VmContext, TemplateInput & Disks, Devices> = {
   output: Devices,
   do: async ({ deps }, { record, rootDisk }) => {
     const vm = { ...record, rootDisk };
-    return { root: await deps.devices.attachRoot(vm), network: await deps.devices.connect(vm) };
+    const root = await deps.devices.attachRoot(vm, { goesOn: false });
+    return { root, network: await deps.devices.connect(vm) };
   },
   undo: ({ id, deps }) => returnDevices(id, deps),
 };
@@ -112,11 +114,12 @@ const launch: Step<VmContext, TemplateInput & Devices, Machine> = {
   },
 };
 
+/** Each of its threads: by the process's number only the first one is meant (setpriority(2)). */
 function lower(pid: number): void {
   try {
-    setPriority(pid, priority);
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), priority);
   } catch {
-    // It has ended: the next step says so.
+    // It has ended: the next step says so. Or a thread has, which wanted no processor any more.
   }
 }
 
@@ -130,7 +133,9 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
     const vm = { ...record, name: VmName.parse("t") };
     // It logs in nowhere: nobody has the key that fits, and the host key ends with the template.
     await writeHostKey(files, vm.name, await generateKey(vm.name));
-    const person = () => personality({ vm, files, authorizedKeys: [], network });
+    // A device on a bridge stays down: what it is called there is each clone's own, and no clone is to begin with another's.
+    const own = network?.link === null ? network : null;
+    const person = () => personality({ vm, files, authorizedKeys: [], network: own });
     const over = new AbortController();
     const limited = AbortSignal.any([signal, over.signal, AbortSignal.timeout(limits.template)]);
     const ended = deps.driver.exited(machine, limited).then(() => {
@@ -141,10 +146,11 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
       const stream = await deps.driver.agentStream(machine, limited);
       const session = await Promise.race([deps.openSession(stream, limited), ended]);
       try {
-        await Promise.race([settle(session, person, limited, deps.templateIdleMs), ended]);
+        await Promise.race([settle(session, person, limited), ended]);
       } finally {
         session.close();
       }
+      await Promise.race([rest(limited, deps.templateIdleMs), ended]);
     } finally {
       over.abort();
     }

@@ -111,7 +111,9 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
     },
     spec: { ...spec, nat: false },
   };
-  const record = newRecord(input, deps.driver.name, []);
+  const taken = deps.state.vms.list().flatMap(({ address }) => address ?? []);
+  const address = deps.devices.spareAddress(taken);
+  const record = { ...newRecord(input, deps.driver.name, []), address };
   const { rootfs, vmlinux, initramfs, cmdline, workSeed = null } = source;
   await runSteps(
     templateSteps,
@@ -132,9 +134,9 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
   }
 }
 
-/** A guest's memory becomes a file: neither may be the last that the host has. */
+/** A guest's memory becomes a file, and with some drivers for a moment two: neither may be the last that the host has. */
 export async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
-  const needed = memoryMiB * 1024 * 1024 + spareBytes;
+  const needed = 2 * memoryMiB * 1024 * 1024 + spareBytes;
   await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
   if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];

@@ -89,7 +89,7 @@ const notTheTemplates: ReadonlySet<string> = new Set([
 export const coldReasons: Readonly<Record<ColdReason, string>> = {
   asked: "a cold start was asked for",
   off: "templates are turned off",
-  unsupported: "the driver cannot save machines",
+  unsupported: "the driver, or this version of it, cannot go on from saved machines",
   none: "no template yet for this image and size",
   damaged: "the template was damaged, and is removed",
   changed: "the VM, its template or what both depend on has changed since",

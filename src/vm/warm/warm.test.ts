@@ -149,6 +149,40 @@ describe("a template", () => {
   }
 });
 
+describe("on a host that lends devices", () => {
+  test("a template's guest has no network of its own, and what goes on from it has its own MAC and address", async () => {
+    await start("a");
+    await templates();
+    // Told twice who it is: before it boots, and when it has.
+    const [first, ...others] = world.persons;
+    expect(first?.network).toMatchObject({ address: "172.16.0.2", mac: "02:00:00:00:00:01" });
+    expect(others.map(({ network }) => network)).toEqual([undefined, undefined]);
+    expect(last()?.network).toMatchObject({ tap: "tap-pool-0" });
+    await start("b");
+    expect(world.persons.at(-1)?.network).toMatchObject({
+      ...{ address: "172.16.0.3", mac: "02:00:00:00:00:01" },
+    });
+    expect(world.connected).toEqual(["172.16.0.2", "172.16.0.254", "172.16.0.3"]);
+  });
+
+  test("a disk that a guest goes on with is left as it is, and one that is booted from may be repaired", async () => {
+    await start("a");
+    await templates();
+    const { id } = await start("b");
+    await service.stop(id, options());
+    await service.start(id, options());
+    expect(world.attached.map(({ goesOn }) => goesOn)).toEqual([false, false, true, false]);
+  });
+
+  test("a disk whose guest does not go on may be repaired before it boots", async () => {
+    await start("a");
+    await templates();
+    world.refusesRestore = true;
+    await start("b");
+    expect(world.attached.slice(2, 4).map(({ goesOn }) => goesOn)).toEqual([true, false]);
+  });
+});
+
 describe("making a template", () => {
   test("gives way to real work, and is begun again after it", async () => {
     await start("a");

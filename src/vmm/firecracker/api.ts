@@ -17,9 +17,12 @@ const maxFaultLength = 500;
 export class FirecrackerApi {
   constructor(private readonly socket: string) {}
 
-  /** Throws guest_failed with Firecracker's own words when it refuses, unavailable when it does not answer. */
-  async send({ method, path, body }: ApiRequest, signal?: AbortSignal): Promise<void> {
-    await this.#exchange(method, path, JSON.stringify(body), signal);
+  /**
+   * Throws guest_failed with Firecracker's own words when it refuses, unavailable when it does not answer within
+   * `limitMs`.
+   */
+  async send({ method, path, body }: ApiRequest, signal?: AbortSignal, limitMs = answerMs): Promise<void> {
+    await this.#exchange(method, path, JSON.stringify(body), signal, limitMs);
   }
 
   async instance(signal?: AbortSignal): Promise<InstanceInfo> {
@@ -31,7 +34,7 @@ export class FirecrackerApi {
   }
 
   async #get<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal | undefined): Promise<T> {
-    const text = await this.#exchange("GET", path, undefined, signal);
+    const text = await this.#exchange("GET", path, undefined, signal, answerMs);
     const answer = schema.safeParse(parseJson(text));
     if (!answer.success)
       throw new BangerError("guest_failed", `Firecracker answered GET ${path} with nonsense`);
@@ -39,12 +42,13 @@ export class FirecrackerApi {
   }
 
   async #exchange(
-    method: "GET" | "PUT",
+    method: ApiRequest["method"] | "GET",
     path: string,
     body: string | undefined,
     signal: AbortSignal | undefined,
+    limitMs: number,
   ): Promise<string> {
-    const late = AbortSignal.timeout(answerMs);
+    const late = AbortSignal.timeout(limitMs);
     let status: number;
     let text: string;
     try {
@@ -61,7 +65,7 @@ export class FirecrackerApi {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof BangerError) throw error;
-      const why = late.aborted ? `no answer within ${answerMs / 1000} s` : String(error);
+      const why = late.aborted ? `no answer within ${limitMs / 1000} s` : String(error);
       throw new BangerError("unavailable", `Firecracker does not answer (${method} ${path}): ${why}`, {
         cause: error,
       });

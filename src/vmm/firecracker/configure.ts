@@ -2,7 +2,7 @@
 import { BangerError } from "../../base/base.ts";
 import type { MachineSpec } from "../vmm.ts";
 import { driverWords } from "./cmdline.ts";
-import { type LaunchedMachine, runFiles } from "./jailer.ts";
+import { type JailView, type MachineView, runFiles } from "./jailer.ts";
 import { type ApiRequest, maxVcpus, request } from "./requests.ts";
 
 /** COMMAND_LINE_SIZE of x86 Linux, less the NUL. */
@@ -23,6 +23,9 @@ export function checkSpec(spec: MachineSpec): void {
   if (problem !== undefined) throw new BangerError("bad_request", problem);
 }
 
+/** One name in all machines: by it a restored one's is put on another TAP. */
+const networkDevice = "eth0";
+
 function bootArgs(spec: MachineSpec): string {
   return [...spec.cmdline, ...driverWords].join(" ");
 }
@@ -31,7 +34,7 @@ function bootArgs(spec: MachineSpec): string {
  * Batches of requests: those of one batch do not depend on each other. Drives are /dev/vda, /dev/vdb and so on in the
  * order in which they arrive.
  */
-export function machineRequests(spec: MachineSpec, view: LaunchedMachine["view"]): ApiRequest[][] {
+export function machineRequests(spec: MachineSpec, view: MachineView): ApiRequest[][] {
   const files = runFiles(view.run);
   const [root, ...others] = spec.disks.map(({ readOnly }, index) =>
     request.drive({
@@ -46,8 +49,7 @@ export function machineRequests(spec: MachineSpec, view: LaunchedMachine["view"]
   );
   return [
     [
-      request.logger({ log_path: files.log, level: "Warning", show_level: true }),
-      request.metrics({ metrics_path: files.metrics }),
+      ...outputs(view),
       request.machineConfig({ vcpu_count: spec.vcpu, mem_size_mib: spec.memoryMiB }),
       request.bootSource({
         kernel_image_path: view.kernel,
@@ -61,7 +63,7 @@ export function machineRequests(spec: MachineSpec, view: LaunchedMachine["view"]
         ? []
         : [
             request.networkInterface({
-              iface_id: "eth0",
+              iface_id: networkDevice,
               host_dev_name: spec.network.tap,
               guest_mac: spec.network.mac,
             }),
@@ -70,5 +72,34 @@ export function machineRequests(spec: MachineSpec, view: LaunchedMachine["view"]
     ],
     ...others.map((drive) => [drive]),
     [request.action({ action_type: "InstanceStart" })],
+  ];
+}
+
+/**
+ * The same for a machine that goes on from what was saved of another: devices and processors are in the saved state, with
+ * the names that its files had in the other one's jail. Nothing but log and metrics may be told before.
+ */
+export function restoreRequests({ network }: MachineSpec, { run, saved }: JailView): ApiRequest[][] {
+  return [
+    outputs({ run }),
+    [
+      request.loadSnapshot({
+        snapshot_path: saved.state,
+        // Mapped privately: what the guest does not write to, all who go on from the file share.
+        mem_backend: { backend_type: "File", backend_path: saved.memory },
+        resume_vm: true,
+        ...(network === undefined
+          ? {}
+          : { network_overrides: [{ iface_id: networkDevice, host_dev_name: network.tap }] }),
+      }),
+    ],
+  ];
+}
+
+function outputs({ run }: Pick<MachineView, "run">): ApiRequest[] {
+  const { log, metrics } = runFiles(run);
+  return [
+    request.logger({ log_path: log, level: "Warning", show_level: true }),
+    request.metrics({ metrics_path: metrics }),
   ];
 }

@@ -29,7 +29,6 @@ export function directJailer(program: string): Jailer {
   const all = async () => machines(program);
   const find = async (id: string) => machines(program).find((machine) => machine.id === id);
   return {
-    jailed: false,
     runPath: (runDir) => runDir,
     find,
     all,

@@ -1,105 +1,29 @@
 /** The driver's own part: what it asks of a jailer and of the API, and what it leaves. The processes are mere sleepers. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BangerError } from "../../base/base.ts";
-import { identify, isAlive, type ProcessIdentity, signalProcess, waitForExit } from "../../sys/sys.ts";
+import { isAlive } from "../../sys/sys.ts";
 import type { MachineSpec, VmmDriver } from "../vmm.ts";
 import { firecrackerDriver } from "./driver.ts";
-import type { JailedMachine, Jailer } from "./jailer.ts";
-
-const id = "0d4f2f3e-6a52-4b39-9d0b-7f1f0c1f2a3b";
+import { FakeJailer, vmId as id, kill, specIn } from "./testing/fake-jailer.ts";
 
 let dir: string;
 let jailer: FakeJailer;
 let driver: VmmDriver;
 let spec: MachineSpec;
-/** Answers the request to this path, in place of 204. */
-let answers: Record<string, () => Response>;
-let heard: string[];
-
-class FakeJailer implements Jailer {
-  readonly jailed = true;
-  readonly machines: JailedMachine[] = [];
-  readonly #servers: { stop(force: boolean): unknown }[] = [];
-  ended: string[] = [];
-
-  launch = async ({ runDir }: Pick<MachineSpec, "runDir">) => {
-    if (this.machines.length > 0) throw new BangerError("precondition", "the VM runs already");
-    mkdirSync(this.runPath(runDir), { recursive: true });
-    const server = Bun.serve({
-      unix: join(this.runPath(runDir), "firecracker.socket"),
-      fetch: async (request) => {
-        const { pathname } = new URL(request.url);
-        heard.push(`${request.method} ${pathname}`);
-        return answers[pathname]?.() ?? new Response(null, { status: 204 });
-      },
-    });
-    this.#servers.push(server);
-    const process = sleeper();
-    this.machines.push({ id, process, runDir });
-    return {
-      process,
-      view: { kernel: "/vmlinux", initramfs: "/initramfs", disks: ["/root.dev"], run: "/run" },
-    };
-  };
-  runPath = (runDir: string) => join(runDir, "jail");
-  signal = async (_id: string, process: ProcessIdentity, signal: number) => {
-    signalProcess(process, signal);
-  };
-  end = async (ended: string) => {
-    this.ended.push(ended);
-    for (const { process } of this.machines) if (process !== undefined) await kill(process);
-    this.machines.length = 0;
-  };
-  find = async (wanted: string) => this.machines.find((machine) => machine.id === wanted);
-  all = async () => this.machines;
-
-  async close(): Promise<void> {
-    for (const server of this.#servers) await server.stop(true);
-    await this.end(id);
-  }
-}
-
-function sleeper(): ProcessIdentity {
-  const child = spawn("sleep", ["1000"], { stdio: "ignore" });
-  const identity = identify(child.pid ?? 0);
-  if (identity === undefined) throw new Error("sleep did not start");
-  return identity;
-}
-
-async function kill(process: ProcessIdentity): Promise<void> {
-  signalProcess(process, 9);
-  await waitForExit(process);
-}
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "banger-fcd-"));
   jailer = new FakeJailer();
-  answers = {};
-  heard = [];
   driver = firecrackerDriver({
     programs: ["/nowhere"],
     jailer,
     look: async () => ({ driver: "firecracker", usable: true, acceleration: "kvm", version: "1.12.1" }),
   });
-  spec = {
-    id,
-    name: "web",
-    vcpu: 1,
-    memoryMiB: 128,
-    kernel: "/k/vmlinux",
-    initramfs: "/k/initramfs",
-    cmdline: [],
-    disks: [{ path: "/dev/mapper/x", format: "raw", readOnly: false }],
-    egress: "none",
-    runDir: join(dir, "run"),
-    consoleLog: join(dir, "console.log"),
-    vmmLog: join(dir, "vmm.log"),
-  };
+  spec = specIn(dir);
 });
 afterEach(async () => {
   await jailer.close();
@@ -110,8 +34,8 @@ describe("a start", () => {
   test("tells the API everything, then starts, and makes the logs that Firecracker only opens", async () => {
     const machine = await driver.start(spec);
     expect(machine).toMatchObject({ driver: "firecracker", runDir: spec.runDir });
-    expect(heard.at(-1)).toBe("PUT /actions");
-    expect(heard.slice(0, -1).sort()).toEqual([
+    expect(jailer.heard.at(-1)).toBe("PUT /actions");
+    expect(jailer.heard.slice(0, -1).sort()).toEqual([
       "PUT /boot-source",
       "PUT /drives/disk0",
       "PUT /entropy",
@@ -125,8 +49,9 @@ describe("a start", () => {
   });
 
   test("that Firecracker refuses says why, in its words and those of its log, and leaves nothing", async () => {
-    answers["/boot-source"] = () => Response.json({ fault_message: "the kernel is no ELF" }, { status: 400 });
-    answers["/entropy"] = () => {
+    jailer.answers["/boot-source"] = () =>
+      Response.json({ fault_message: "the kernel is no ELF" }, { status: 400 });
+    jailer.answers["/entropy"] = () => {
       const line = "2026-11-23T10:00:00.1 [x:main:ERROR] it broke\n";
       writeFileSync(join(spec.runDir, "jail/firecracker.log"), line);
       return new Response(null, { status: 204 });
@@ -135,20 +60,20 @@ describe("a start", () => {
       code: "guest_failed",
       message: "Firecracker refused PUT /boot-source: the kernel is no ELF: it broke",
     });
-    expect(heard).not.toContain("PUT /actions");
+    expect(jailer.heard).not.toContain("PUT /actions");
     expect(jailer.ended).toEqual([id]);
     expect(await driver.find(id, spec.runDir)).toBeUndefined();
   });
 
   test("for which the host has no memory says so", async () => {
-    answers["/actions"] = () =>
+    jailer.answers["/actions"] = () =>
       Response.json({ fault_message: "Cannot allocate memory (os error 12)" }, { status: 400 });
     await expect(driver.start(spec)).rejects.toMatchObject({ code: "no_space" });
   });
 
   test("that is given up ends what it has begun", async () => {
     const over = new AbortController();
-    answers["/machine-config"] = () => {
+    jailer.answers["/machine-config"] = () => {
       over.abort();
       return new Response(null, { status: 204 });
     };
@@ -211,9 +136,9 @@ describe("a machine", () => {
 
   test("is asked to end by its keyboard", async () => {
     const machine = await driver.start(spec);
-    heard = [];
+    jailer.heard = [];
     await driver.pressPowerButton?.(machine);
-    expect(heard).toEqual(["PUT /actions"]);
+    expect(jailer.heard).toEqual(["PUT /actions"]);
   });
 
   test("has a stream to its agent, and none when it is gone", async () => {

@@ -3,16 +3,20 @@ import { readlinkSync } from "node:fs";
 import { open, unlink } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
 import { boundLog, isAlive, type ProcessIdentity, waitForExit } from "../../sys/sys.ts";
+import { findProgram } from "../find-program.ts";
 import { lastLines, logEnd } from "../log-tail.ts";
 import { type Probe, rememberedProbe } from "../remembered-probe.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { FirecrackerApi } from "./api.ts";
 import { agentPort } from "./cmdline.ts";
-import { checkSpec, machineRequests } from "./configure.ts";
+import { checkSpec, machineRequests, restoreRequests } from "./configure.ts";
 import { type Jailer, type LaunchedMachine, runFiles } from "./jailer.ts";
-import { driverName, probeFirecracker } from "./probe.ts";
-import { request } from "./requests.ts";
+import { probeFirecracker } from "./probe.ts";
+import { type ApiRequest, request } from "./requests.ts";
+import { save } from "./save.ts";
+import { digestOf, firecrackerStateKey } from "./state-key.ts";
+import { canRestore, driverName } from "./version.ts";
 import { connectVsock } from "./vsock.ts";
 
 const consoleBound = { mostBytes: 16 * 1024 * 1024, keepBytes: 1024 * 1024 };
@@ -29,7 +33,8 @@ export interface FirecrackerOptions {
 }
 
 export function firecrackerDriver({ programs, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
-  const question = { programs, jailed: jailer.jailed, cache: probeCache };
+  const { jail } = jailer;
+  const question = { programs, jailed: jail !== undefined, cache: probeCache };
   const probe = rememberedProbe(look ?? ((signal) => probeFirecracker(question, signal)));
   const files = (runDir: string) => runFiles(jailer.runPath(runDir));
   const handle = (process: ProcessIdentity, runDir: string): MachineHandle => ({
@@ -61,7 +66,8 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
     if (error instanceof BangerError && !["guest_failed", "unavailable"].includes(error.code)) throw error;
     const what = error instanceof Error ? error.message : String(error);
     const heard = [words, dying].filter((text) => text !== "it said nothing").join("; ");
-    const message = heard === "" ? what : `${what}: ${heard}`;
+    const went = spec.restore === undefined ? what : `the saved state cannot be restored: ${what}`;
+    const message = heard === "" ? went : `${went}: ${heard}`;
     if (/Cannot allocate memory|os error 12\b/.test(message)) {
       throw new BangerError(
         "no_space",
@@ -75,9 +81,19 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
     throw new BangerError("guest_failed", message, { hint: `its log: ${spec.vmmLog}`, cause: error });
   };
 
+  const requests = (spec: MachineSpec, { view }: LaunchedMachine): ApiRequest[][] => {
+    if (spec.restore === undefined) return machineRequests(spec, view);
+    if (jail === undefined)
+      throw new BangerError(
+        "precondition",
+        "a machine is restored in a jail: without one its files have other names",
+      );
+    return restoreRequests(spec, jail);
+  };
+
   return {
     name: driverName,
-    capabilities: { qcow2: false, userModeNetwork: false, saveRestore: false },
+    capabilities: { qcow2: false, userModeNetwork: false, saveRestore: jail !== undefined },
     guestModules: ["virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "vmw_vsock_virtio_transport"],
     probe,
 
@@ -104,8 +120,7 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
         // Before 1.14 Firecracker opens them, but does not make them.
         for (const path of [log, metrics]) await (await open(path, "a", 0o600)).close();
         const client = new FirecrackerApi(api);
-        for (const batch of machineRequests(spec, launched.view))
-          await all(batch, (one) => client.send(one, signal));
+        for (const batch of requests(spec, launched)) await all(batch, (one) => client.send(one, signal));
       } catch (error) {
         await giveUp(spec, said, signal?.aborted ? cancelled(signal.reason) : error);
       }
@@ -153,6 +168,18 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
         signal,
       );
     },
+    ...(jail === undefined
+      ? {}
+      : {
+          save: ({ runDir }, to, signal) =>
+            save({ here: jailer.runPath(runDir), there: jail.run }, to, signal),
+          stateKey: async (spec) => {
+            const { version } = await probe();
+            const program = programs.map(findProgram).find((path) => path !== undefined);
+            if (program === undefined || !canRestore(version)) return undefined;
+            return firecrackerStateKey(spec, { version, digest: await digestOf(program) }, jail);
+          },
+        }),
     kill,
   };
 }

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import type { MachineSpec } from "../vmm.ts";
 import { FirecrackerApi } from "./api.ts";
 import { driverWords } from "./cmdline.ts";
-import { checkSpec, machineRequests } from "./configure.ts";
+import { checkSpec, machineRequests, restoreRequests } from "./configure.ts";
+import type { JailView } from "./jailer.ts";
 import { request } from "./requests.ts";
-import { judgeVersion, parseVersion } from "./version.ts";
+import { firecrackerStateKey } from "./state-key.ts";
+import { canRestore, judgeVersion, parseVersion } from "./version.ts";
 
 const spec: MachineSpec = {
   id: "0d4f2f3e-6a52-4b39-9d0b-7f1f0c1f2a3b",
@@ -27,11 +29,12 @@ const spec: MachineSpec = {
   consoleLog: "/vm/console.log",
   vmmLog: "/vm/vmm.log",
 };
-const view = {
+const view: JailView = {
   kernel: "/vmlinux",
   initramfs: "/initramfs.cpio",
   disks: ["/root.dev", "/work.ext4"],
   run: "/run",
+  saved: { memory: "/template.memory", state: "/template.state" },
 };
 
 describe("what Firecracker is told", () => {
@@ -90,6 +93,63 @@ describe("what Firecracker is told", () => {
     expect(() => request.drive({ ...drive, drive_id: "../actions" })).toThrow();
     expect(() => request.vsock({ guest_cid: 2, uds_path: "/v" })).toThrow();
     expect(() => request.networkInterface({ iface_id: "e", host_dev_name: "t", guest_mac: "x" })).toThrow();
+  });
+});
+
+describe("a machine that goes on from a saved one", () => {
+  test("is told where its log goes, and then this", () => {
+    const [outputs = [], load, ...more] = restoreRequests(spec, view);
+    expect(outputs.map(({ path }) => path)).toEqual(["/logger", "/metrics"]);
+    expect(load).toEqual([
+      {
+        method: "PUT",
+        path: "/snapshot/load",
+        body: {
+          snapshot_path: "/template.state",
+          mem_backend: { backend_type: "File", backend_path: "/template.memory" },
+          resume_vm: true,
+          network_overrides: [{ iface_id: "eth0", host_dev_name: "tap-pool-0" }],
+        },
+      },
+    ]);
+    expect(more).toEqual([]);
+  });
+
+  const key = (change: Partial<MachineSpec> = {}, digest = "d", jail = view) =>
+    firecrackerStateKey({ ...spec, ...change }, { version: "1.12.1", digest }, jail);
+
+  test("may have another name, other files, another TAP and another way out than the saved one", async () => {
+    const { disks } = spec;
+    const elsewhere = disks.map((disk) => ({ ...disk, path: "/elsewhere" }));
+    const network = { tap: "tap-pool-9", mac: "02:00:00:00:00:09" };
+    const other = { id: "x", name: "y", disks: elsewhere, runDir: "/z", network, egress: "nat" as const };
+    expect(await key(other)).toEqual(await key());
+  });
+
+  test.each([
+    ["processors", { vcpu: 3 }],
+    ["memory", { memoryMiB: 512 }],
+    ["words of the kernel", { cmdline: ["quiet"] }],
+    ["disks", { disks: spec.disks.slice(1) }],
+  ] as const)("is not one of other %s", async (_what, change) => {
+    expect(await key(change)).not.toEqual(await key());
+  });
+
+  test("is not one of another Firecracker, or with other names in its jail", async () => {
+    expect(await key({}, "e")).not.toEqual(await key());
+    for (const jail of [
+      { ...view, run: "/elsewhere" },
+      { ...view, disks: ["/root.dev", "/other"] },
+    ])
+      expect(await key({}, "d", jail)).not.toEqual(await key());
+  });
+
+  test.each([
+    ["1.11.9", false],
+    ["1.12.0", true],
+    ["1.14.1", true],
+  ] as const)("is possible with Firecracker %s: %p", (version, possible) => {
+    expect(canRestore(version)).toBe(possible);
   });
 });
 

@@ -10,13 +10,34 @@ import type { MachineSpec } from "../vmm.ts";
 /** What has to be known to start Firecracker's process, and to put files into its jail. */
 export type LaunchRequest = Pick<
   MachineSpec,
-  "id" | "kernel" | "initramfs" | "disks" | "vcpu" | "memoryMiB" | "runDir" | "consoleLog" | "vmmLog"
+  | "id"
+  | "kernel"
+  | "initramfs"
+  | "disks"
+  | "vcpu"
+  | "memoryMiB"
+  | "runDir"
+  | "consoleLog"
+  | "vmmLog"
+  | "restore"
 >;
+
+/** A machine's files as Firecracker has to name them, and its directory for sockets and logs. */
+export interface MachineView {
+  kernel: string;
+  initramfs: string;
+  disks: readonly string[];
+  run: string;
+}
+
+/** With the files of what it goes on from. */
+export interface JailView extends MachineView {
+  saved: { memory: string; state: string };
+}
 
 export interface LaunchedMachine {
   process: ProcessIdentity;
-  /** The request's files as Firecracker has to name them, and its directory for sockets and logs. */
-  view: { kernel: string; initramfs: string; disks: readonly string[]; run: string };
+  view: MachineView;
 }
 
 /** A VM of which something is left: its process, or only what was made for it. */
@@ -28,8 +49,11 @@ export interface JailedMachine {
 }
 
 export interface Jailer {
-  /** Whether machines run in a jail, with device nodes of its own: then this user needs no access to /dev/kvm. */
-  readonly jailed: boolean;
+  /**
+   * The names in each machine's jail, the same in all, so that a saved machine finds its files in another one. A jail has
+   * device nodes of its own: this user needs no access to /dev/kvm. Absent where machines run without one.
+   */
+  readonly jail?: JailView;
   /**
    * Resolves when the API's socket accepts connections. On failure nothing of it is left. Throws precondition for a VM that
    * has a machine already, and leaves that alone.
@@ -51,6 +75,9 @@ export const names = {
   vsock: "vsock.sock",
   log: "firecracker.log",
   metrics: "metrics.json",
+  /** What a machine that is being saved writes. */
+  memory: "memory",
+  state: "state",
 } as const;
 
 export function runFiles(directory: string): Record<keyof typeof names, string> {
@@ -59,5 +86,7 @@ export function runFiles(directory: string): Record<keyof typeof names, string> 
     vsock: join(directory, names.vsock),
     log: join(directory, names.log),
     metrics: join(directory, names.metrics),
+    memory: join(directory, names.memory),
+    state: join(directory, names.state),
   };
 }

@@ -5,9 +5,15 @@ import { kvmObstacle } from "../kvm.ts";
 import { recall, remember } from "../probe-cache.ts";
 import type { DriverProbe } from "../vmm.ts";
 import { bootTest } from "./boot-test.ts";
-import { judgeVersion, newestTested, oldest, parseVersion } from "./version.ts";
-
-export const driverName = "firecracker";
+import {
+  canRestore,
+  driverName,
+  judgeVersion,
+  newestTested,
+  oldest,
+  parseVersion,
+  whyNotRestored,
+} from "./version.ts";
 
 export interface ProbeOptions {
   /** Names or absolute paths: the first that is there counts. */
@@ -46,13 +52,18 @@ export async function probeFirecracker(
     await remember(cache, known);
     if (!known.kvmRan) return unusable(version, "/dev/kvm is there, but a test guest did not run with it");
   }
-  const reason = `Firecracker ${version} is newer than ${newestTested}, the newest that banger was tested with`;
+  const reason =
+    verdict === "newer than tested"
+      ? `Firecracker ${version} is newer than ${newestTested}, the newest that banger was tested with`
+      : jailed && !canRestore(version)
+        ? whyNotRestored(version)
+        : undefined;
   return {
     driver: driverName,
     usable: true,
     acceleration: "kvm",
     version,
-    ...(verdict === "newer than tested" ? { reason } : {}),
+    ...(reason === undefined ? {} : { reason }),
   };
 }
 

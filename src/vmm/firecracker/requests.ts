@@ -1,6 +1,7 @@
 /**
  * What banger says to Firecracker's API and hears from it: the parts of its swagger file
- * (src/firecracker/swagger/firecracker.yaml) that are used here, and that 1.5 to 1.14 have in common.
+ * (src/firecracker/swagger/firecracker.yaml) that are used here, and that 1.5 to 1.14 have in common, but for
+ * `network_overrides`, which 1.12 brought.
  */
 import { z } from "zod";
 
@@ -44,9 +45,21 @@ const Logger = z.strictObject({
 });
 const Metrics = z.strictObject({ metrics_path: z.string().min(1) });
 const Action = z.strictObject({ action_type: z.enum(["InstanceStart", "SendCtrlAltDel", "FlushMetrics"]) });
+const VmState = z.strictObject({ state: z.enum(["Paused", "Resumed"]) });
+const SnapshotCreate = z.strictObject({
+  snapshot_type: z.literal("Full"),
+  snapshot_path: z.string().min(1),
+  mem_file_path: z.string().min(1),
+});
+const SnapshotLoad = z.strictObject({
+  snapshot_path: z.string().min(1),
+  mem_backend: z.strictObject({ backend_type: z.literal("File"), backend_path: z.string().min(1) }),
+  resume_vm: z.boolean(),
+  network_overrides: z.array(z.strictObject({ iface_id: Id, host_dev_name: z.string().min(1) })).optional(),
+});
 
 export interface ApiRequest {
-  method: "PUT";
+  method: "PUT" | "PATCH";
   path: string;
   body: object;
 }
@@ -56,6 +69,10 @@ function put<T extends object>(schema: z.ZodType<T>, path: string | ((body: T) =
     const checked = schema.parse(body);
     return { method: "PUT", path: typeof path === "string" ? path : path(checked), body: checked };
   };
+}
+
+function patch<T extends object>(schema: z.ZodType<T>, path: string) {
+  return (body: T): ApiRequest => ({ method: "PATCH", path, body: schema.parse(body) });
 }
 
 /** One function per request; what it is given is checked before anything is sent. */
@@ -69,6 +86,9 @@ export const request = {
   logger: put(Logger, "/logger"),
   metrics: put(Metrics, "/metrics"),
   action: put(Action, "/actions"),
+  vm: patch(VmState, "/vm"),
+  createSnapshot: put(SnapshotCreate, "/snapshot/create"),
+  loadSnapshot: put(SnapshotLoad, "/snapshot/load"),
 } as const;
 
 /** GET /. Newer versions may say more. */

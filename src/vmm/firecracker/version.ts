@@ -1,8 +1,13 @@
-/** Which versions of Firecracker are good. */
+/** Which versions of Firecracker are good, and for what. */
+
+export const driverName = "firecracker";
 
 export const oldest = "1.5.0";
 /** The newest whose API banger has been checked against. */
 export const newestTested = "1.14.1";
+
+/** The first whose restored machines can be on a TAP of the host that is another than the saved one's. */
+const firstToRestore = "1.12.0";
 
 /** From `firecracker --version`: its own line, and not what it logs when it ends. */
 export function parseVersion(output: string): string | undefined {
@@ -24,4 +29,13 @@ export type VersionVerdict = "too old" | "good" | "newer than tested";
 export function judgeVersion(version: string): VersionVerdict {
   if (compareVersions(version, oldest) < 0) return "too old";
   return compareVersions(version, newestTested) > 0 ? "newer than tested" : "good";
+}
+
+export function canRestore(version: string): boolean {
+  return compareVersions(version, firstToRestore) >= 0;
+}
+
+/** Why machines of such a version are neither saved nor restored. */
+export function whyNotRestored(version: string): string {
+  return `Firecracker ${version} cannot put a restored VM on a TAP of its own, so VMs always boot; ${firstToRestore} or later can`;
 }

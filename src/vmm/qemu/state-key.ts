@@ -1,7 +1,8 @@
 /** What a saved state of this driver depends on: QEMU reads a state only into the very devices that wrote it. */
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { findProgram } from "../find-program.ts";
+import { hostCpu } from "../host-cpu.ts";
 import type { MachineSpec } from "../vmm.ts";
 import { type Acceleration, program, qemuArguments } from "./arguments.ts";
 
@@ -19,7 +20,8 @@ export function qemuStateKey(
     machine: createHash("sha256")
       .update(qemuArguments(neutral(spec), named(acceleration)).join("\0"))
       .digest("hex"),
-    host: hostCpu(acceleration),
+    // TCG's processor is QEMU's own.
+    host: acceleration.name === "tcg" ? "tcg" : `kvm ${hostCpu()}`,
   };
 }
 
@@ -42,17 +44,4 @@ function named(acceleration: Acceleration): Acceleration {
   if (acceleration.name === "kvm" || acceleration.tscKhz === undefined) return acceleration;
   const step = 10 ** Math.floor(Math.log10(acceleration.tscKhz) - 1);
   return { name: "tcg", tscKhz: Math.round(acceleration.tscKhz / step) * step };
-}
-
-/** With KVM a guest has seen the host's CPU, as this kernel shows it (-cpu host); TCG's is QEMU's own. */
-function hostCpu({ name }: Acceleration): string {
-  if (name === "tcg") return name;
-  const first = readFileSync("/proc/cpuinfo", "utf8").split("\n\n")[0] ?? "";
-  const lines = first
-    .split("\n")
-    .filter((line) => /^(vendor_id|cpu family|model|stepping|microcode|flags|bugs)/.test(line));
-  const kernel = readFileSync("/proc/sys/kernel/osrelease", "utf8");
-  return `${name} ${createHash("sha256")
-    .update(lines.join("\n") + kernel)
-    .digest("hex")}`;
 }
