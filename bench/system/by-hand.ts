@@ -10,17 +10,20 @@ import { newVmId } from "../../src/base/ids.ts";
 import { type GuestSession, openAgentSession } from "../../src/guest/guest.ts";
 import { jailerArguments } from "../../src/helper/machine/jailer.ts";
 import { bootCmdline } from "../../src/kernel/cmdline.ts";
+import { jailFiles } from "../../src/rpc/helper-contract.ts";
 import { FirecrackerApi } from "../../src/vmm/firecracker/api.ts";
 import { agentPort } from "../../src/vmm/firecracker/cmdline.ts";
-import { machineRequests } from "../../src/vmm/firecracker/configure.ts";
+import { machineRequests, restoreRequests } from "../../src/vmm/firecracker/configure.ts";
 import { runFiles } from "../../src/vmm/firecracker/jailer.ts";
 import { connectVsock } from "../../src/vmm/firecracker/vsock.ts";
+import type { MachineSpec } from "../../src/vmm/vmm.ts";
 
 const store = "/var/lib/banger";
 const owner = { uid: 1000, gid: 1000 };
 /** On the file system of the store, so that a kernel is linked into the jail, as banger does it. */
 const base = join(store, "by-hand");
 const tap = "by-hand";
+const mac = "02:00:00:00:00:01";
 export const stockCmdline = [
   "root=/dev/vda",
   "rw",
@@ -40,6 +43,8 @@ export interface MachineByHand {
   chunkSectors?: number;
   /** Instead of banger's own. */
   cmdline?: readonly string[];
+  /** Directory of a template of banger's, from which it goes on. */
+  template?: string;
 }
 
 export interface StartedByHand {
@@ -76,12 +81,11 @@ function kernelFiles(): { kernel: string; initramfs: string } {
   return { kernel: join(directory, "vmlinux"), initramfs: join(directory, initramfs) };
 }
 
-/** A device with the image below and an empty layer above it; made before the clock starts. Its number, major and minor. */
+/** A device with the image below and the layer above it; made before the clock starts. Its number, major and minor. */
 function makeRoot(rootfs: string, layer: string, chunkSectors: number): string {
   // The loop devices go when the device over them does.
   return sh(
-    `truncate -s 8G "$2"
-low=$(losetup --find --show --read-only "$1"); high=$(losetup --find --show "$2")
+    `low=$(losetup --find --show --read-only "$1"); high=$(losetup --find --show "$2")
 dmsetup create by-hand --table "0 $(blockdev --getsz "$low") snapshot $low $high P $3"
 losetup --detach "$low" "$high"
 dmsetup info --columns --noheadings --separator ' ' -o major,minor by-hand`,
@@ -104,15 +108,28 @@ export async function startByHand(asked: MachineByHand): Promise<StartedByHand> 
   const jail = join(base, "firecracker", id, "root");
   mkdirSync(jail, { recursive: true, mode: 0o711 });
   const files = kernelFiles();
-  linkSync(files.kernel, join(jail, "vmlinux"));
-  linkSync(files.initramfs, join(jail, "initramfs"));
+  const inJail = (file: keyof typeof jailFiles) => join(jail, jailFiles[file]);
+  linkSync(files.kernel, inJail("kernel"));
+  linkSync(files.initramfs, inJail("initramfs"));
   const rootfs = asked.rootfs.startsWith("/")
     ? asked.rootfs
     : join(imageDirectory(asked.rootfs), "rootfs.ext4");
-  const number = makeRoot(rootfs, join(base, "root.cow"), asked.chunkSectors ?? 8);
+  const layer = join(base, "root.cow");
+  if (asked.template === undefined)
+    sh(
+      'truncate -s 8G "$1"; truncate -s 64M "$2"; mke2fs -q -F -t ext4 "$2"',
+      ...[layer, inJail("workDisk")],
+    );
+  else {
+    sh(
+      'cp --sparse=always "$1/root.cow" "$2"; cp --sparse=always "$1/work.ext4" "$3"',
+      ...[asked.template, layer, inJail("workDisk")],
+    );
+    for (const file of ["memory", "state"] as const) linkSync(join(asked.template, file), inJail(file));
+  }
+  const number = makeRoot(rootfs, layer, asked.chunkSectors ?? 8);
   sh(
-    `mknod "$1/root-disk" b $2; truncate -s 64M "$1/work.ext4"; mke2fs -q -F -t ext4 "$1/work.ext4"
-chown 1000:1000 "$1/root-disk" "$1/work.ext4"; ip tuntap add ${tap} mode tap user 1000 vnet_hdr
+    `mknod "$1/root.dev" b $2; chown 1000:1000 "$1/root.dev" "$1/work.ext4"; ip tuntap add ${tap} mode tap user 1000 vnet_hdr
 ip addr add 172.31.0.1/24 dev ${tap}; ip link set ${tap} up`.replace("$2", number),
     jail,
   );
@@ -121,16 +138,16 @@ ip addr add 172.31.0.1/24 dev ${tap}; ip link set ${tap} up`.replace("$2", numbe
     ...{ vm: id, firecracker: "/usr/local/bin/firecracker", user: owner, jailBase: base },
     ...{ vcpu: asked.vcpu, memoryMiB: asked.memoryMiB },
   });
-  const requests = machineRequests(
-    {
-      ...{ id, name: "by-hand", vcpu: asked.vcpu, memoryMiB: asked.memoryMiB, kernel: "", initramfs: "" },
-      cmdline: bootCmdline,
-      disks: ["root", "work"].map((path) => ({ path, format: "raw" as const, readOnly: false })),
-      ...{ egress: "none", network: { tap, mac: "02:00:00:00:00:01" } },
-      ...{ runDir: "", consoleLog: "", vmmLog: "" },
-    },
-    { kernel: "/vmlinux", initramfs: "/initramfs", disks: ["/root-disk", "/work.ext4"], run: "/run" },
-  );
+  const spec: MachineSpec = {
+    ...{ id, name: "by-hand", vcpu: asked.vcpu, memoryMiB: asked.memoryMiB, kernel: "", initramfs: "" },
+    cmdline: bootCmdline,
+    disks: ["root", "work"].map((path) => ({ path, format: "raw" as const, readOnly: false })),
+    ...{ egress: "none", network: { tap, mac } },
+    ...{ runDir: "", consoleLog: "", vmmLog: "" },
+  };
+  const { kernel, initramfs, rootDisk, workDisk, memory, state } = jailFiles;
+  const view = { kernel, initramfs, disks: [rootDisk, workDisk], run: "/run", saved: { memory, state } };
+  const requests = asked.template === undefined ? machineRequests(spec, view) : restoreRequests(spec, view);
   const given = asked.cmdline?.join(" ");
 
   const started = performance.now();
@@ -171,7 +188,7 @@ ip addr add 172.31.0.1/24 dev ${tap}; ip link set ${tap} up`.replace("$2", numbe
       await session.personalise({
         ...{ hostname: "by-hand", machineId: "0123456789abcdef0123456789abcdef", files: [] },
         ...{ clock: "host" as const, entropy: new Uint8Array(64) },
-        network: { address: "172.31.0.2", prefix: 24 },
+        network: { address: "172.31.0.2", prefix: 24, mac },
       });
       return session;
     },

@@ -1,6 +1,6 @@
 /** Runs in the emulated host, as root: one measurement, named by the first argument; prints its result as JSON. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { comparePairs, median, type PairResult } from "../pairs.ts";
 import { type MachineByHand, type StartedByHand, sh, startByHand, stockCmdline } from "./by-hand.ts";
@@ -11,6 +11,7 @@ const smallest = { vcpu: 1, memoryMiB: 128 };
 const tiny = { ...smallest, rootfs: "tiny" };
 const small = ["--image", "tiny", "--memory", "128M", "--vcpu", "1", "--disk-size", "64M"];
 const usual = ["--memory", "512M", "--vcpu", "1"];
+const templates = "/var/lib/banger/templates";
 
 function run(args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(banger, args, { env, encoding: "utf8" });
@@ -56,6 +57,49 @@ async function echo(machine: StartedByHand): Promise<void> {
   const child = await session.exec({ argv: ["echo", "x"] });
   child.stdin.end();
   await new Promise((resolve) => child.stdout.once("data", resolve));
+}
+
+/** The whole of what `vm run` does in a guest. */
+async function runTrue(machine: StartedByHand): Promise<void> {
+  const session = await machine.agent();
+  const child = await session.exec({ argv: ["true"] });
+  child.stdin.end();
+  child.stdout.resume();
+  child.stderr.resume();
+  await child.exit;
+}
+
+/** The template that the runner has had made. */
+function template(): string {
+  const [key] = readdirSync(templates).filter((name) => /^[0-9a-f]{32}$/.test(name));
+  if (key === undefined) throw new Error(`no template in ${templates}`);
+  return `${templates}/${key}`;
+}
+
+/** A VM that boots after all is no figure. */
+async function warmRun(): Promise<number> {
+  const started = performance.now();
+  const args = ["vm", "run", "--rm", ...usual, "--", "true"];
+  const { status, stderr } = spawnSync(banger, args, { env, encoding: "utf8" });
+  if (status !== 0 || !stderr.includes("(warm)")) throw new Error(`it did not go on: ${stderr}`);
+  return performance.now() - started;
+}
+
+/** MiB of a clone that has run a command and is idle, and of a VM that has booted; the tenth of ten, and one. */
+async function clones(): Promise<{ tenth: number; cold: number }> {
+  const make = (name: string, ...more: string[]) => {
+    run(["vm", "create", "--name", name, ...more, ...usual]);
+    run(["vm", "exec", name, "--", "true"]);
+  };
+  const pss = (name: string) => pssKiB((JSON.parse(run(["vm", "show", name])) as { pid: number }).pid) / 1024;
+  const names = Array.from({ length: 10 }, (_, index) => `clone-${index}`);
+  for (const name of names) make(name);
+  const tenth = pss(names.at(-1) ?? "");
+  run(["vm", "delete", ...names]);
+  make("booted", "--cold");
+  const cold = pss("booted");
+  run(["vm", "delete", "booted"]);
+  return { tenth, cold };
 }
 
 /** Something that speaks ssh answers in the guest. */
@@ -219,6 +263,23 @@ const benches: Record<string, () => Promise<unknown>> = {
       3,
     );
   },
+  warm: (): Promise<PairResult> => {
+    const stock = { vcpu: 1, memoryMiB: 512, rootfs: "/srv/stock.ext4", cmdline: stockCmdline };
+    return comparePairs(
+      { name: "vm run -- true, warm", run: warmRun },
+      { name: "stock boot to ssh", run: () => byHand(stock, sshBanner) },
+      3,
+    );
+  },
+  restore: (): Promise<PairResult> => {
+    const saved = { vcpu: 1, memoryMiB: 512, rootfs: "debian-bookworm", template: template() };
+    return comparePairs(
+      { name: "vm run -- true, warm", run: warmRun },
+      { name: "restored by hand", run: () => byHand(saved, runTrue) },
+      6,
+    );
+  },
+  clones,
   exec: async (): Promise<PairResult> => {
     run(["vm", "create", "--name", "bench", ...usual]);
     const result = await comparePairs(

@@ -8,7 +8,8 @@
  *   await machine.copyIn("./file", "/srv/file", { user: "root", mode: 0o644 });
  *   await machine.copyOut("/var/log/x", "./x");
  *   await machine.script(join(import.meta.dir, "host/by-hand.ts"), ["..."]);   TypeScript for Bun, with its imports, run in the host
- *   await machine.giveStore();                          banger's images (debian-bookworm, tiny) and kernel to /var/lib/banger
+ *   await machine.giveStore();                          banger's images (debian-bookworm, tiny) and kernel to /var/lib/banger;
+ *                                                       VMs boot, and no templates are made, unless { warm: true }
  *   await machine.reset();                              as it was when it came up: a new disk, and the machine that was saved with it
  *   await machine.reboot();                             an orderly one
  *   await machine.powerCut();                           QEMU killed, then booted from what was on the disk
@@ -39,7 +40,7 @@ export interface Host {
   copyOut(from: string, to: string, options?: { user?: HostUser }): Promise<void>;
   /** `user` is root by default. The program is bundled here, so that it may import what it likes. */
   script(path: string, args: readonly string[], options?: HostRunOptions): Promise<string>;
-  giveStore(): Promise<void>;
+  giveStore(options?: { warm?: boolean }): Promise<void>;
   reset(): Promise<void>;
   reboot(): Promise<void>;
   powerCut(): Promise<void>;
@@ -99,8 +100,13 @@ export async function host(): Promise<Host> {
       const words = ["/home/dev/banger", "run", "-", ...args].map(quote).join(" ");
       return ok(`BUN_BE_BUN=1 ${words}`, { user: "root", ...options, input: text });
     },
-    giveStore: async () => {
+    giveStore: async ({ warm = false } = {}) => {
       await ok(giveStoreScript, { user: "root" });
+      // What is made in the background would be among the traces that scenarios look for.
+      if (!warm)
+        await ok(
+          `mkdir -p ~/.config/banger && printf '[warm]\\nmode = "off"\\n' >> ~/.config/banger/config.toml`,
+        );
     },
     reset: async () => use(await reset(record, say)),
     reboot: async () => use(await reboot(record, say)),

@@ -49,7 +49,7 @@ const commands: Record<string, { prepare: string; command: string }> = {
   },
 };
 
-// Firecracker's machines are not saved yet: what goes on from saved ones has no lists here.
+// What goes on from a template, and its making, is in warm.test.ts; what only QEMU can do has no list here.
 const lists = stepLists.filter(({ name }) => name in commands);
 const points = lists.flatMap((list) =>
   list.list.flatMap((step) =>

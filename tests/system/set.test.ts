@@ -70,7 +70,7 @@ test("a work disk grows while the VM is stopped, and keeps what is on it", async
 
 test("a root disk's layer that fills up is reported, before and after it is too late; the next start is refused", async () => {
   await machine.ok(
-    `mkdir -p ~/.config/banger && printf '[vm_defaults]\\nsystem_overlay_size = "4M"\\n' > ~/.config/banger/config.toml
+    `mkdir -p ~/.config/banger && printf '[vm_defaults]\\nsystem_overlay_size = "4M"\\n' >> ~/.config/banger/config.toml
 banger daemon stop`,
     slow,
   );

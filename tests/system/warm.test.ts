@@ -1,0 +1,206 @@
+/**
+ * Templates under a jailed Firecracker: made in the background, gone on from, each clone somebody else, and nothing left of
+ * any of it. BANGER_KILL_MATRIX=all kills the daemon at every step of the making, otherwise at three, others each day.
+ */
+import { beforeAll, expect, test } from "bun:test";
+import { stepLists } from "../../src/vm/vm.ts";
+import { host } from "./host.ts";
+import { allOf, settledVms, tracesOf } from "./traces.ts";
+
+const machine = await host();
+const root = { user: "root" } as const;
+const slow = { timeoutMs: 400_000 } as const;
+const tiny = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
+const debian = "--memory 256M --vcpu 1 --disk-size 64M";
+const templates = "/var/lib/banger/templates";
+const dir = "/var/lib/banger/failpoint";
+
+const shown = async (name: string) => JSON.parse(await machine.ok(`banger vm show ${name}`, slow));
+const listed = async (): Promise<{ key: string; memoryMiB: number }[]> =>
+  JSON.parse(await machine.ok("banger template list --json", slow));
+/** One with this much memory; made when the VM before it has been left alone for some seconds. */
+async function templateOf(memoryMiB: number): Promise<string> {
+  for (;;) {
+    const found = (await listed()).find((each) => each.memoryMiB === memoryMiB);
+    if (found !== undefined) return found.key;
+    await Bun.sleep(1000);
+  }
+}
+/** Nothing but templates, and what they are made of, is where they are. */
+const halfMade = () => machine.ok(`ls -A ${templates} | grep -vxE '[0-9a-f]{32}'; true`, root);
+
+beforeAll(async () => {
+  await machine.giveStore({ warm: true });
+  await machine.ok("sudo ./banger system install --owner dev", slow);
+  await machine.ok(
+    `mkdir -p /run/systemd/system/bangerd.service.d
+printf '[Service]\\nEnvironment=BANGER_FAILPOINT=${dir}\\n' > /run/systemd/system/bangerd.service.d/failpoint.conf
+printf '[Unit]\\nStartLimitIntervalSec=0\\n' > /run/systemd/system/bangerd.service.d/limit.conf
+install -d -o dev -g dev ${dir}; systemctl daemon-reload && systemctl restart bangerd`,
+    { ...root, ...slow },
+  );
+  await settledVms(machine);
+}, 400_000);
+
+test("the first VM boots, a template is made, the next one goes on from it and runs its command", async () => {
+  await machine.ok(`banger vm create --name first ${debian}`, slow);
+  expect((await shown("first")).start).toEqual({
+    how: "cold",
+    why: "no template yet for this image and size",
+  });
+  await machine.ok("banger vm delete first", slow);
+  const before = await allOf(machine);
+  const template = await templateOf(256);
+  // What the making needed of the host is given back.
+  expect(await allOf(machine)).toBe(before);
+  expect(await halfMade()).toBe("");
+  const { status, stdout, stderr } = await machine.run(
+    `banger vm run --rm ${debian} -- sh -c 'hostname; exit 42'`,
+    slow,
+  );
+  expect([status, stdout]).toEqual([42, expect.stringMatching(/^[a-z0-9-]+\n$/)]);
+  expect(stderr).toContain("ready (warm)");
+  expect(await allOf(machine)).toBe(before);
+  const stat = `stat -c '%n %U %a' ${templates}/${template}/memory ${templates}/${template}/state`;
+  expect((await machine.ok(stat, root)).match(/dev 600/g)).toHaveLength(2);
+}, 900_000);
+
+/** What must not be the same in two guests, one a line; and their random streams. */
+const secrets = `cat /etc/machine-id /proc/sys/kernel/random/boot_id /etc/ssh/ssh_host_ed25519_key.pub
+hostname; cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | grep -o 172[0-9.]*; ip -6 -o addr show eth0 | grep -o 'fe80[0-9a-f:]*'
+for i in $(seq 50); do cat /proc/sys/kernel/random/uuid; done; head -c 32 /dev/urandom | od -An -tx1`;
+
+test("two that go on at once are different guests, each at its own address on the bridge", async () => {
+  const twins = ["twin-1", "twin-2"];
+  await Promise.all(twins.map((name) => machine.ok(`banger vm create --nat --name ${name} ${debian}`, slow)));
+  const vms = await Promise.all(twins.map(shown));
+  for (const vm of vms) expect(vm.start).toMatchObject({ how: "warm" });
+  const said = await Promise.all(
+    twins.map((name) => machine.ok(`banger vm exec ${name} -- sh -c ${JSON.stringify(secrets)}`, slow)),
+  );
+  const lines = said.map((text) => text.trim().split("\n"));
+  expect(lines[0]?.length).toBeGreaterThan(56);
+  expect(lines[0]?.length).toBe(lines[1]?.length);
+  expect(lines[0]?.filter((line) => lines[1]?.includes(line))).toEqual([]);
+  for (const [index, { ip }] of vms.entries()) {
+    expect(said[index]).toContain(`${ip}\n`);
+    expect(await machine.ok(`ping -c 1 -W 10 ${ip} >/dev/null && ip neigh show ${ip}`, slow)).toContain(
+      lines[index]?.[4] ?? "",
+    );
+    const way = await machine.ok(`banger vm exec ${twins[index]} -- ip route get 10.0.2.2`, slow);
+    expect(way).toContain(`via 172.16.0.1 dev eth0 src ${ip}`);
+  }
+  // Its sshd shows its own key, and the guest's clock is the host's.
+  expect(await machine.ok("banger vm ssh twin-1 -- hostname", slow)).toBe("twin-1\n");
+  const [inGuest = 0, outside = 0] = (await machine.ok("banger vm exec twin-2 -- date +%s; date +%s", slow))
+    .trim()
+    .split("\n")
+    .map(Number);
+  expect(Math.abs(outside - inGuest)).toBeLessThan(10);
+  expect(await machine.ok("banger vm exec twin-2 -- systemctl is-system-running", slow)).toBe("running\n");
+}, 900_000);
+
+test("the disks of one are whole when it has been stopped, and it boots from them", async () => {
+  await machine.ok("banger vm exec twin-1 -- sh -c 'echo kept > /kept; echo kept > /root/kept'", slow);
+  await machine.ok("banger vm stop twin-1", slow);
+  const { id } = await shown("twin-1");
+  const checked = await machine.ok(
+    `set -e; cd /var/lib/banger/vms/${id}; e2fsck -fn work.ext4
+image=$(grep -l '"name": "debian-bookworm"' /var/lib/banger/images/*/manifest.json | xargs dirname)
+low=$(losetup --find --show --read-only $image/rootfs.ext4); high=$(losetup --find --show root.cow)
+dmsetup create look --readonly --table "0 $(blockdev --getsz $low) snapshot $low $high P 8"
+e2fsck -fn /dev/mapper/look || status=$?; dmsetup remove --retry look; losetup -d $low $high; exit \${status:-0}`,
+    { ...root, ...slow },
+  );
+  expect(checked).not.toContain("WARNING");
+  await machine.ok("banger vm start twin-1", slow);
+  expect((await shown("twin-1")).start).toEqual({
+    how: "cold",
+    why: "only the first start of a VM can go on from a template",
+  });
+  expect(await machine.ok("banger vm exec twin-1 -- cat /kept /root/kept", slow)).toBe("kept\nkept\n");
+}, 600_000);
+
+test("neither is gone when the template is: it is pruned under them", async () => {
+  await machine.ok("banger template prune", slow);
+  expect(await listed()).toEqual([]);
+  await machine.ok("banger vm exec twin-2 -- sh -c 'ls -R /etc /usr/lib | md5sum'", slow);
+  await machine.ok("banger vm delete twin-1 twin-2", slow);
+  expect(await tracesOf(machine)).toBe("");
+}, 400_000);
+
+/** Stands at a point, kills the daemon there, and waits for the next one. */
+async function killedAt(point: string, command: string): Promise<void> {
+  await machine.ok(
+    `rm -f ${dir}/*; echo '${point}' > ${dir}/point; (${command} > /tmp/said 2>&1; true) &
+until [ -e ${dir}/hit ]; do sleep 0.1; done
+sudo systemctl kill --signal=KILL bangerd; touch ${dir}/go; wait`,
+    slow,
+  );
+  await settledVms(machine);
+}
+
+const making = stepLists.find(({ name }) => name === "template.make");
+const points = (making?.list ?? []).flatMap(({ name }) =>
+  ["before", "after"].map((when) => `template.make.${name}:${when}`),
+);
+const day = Math.floor(Date.now() / 86_400_000);
+const today =
+  process.env.BANGER_KILL_MATRIX === "all"
+    ? points
+    : // The machine runs, is halted and half copied, and another one.
+      ["template.make.guest:before", "template.make.save:after", points[day % points.length] ?? ""];
+
+for (const point of today) {
+  test(`a daemon that is killed at ${point} leaves nothing that the next one does not take back`, async () => {
+    await machine.ok("banger template prune", slow);
+    const before = await allOf(machine);
+    await killedAt(point, `banger vm run --rm ${tiny} -- true`);
+    await machine.ok("rm -f /var/lib/banger/failpoint/*");
+    expect(await allOf(machine)).toBe(before);
+    expect(await halfMade()).toBe("");
+  }, 600_000);
+}
+
+test("a daemon that is killed while a VM goes on leaves one that boots, or nothing", async () => {
+  await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
+  await templateOf(128);
+  const before = await allOf(machine);
+  for (const when of ["before", "after"]) {
+    await killedAt(`vm.start.vmm_launch:${when}`, `banger vm create --name cut ${tiny}`);
+    await machine.ok("rm -f /var/lib/banger/failpoint/*");
+    const vm = (await settledVms(machine)).find(({ name }) => name === "cut");
+    if (vm !== undefined) {
+      await machine.ok("banger vm start cut && banger vm exec cut -- /bin/true", slow);
+      await machine.ok("banger vm delete cut", slow);
+    }
+    expect(await allOf(machine)).toBe(before);
+  }
+}, 600_000);
+
+test("a template whose memory is damaged is removed, which is said once; the VM boots, and --cold does, too", async () => {
+  const key = await templateOf(128);
+  const memory = `${templates}/${key}/memory`;
+  // As a failing disk would: no time changes with it.
+  await machine.ok(
+    `touch -r ${memory} /tmp/then; printf xxxx | dd of=${memory} bs=1 seek=20000000 conv=notrunc status=none; touch -r /tmp/then ${memory}`,
+    root,
+  );
+  const { status, stdout, stderr } = await machine.run(`banger vm run --rm ${tiny} -- /bin/echo ran`, slow);
+  expect([status, stdout]).toEqual([0, "ran\n"]);
+  expect(stderr.match(/template .* damaged/g)).toHaveLength(1);
+  expect(stderr).not.toContain("ready (warm)");
+  await templateOf(128);
+  await machine.ok(`banger vm create --cold --name told ${tiny}`, slow);
+  expect((await shown("told")).start).toEqual({ how: "cold", why: "a cold start was asked for" });
+  await machine.ok("banger vm delete told", slow);
+  const again = await machine.run(`banger vm run --rm ${tiny} -- /bin/echo ran`, slow);
+  expect([again.status, again.stderr.includes("ready (warm)")]).toEqual([0, true]);
+}, 900_000);
+
+test("an uninstall takes all of it away", async () => {
+  await machine.ok("sudo banger system uninstall", slow);
+  expect(
+    await machine.ok("ls /var/lib/banger-jail 2>/dev/null; pgrep -x firecracker; dmsetup ls", root),
+  ).toBe("No devices found\n");
+}, 400_000);
