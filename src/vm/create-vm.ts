@@ -23,7 +23,7 @@ export async function createVm(
       ? await spares.take({ template: planned.template, nat })
       : undefined;
   const made = newRecord(input, deps.driver.name, deps.state.vms.list());
-  const record = spare === undefined ? made : { ...made, id: spare.id };
+  const record = spare === undefined ? made : { ...made, id: spare.id, address: spare.address };
   const { id } = record;
   if (input.willStart) deps.runtimes.expectSession(id);
   if (input.workspace) deps.workspaces.expect(id);

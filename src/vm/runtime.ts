@@ -27,6 +27,8 @@ interface Runtime {
 
 export class Runtimes {
   readonly #all = new Map<VmId, Runtime>();
+  /** Of guests that have no row yet, or never will: of a template that is being made, and of the one that waits. */
+  readonly lentAddresses = new Set<string>();
   /** Opens the session of a running VM again, when it has been lost: its guest's agent may have been started anew. */
   revive: ((id: VmId) => void) | undefined;
   /** Whether there is another way to a guest than its agent: then it is worth asking whether that still answers. */

@@ -6,6 +6,7 @@ import { copyDisk, createRootDisk, createWorkDisk } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { ColdReason, VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";
+import { takenAddresses } from "../addresses.ts";
 import type { VmContext } from "../deps.ts";
 import { generateKey, writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
@@ -36,13 +37,16 @@ const Begun = VmRecord.pick({ warm: true, start: true }).extend({
 type Begun = z.infer<typeof Begun>;
 const RootDiskOutput = VmRecord.pick({ rootDisk: true }).extend(Begun.shape);
 
-/** The name is taken from here on, and so is the address: chosen and written without a pause in between. */
+/**
+ * The name is taken from here on, and so is the address: chosen and written without a pause in between. A machine that was
+ * made in advance has one already.
+ */
 export const reserve: Step<VmContext, Pick<CreateInput, "record">, object> = {
   name: "reserve",
   output: nothing,
   do: async ({ deps }, { record }) => {
-    const taken = deps.state.vms.list().flatMap(({ address }) => address ?? []);
-    deps.state.vms.insert({ ...record, address: deps.devices.address(taken) });
+    const address = record.address ?? deps.devices.address(takenAddresses(deps));
+    deps.state.vms.insert({ ...record, address });
     return {};
   },
   undo: async ({ id, deps }) => {

@@ -97,6 +97,17 @@ describe("a VM that is made in advance", () => {
     expect(clones.map((vm) => [vm.state, vm.start?.how])).toEqual(Array(3).fill(["running", "warm"]));
   });
 
+  test("has the address that its VM will have, and nobody else gets that meanwhile", async () => {
+    const first = await start("a");
+    const spare = await waiting();
+    const other = await start("b", { nat: true });
+    expect(other.id as string).not.toBe(spare);
+    const { address } = await start("c");
+    const given = [first.address, other.address, address];
+    expect(new Set([...given, ...world.connected]).size).toBe(new Set(world.connected).size);
+    expect(new Set(given).size).toBe(3);
+  });
+
   test("whose machine ends is forgotten with all that was of it", async () => {
     const { id } = await start("a");
     world.crash(await waiting());

@@ -7,6 +7,7 @@ import { VmName } from "../../base/ids.ts";
 import { runSteps } from "../../pipeline/pipeline.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { TemplateRef } from "../../warm/warm.ts";
+import { takenAddresses } from "../addresses.ts";
 import type { VmDeps } from "../deps.ts";
 import { newRecord } from "../new-vm.ts";
 import { type Made, spareSteps } from "../steps/spare.ts";
@@ -31,6 +32,8 @@ interface Kind {
 /** A machine for a VM that is still to be made: its row and its files are to have this id. */
 export interface Spare extends Made {
   id: VmId;
+  /** On the host's bridge; that VM's, too. */
+  address: string | null;
   template: TemplateRef;
   /**
    * To be called when the VM is there: until it resolves a killed daemon's successor takes the machine back, and so would
@@ -138,8 +141,10 @@ export class Spares implements IdleSource {
       ephemeral: true,
       ...{ willStart: true, workspace: false, cold: false },
     };
-    const record = newRecord(input, deps.driver.name, []);
+    const address = deps.devices.address(takenAddresses(deps));
+    const record = { ...newRecord(input, deps.driver.name, []), address };
     const { id } = record;
+    if (address !== null) deps.runtimes.lentAddresses.add(address);
     const began = performance.now();
     const offered = Promise.withResolvers<void>();
     const forget = () => {
@@ -162,7 +167,7 @@ export class Spares implements IdleSource {
           };
           const timer = setTimeout(() => void dismiss(), deps.spareWaitMs ?? usualWaitMs);
           timer.unref();
-          this.#waiting = { id, template, ...made, nat: spec.nat, taken: take, dismiss };
+          this.#waiting = { id, address, template, ...made, nat: spec.nat, taken: take, dismiss };
           deps.log.info("a VM waits to be the next one", {
             ...{ id, template: template.key },
             ms: Math.round(performance.now() - began),
@@ -183,7 +188,11 @@ export class Spares implements IdleSource {
         () => {},
         (error: unknown) => offered.reject(error),
       )
-      .finally(forget);
+      .finally(() => {
+        forget();
+        // By now a row has it, or nobody.
+        if (address !== null) deps.runtimes.lentAddresses.delete(address);
+      });
     await offered.promise;
   }
 }

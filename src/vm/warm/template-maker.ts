@@ -6,6 +6,7 @@ import { VmName } from "../../base/ids.ts";
 import { freeSpace } from "../../disk/disk.ts";
 import { runSteps } from "../../pipeline/pipeline.ts";
 import type { ColdReason, VmRecord } from "../../state/state.ts";
+import { takenAddresses } from "../addresses.ts";
 import type { BootSource, VmDeps } from "../deps.ts";
 import { newRecord } from "../new-vm.ts";
 import { templateSteps } from "../steps/template.ts";
@@ -111,11 +112,11 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
     },
     spec: { ...spec, nat: false },
   };
-  const taken = deps.state.vms.list().flatMap(({ address }) => address ?? []);
-  const address = deps.devices.spareAddress(taken);
+  const address = deps.devices.spareAddress(takenAddresses(deps));
   const record = { ...newRecord(input, deps.driver.name, []), address };
+  if (address !== null) deps.runtimes.lentAddresses.add(address);
   const { rootfs, vmlinux, initramfs, cmdline, workSeed = null } = source;
-  await runSteps(
+  const made = runSteps(
     templateSteps,
     { id: record.id, deps },
     {
@@ -127,6 +128,7 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
       observe: (event) => deps.log.debug("step", { template: key.name, list: templateSteps.name, ...event }),
     },
   );
+  await made.finally(() => address !== null && deps.runtimes.lentAddresses.delete(address));
   for (const gone of await deps.templates.fit(deps.templates.maxBytes)) {
     // It would be made after each boot, to be removed at once.
     if (gone.key === key.name) throw new Error(`it takes ${gone.sizeBytes} bytes, more than [warm] max_size`);

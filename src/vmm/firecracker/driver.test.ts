@@ -134,6 +134,35 @@ describe("a machine", () => {
     expect(jailer.ended).toEqual([id]);
   });
 
+  test("is halted and goes on, and is not told what it does already", async () => {
+    const machine = await driver.start(spec);
+    let state = "Running";
+    jailer.answers["/"] = () => Response.json({ id, state, vmm_version: "1.12.1" });
+    jailer.heard = [];
+    await driver.resume?.(machine);
+    expect(jailer.heard).toEqual(["GET /"]);
+    await driver.pause?.(machine);
+    expect(jailer.bodies.at(-1)).toEqual({ state: "Paused" });
+    state = "Paused";
+    await driver.pause?.(machine);
+    await driver.resume?.(machine);
+    expect(jailer.bodies.at(-1)).toEqual({ state: "Resumed" });
+    expect(jailer.heard.filter((line) => line.startsWith("PATCH"))).toEqual(["PATCH /vm", "PATCH /vm"]);
+  });
+
+  test("is not paused by a Firecracker whose guest would take no connection afterwards", async () => {
+    const newer = firecrackerDriver({
+      ...{ programs: ["/nowhere"], jailer },
+      look: async () => ({
+        ...{ driver: "firecracker", usable: true, acceleration: "kvm", version: "1.16.1" },
+      }),
+    });
+    const machine = await newer.start(spec);
+    jailer.heard = [];
+    await expect(newer.pause?.(machine)).rejects.toMatchObject({ code: "precondition" });
+    expect(jailer.heard).toEqual([]);
+  });
+
   test("is asked to end by its keyboard", async () => {
     const machine = await driver.start(spec);
     jailer.heard = [];

@@ -12,11 +12,12 @@ import { FirecrackerApi } from "./api.ts";
 import { agentPort } from "./cmdline.ts";
 import { checkSpec, machineRequests, restoreRequests } from "./configure.ts";
 import { type Jailer, type LaunchedMachine, runFiles } from "./jailer.ts";
+import { turn } from "./pause.ts";
 import { probeFirecracker } from "./probe.ts";
 import { type ApiRequest, request } from "./requests.ts";
 import { save } from "./save.ts";
 import { digestOf, firecrackerStateKey } from "./state-key.ts";
-import { canRestore, driverName } from "./version.ts";
+import { canPause, canRestore, driverName } from "./version.ts";
 import { connectVsock } from "./vsock.ts";
 
 const consoleBound = { mostBytes: 16 * 1024 * 1024, keepBytes: 1024 * 1024 };
@@ -161,6 +162,14 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
       );
       if (machine !== undefined) await jailer.signal(machine.id, process, number);
     },
+
+    pause: async ({ runDir }, signal) => {
+      const { version } = await probe();
+      if (!canPause(version))
+        throw new BangerError("precondition", `VMs cannot be paused with Firecracker ${version}`);
+      await turn(files(runDir).api, "Paused", signal);
+    },
+    resume: ({ runDir }, signal) => turn(files(runDir).api, "Running", signal),
 
     pressPowerButton: async ({ runDir }, signal) => {
       await new FirecrackerApi(files(runDir).api).send(

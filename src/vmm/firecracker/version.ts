@@ -9,6 +9,12 @@ export const newestTested = "1.14.1";
 /** The first whose restored machines can be on a TAP of the host that is another than the saved one's. */
 const firstToRestore = "1.12.0";
 
+/**
+ * From here on a guest that was paused takes no new connections after it (fixed after 1.16.1): the daemon would lose it with
+ * its next restart.
+ */
+const firstToForget = "1.16.0";
+
 /** From `firecracker --version`: its own line, and not what it logs when it ends. */
 export function parseVersion(output: string): string | undefined {
   return /^Firecracker v(\d+\.\d+\.\d+)/m.exec(output)?.[1];
@@ -38,4 +44,8 @@ export function canRestore(version: string): boolean {
 /** Why machines of such a version are neither saved nor restored. */
 export function whyNotRestored(version: string): string {
   return `Firecracker ${version} cannot put a restored VM on a TAP of its own, so VMs always boot; ${firstToRestore} or later can`;
+}
+
+export function canPause(version: string): boolean {
+  return compareVersions(version, firstToForget) < 0;
 }
