@@ -31,6 +31,10 @@ const halfMade = () => machine.ok(`ls -A ${templates} | grep -vxE '[0-9a-f]{32}'
 
 beforeAll(async () => {
   await machine.giveStore({ warm: true });
+  // One that waits would be among the traces.
+  await machine.ok(
+    `mkdir -p ~/.config/banger && printf '[warm]\nspare = false\n' > ~/.config/banger/config.toml`,
+  );
   await machine.ok("sudo ./banger system install --owner dev", slow);
   await machine.ok(
     `mkdir -p /run/systemd/system/bangerd.service.d
@@ -197,6 +201,46 @@ test("a template whose memory is damaged is removed, which is said once; the VM 
   const again = await machine.run(`banger vm run --rm ${tiny} -- /bin/echo ran`, slow);
   expect([again.status, again.stderr.includes("ready (warm)")]).toEqual([0, true]);
 }, 900_000);
+
+test("a VM is paused, and goes on with its session and the right time", async () => {
+  await machine.ok(`banger vm create --name still ${tiny}`, slow);
+  await machine.ok("banger vm pause still", slow);
+  expect((await shown("still")).state).toBe("paused");
+  await machine.ok("sudo systemctl restart bangerd", slow);
+  await settledVms(machine);
+  expect((await shown("still")).state).toBe("paused");
+  await machine.ok("banger vm resume still", slow);
+  expect(await machine.ok("banger vm exec still -- /bin/echo here", slow)).toBe("here\n");
+  await machine.ok("banger vm delete still", slow);
+}, 600_000);
+
+test("one guest waits, halted, and is the next VM, with the address that it has had; it ends with the daemon", async () => {
+  const nothing = await allOf(machine);
+  await machine.ok(`rm ~/.config/banger/config.toml; rm -f ${dir}/*; banger daemon stop`, slow);
+  await settledVms(machine);
+  await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
+  const waiting = async () => (await machine.ok("banger template list", slow)).match(/ 1$/m) !== null;
+  const untilOneWaits = async () => {
+    while (!(await waiting())) await Bun.sleep(500);
+  };
+  await untilOneWaits();
+  expect(JSON.parse(await machine.ok("banger vm list --json", slow))).toEqual([]);
+  const [pid] = (await machine.ok("pgrep -x firecracker", slow)).trim().split("\n");
+  const { stderr } = await machine.run(`banger vm create --name taken ${tiny}`, slow);
+  expect(stderr).toContain("(warm)");
+  const taken = await shown("taken");
+  expect(String(taken.pid)).toBe(pid ?? "");
+  expect(await machine.ok("banger vm exec taken -- /bin/hostname", slow)).toBe("taken\n");
+  expect(await machine.ok(`ping -c 1 -W 10 ${taken.ip} >/dev/null && echo answered`, slow)).toBe(
+    "answered\n",
+  );
+  await machine.ok("banger vm delete taken", slow);
+  await untilOneWaits();
+  await machine.ok("sudo systemctl kill --signal=KILL bangerd");
+  await settledVms(machine);
+  await machine.ok("banger template prune", slow);
+  expect(await allOf(machine)).toBe(nothing);
+}, 600_000);
 
 test("an uninstall takes all of it away", async () => {
   await machine.ok("sudo banger system uninstall", slow);

@@ -18,7 +18,7 @@ import { limits, type VmContext, type VmDeps } from "../deps.ts";
 import { Network, RootAttachment } from "../devices.ts";
 import { generateKey, personality, writeHostKey } from "../identity.ts";
 import { templateFiles, type VmFiles } from "../layout.ts";
-import { rest, settle } from "../warm/template-guest.ts";
+import { settle } from "../warm/template-guest.ts";
 import { machineSpec } from "./start.ts";
 
 const TemplateInput = z.strictObject({
@@ -146,11 +146,10 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
       const stream = await deps.driver.agentStream(machine, limited);
       const session = await Promise.race([deps.openSession(stream, limited), ended]);
       try {
-        await Promise.race([settle(session, person, limited), ended]);
+        await Promise.race([settle(session, person, limited, deps.templateIdleMs), ended]);
       } finally {
         session.close();
       }
-      await Promise.race([rest(limited, deps.templateIdleMs), ended]);
     } finally {
       over.abort();
     }

@@ -6,8 +6,12 @@ import { BangerError } from "../../base/base.ts";
 import type { ExecRequest, GuestSession, Personality } from "../../guest/guest.ts";
 
 /** Counted up when what follows changes: templates that were made another way are then not used any more. */
-export const templateRecipe = "3";
+export const templateRecipe = "2";
 
+/**
+ * For what the guest's kernel has put off until it has time, such as taking down the control groups of services that have
+ * ended: each clone would go on with that beside its first work. In ms.
+ */
 const usualIdleMs = 5_000;
 
 /** Waits until nothing is left to do. */
@@ -37,6 +41,7 @@ export async function settle(
   session: GuestSession,
   person: () => Promise<Personality>,
   signal: AbortSignal,
+  idleMs = usualIdleMs,
 ): Promise<void> {
   await session.personalise(await person(), signal);
   await session.ready(signal);
@@ -46,13 +51,6 @@ export async function settle(
   await session.personalise(await person(), signal);
   await run(session, { argv: ["sh", "-c", nameless] }, signal);
   await run(session, { argv: ["true"] }, signal);
-}
-
-/**
- * For what the guest's kernel has put off until it has time, such as taking down the control groups of services that have
- * ended, and the end of our session: each clone would go on with that beside its first work.
- */
-export async function rest(signal: AbortSignal, idleMs = usualIdleMs): Promise<void> {
   await setTimeout(idleMs, undefined, { signal });
 }
 
