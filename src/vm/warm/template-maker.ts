@@ -79,7 +79,8 @@ export class TemplateMaker implements IdleSource {
     const { deps } = this;
     const began = performance.now();
     try {
-      const lacking = await whatIsLacking(deps, spec);
+      // Firecracker's own, and the copy that is kept.
+      const lacking = await whatIsLacking(deps, spec, { files: 2 });
       if (lacking !== undefined) {
         deps.log.info("no template is made", { template: name, lacking });
         this.#wanted.delete(name);
@@ -136,9 +137,13 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
   }
 }
 
-/** A guest's memory becomes a file, and with some drivers for a moment two: neither may be the last that the host has. */
-export async function whatIsLacking(deps: VmDeps, { memoryMiB }: VmSpec): Promise<string | undefined> {
-  const needed = 2 * memoryMiB * 1024 * 1024 + spareBytes;
+/** A guest's memory becomes a file: neither may be the last that the host has. `files`: how often, for a moment. */
+export async function whatIsLacking(
+  deps: VmDeps,
+  { memoryMiB }: VmSpec,
+  { files } = { files: 1 },
+): Promise<string | undefined> {
+  const needed = files * memoryMiB * 1024 * 1024 + spareBytes;
   await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
   if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
