@@ -209,6 +209,9 @@ describe("jailer", () => {
         " --cgroup-version 2 --parent-cgroup banger --cgroup memory.max=1224736768" +
         " --cgroup cpu.max=300000 100000 --cgroup pids.max=34 -- --level Warning",
     );
+    expect(jailerArguments({ ...request, background: true }).join(" ")).toContain(
+      " --cgroup cpu.weight=1 --",
+    );
   });
 
   test("limits a machine to what it was given, and a little", () => {

@@ -14,6 +14,8 @@ export interface JailerRequest {
   jailBase: string;
   vcpu: number;
   memoryMiB: number;
+  /** Nobody waits for it: its processors go to whatever other machine wants them. */
+  background?: boolean;
 }
 
 export interface Limits {
@@ -51,6 +53,8 @@ export function jailerArguments(request: JailerRequest): string[] {
     ...["--cgroup", `memory.max=${memoryMaxBytes}`],
     ...["--cgroup", `cpu.max=${cpuMax}`],
     ...["--cgroup", `pids.max=${pidsMax}`],
+    // Of 100 that others have; and niceness is nothing between control groups.
+    ...(request.background ? ["--cgroup", "cpu.weight=1"] : []),
     // What it has to say at its start would be in the console's log.
     ...["--", "--level", "Warning"],
   ];

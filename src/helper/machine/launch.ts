@@ -28,6 +28,7 @@ export interface Plan {
   vmmLog: string;
   /** Of the template that it goes on from. */
   saved: { memory: string; state: string } | undefined;
+  background: boolean;
   vcpu: number;
   memoryMiB: number;
 }
@@ -39,6 +40,7 @@ export const launchMachine: Operation<"machine.launch", Plan> = {
       ...stateFiles(vm, home),
       vm,
       saved: template === undefined ? undefined : templateFiles(template),
+      background: home === "templates",
       kernel: `${directory}/vmlinux`,
       initramfs: `${directory}/${initramfs}`,
       vcpu,
@@ -63,7 +65,7 @@ export const launchMachine: Operation<"machine.launch", Plan> = {
 /** Jail, jailer, API socket. `rootDisk` becomes the owner's in the jail. */
 export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: AbortSignal) {
   return holding(async (hold) => {
-    const { vm, vcpu, memoryMiB } = plan;
+    const { vm, vcpu, memoryMiB, background } = plan;
     const { firecracker, jailer } = findVmm(site);
     const state = hold(openState(site));
     const open = (path: string, flags: number, links: "one" | "any") =>
@@ -93,6 +95,7 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
       jailBase: jailBase(site),
       vcpu,
       memoryMiB,
+      background,
     });
     const mounts = saved && [
       // The jail is root's, down to its root, until jailer has run.
