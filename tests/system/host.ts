@@ -101,12 +101,12 @@ export async function host(): Promise<Host> {
       return ok(`BUN_BE_BUN=1 ${words}`, { user: "root", ...options, input: text });
     },
     giveStore: async ({ warm = false } = {}) => {
-      await ok(giveStoreScript, { user: "root" });
       // What is made in the background would be among the traces that scenarios look for.
       if (!warm)
         await ok(
           `mkdir -p ~/.config/banger && printf '[warm]\\nmode = "off"\\n' >> ~/.config/banger/config.toml`,
         );
+      await ok(giveStoreScript, { user: "root" });
     },
     reset: async () => use(await reset(record, say)),
     reboot: async () => use(await reboot(record, say)),
