@@ -85,6 +85,12 @@ async function warmRun(): Promise<number> {
   return performance.now() - started;
 }
 
+/** A guest waits to be the next VM; until one does, something is being made for that. */
+async function untilOneWaits(): Promise<void> {
+  const listed = () => JSON.parse(run(["template", "list", "--json"])) as { waiting: boolean }[];
+  while (!listed().some(({ waiting }) => waiting)) await Bun.sleep(500);
+}
+
 /** MiB of a clone that has run a command and is idle, and of a VM that has booted; the tenth of ten, and one. */
 async function clones(): Promise<{ tenth: number; cold: number }> {
   const make = (name: string, ...more: string[]) => {
@@ -277,6 +283,14 @@ const benches: Record<string, () => Promise<unknown>> = {
       { name: "vm run -- true, warm", run: warmRun },
       { name: "restored by hand", run: () => byHand(saved, runTrue) },
       6,
+    );
+  },
+  waiting: (): Promise<PairResult> => {
+    const saved = { vcpu: 1, memoryMiB: 512, rootfs: "debian-bookworm", template: template() };
+    return comparePairs(
+      { name: "vm run -- true, when a guest waits", run: () => untilOneWaits().then(warmRun) },
+      { name: "restored by hand", run: () => untilOneWaits().then(() => byHand(saved, runTrue)) },
+      4,
     );
   },
   clones,
