@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { identify, isAlive, signalProcess } from "../../src/sys/sys.ts";
 import { FirecrackerApi } from "../../src/vmm/firecracker/api.ts";
-import { machineRequests } from "../../src/vmm/firecracker/configure.ts";
+import { machineRequests, restoreRequests } from "../../src/vmm/firecracker/configure.ts";
 import { type LaunchRequest, runFiles } from "../../src/vmm/firecracker/jailer.ts";
 import { request } from "../../src/vmm/firecracker/requests.ts";
 import { directJailer, type MachineSpec } from "../../src/vmm/vmm.ts";
@@ -102,6 +102,29 @@ describe("Firecracker without a jail", () => {
     const api = new FirecrackerApi(files.api);
     for (const batch of machineRequests(machine, view).slice(0, -1))
       await Promise.all(batch.map((one) => api.send(one)));
+  });
+
+  test("understands what a machine that goes on is told: it looks for the state, and says that there is none", async () => {
+    const machine = { ...spec(), network: { tap: "tap-pool-0", mac: "02:00:00:00:00:01" } };
+    const { view } = await launch(machine);
+    const files = runFiles(machine.runDir);
+    for (const path of [files.log, files.metrics]) writeFileSync(path, "");
+    const api = new FirecrackerApi(files.api);
+    const saved = { memory: join(dir, "no-memory"), state: join(dir, "no-state") };
+    const [outputs = [], [load] = []] = restoreRequests(machine, { ...view, saved });
+    for (const one of outputs) await api.send(one);
+    if (load === undefined) throw new Error("nothing to load");
+    await expect(api.send(load)).rejects.toThrow(/snapshot\/load: .*No such file or directory/);
+  });
+
+  test("is neither halted nor saved before it runs, and says so", async () => {
+    const machine = spec();
+    await launch(machine);
+    const api = new FirecrackerApi(runFiles(machine.runDir).api);
+    const { state: snapshot_path, memory: mem_file_path } = runFiles(dir);
+    const create = request.createSnapshot({ snapshot_type: "Full", snapshot_path, mem_file_path });
+    for (const one of [request.vm({ state: "Paused" }), create])
+      await expect(api.send(one)).rejects.toThrow("not supported before starting the microVM");
   });
 
   test("is heard in its own words when it refuses", async () => {
