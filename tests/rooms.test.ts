@@ -123,6 +123,7 @@ const sideDoors: Record<string, string> = {
   "base/version.ts": "stamped values, read before anything is loaded",
   "rpc/contract.ts": "types for the CLI, which must not load the server",
   "rpc/client.ts": "the client without the server",
+  "rpc/ask.ts": "the client without the server",
   "rpc/ensure-daemon.ts": "the client without the server",
   "rpc/choose-daemon.ts": "the client without the server",
   "config/paths.ts": "paths without the schema",

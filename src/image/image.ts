@@ -7,6 +7,6 @@
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImageEntry, imageCatalog } from "./catalog.ts";
-export { needsMmdebstrap } from "./mmdebstrap.ts";
+export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mmdebstrap.ts";
 export { cleanShared } from "./namespace.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

@@ -19,35 +19,46 @@ export async function needsMmdebstrap(signal: AbortSignal): Promise<void> {
 export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "unshare"> {
   await needsMmdebstrap(signal);
   if (process.getuid?.() === 0) return "root";
-  // Its own word for a wrong command line is 1.
-  await run("newuidmap", [], { signal }).catch((error: unknown) => {
-    throw new BangerError(
-      "host_missing",
-      "newuidmap, which building an image without root needs, is not installed",
-      {
-        hint: "install it: sudo apt-get install uidmap",
-        cause: error,
-      },
-    );
-  });
-  const user = userInfo().username;
+  const obstacle = await namespaceObstacle(userInfo().username, signal);
+  if (obstacle === undefined) return "unshare";
+  throw new BangerError("host_missing", obstacle.reason, { hint: obstacle.remedy });
+}
+
+/** Why this user cannot build images without root. */
+export interface NamespaceObstacle {
+  kind: "no newuidmap" | "no subordinate ids" | "no namespace";
+  reason: string;
+  /** A command line; for `no newuidmap` Debian's. */
+  remedy: string;
+}
+
+/** What mmdebstrap's mode `unshare` needs beside its program; undefined when `user`, who is this process's, has all of it. */
+export async function namespaceObstacle(
+  user: string,
+  signal: AbortSignal,
+): Promise<NamespaceObstacle | undefined> {
+  try {
+    // Its own word for a wrong command line is 1.
+    await run("newuidmap", [], { signal });
+  } catch {
+    signal.throwIfAborted();
+    const reason = "newuidmap, which building an image without root needs, is not installed";
+    return { kind: "no newuidmap", reason, remedy: "install it: sudo apt-get install uidmap" };
+  }
   for (const file of ["/etc/subuid", "/etc/subgid"]) {
     const text = await readFile(file, "utf8").catch(() => "");
     if (text.split("\n").some((line) => line.startsWith(`${user}:`))) continue;
-    throw new BangerError(
-      "host_missing",
-      `${user} has no subordinate ids in ${file}, which building an image without root needs`,
-      {
-        hint: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
-      },
-    );
+    return {
+      kind: "no subordinate ids",
+      reason: `${user} has no subordinate ids in ${file}, which building an image without root needs`,
+      remedy: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
+    };
   }
   const probe = await run("unshare", [...ownNamespace, "true"], { signal });
-  if (probe.status === 0) return "unshare";
+  if (probe.status === 0) return undefined;
   const said = probe.stderr.trim() || `status ${probe.status}`;
-  throw new BangerError("host_missing", `this host does not let ${user} make a user namespace: ${said}`, {
-    hint: await namespaceRemedy(),
-  });
+  const reason = `this host does not let ${user} make a user namespace: ${said}`;
+  return { kind: "no namespace", reason, remedy: await namespaceRemedy() };
 }
 
 /** Which of the kernel's switches forbids user namespaces to ordinary users: Debian's, Ubuntu's, or the limit itself. */

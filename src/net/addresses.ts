@@ -26,6 +26,20 @@ export function subnetOf(place: Place): string {
   return `${toAddress(bounds(place).first)}/${place.prefix}`;
 }
 
+/** Routes wider than this are ways out (VPNs split the default route in two), and no networks. */
+const widestNetwork = 8;
+
+/** The first of a host's addresses and routes that has part of the subnet. */
+export function findOverlap<R extends Place>(
+  place: Place,
+  { addresses, routes }: { addresses: readonly R[]; routes: readonly R[] },
+): R | undefined {
+  return [...addresses, ...routes.filter(({ prefix }) => prefix >= widestNetwork)].find((used) => {
+    const prefix = Math.min(used.prefix, place.prefix);
+    return subnetOf({ ...used, prefix }) === subnetOf({ address: place.address, prefix });
+  });
+}
+
 /** Why no guest can have this address; undefined for one that a guest may have. */
 export function guestAddressProblem(place: Place, address: string): string | undefined {
   const { first, last } = bounds(place);

@@ -71,6 +71,17 @@ export function bridgeAlias({ egress, routing }: BridgeMarks): string {
   return `banger${egress ? " egress" : ""}${routing ? " routing" : ""}`;
 }
 
+/** Undefined for a bridge that is not banger's, as the kernel shows it. */
+export function bridgeMarks(link: {
+  alias: string | undefined;
+  mac: string;
+  up: boolean;
+}): BridgeMarks | undefined {
+  // Made by a helper that ended before it could say whose it is: nobody else's bridge has this address.
+  const halfMade = link.alias === undefined && link.mac === bridgeMac && !link.up;
+  return halfMade ? { egress: false, routing: false } : parseBridgeAlias(link.alias);
+}
+
 /** Undefined for a bridge that is not banger's. */
 export function parseBridgeAlias(alias: string | undefined): BridgeMarks | undefined {
   const found = /^banger( egress)?( routing)?$/.exec(alias ?? "");

@@ -5,12 +5,13 @@
  * the list of attached VMs. Promises that the same list gives the same text. Never touches the kernel: the root helper
  * does, with these plans in its hand.
  */
-export { allocateAddress, guestAddressProblem, lastFreeAddress, subnetOf } from "./addresses.ts";
+export { allocateAddress, findOverlap, guestAddressProblem, lastFreeAddress, subnetOf } from "./addresses.ts";
 export {
   type Attachment,
   type BridgeMarks,
   bridgeAlias,
   bridgeMac,
+  bridgeMarks,
   idleAlias,
   macOf,
   type Network,

@@ -164,5 +164,17 @@ export type {
   LaunchedMachine,
   LaunchRequest,
 } from "./firecracker/jailer.ts";
+export { probeFirecracker } from "./firecracker/probe.ts";
+export {
+  followsLinks,
+  judgeVersion,
+  newestTested,
+  oldest,
+  parseVersion,
+  type VersionVerdict,
+} from "./firecracker/version.ts";
+export { type KvmObstacle, kvmObstacle } from "./kvm.ts";
 export { lastLines } from "./log-tail.ts";
 export { qemuDriver } from "./qemu/driver.ts";
+export { probeQemu } from "./qemu/probe.ts";
+export { longestSocketPath } from "./socket-path.ts";

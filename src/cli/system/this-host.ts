@@ -14,7 +14,7 @@ import {
   systemPlaces,
   uninstall,
 } from "../../host/host.ts";
-import { type Client, connect } from "../../rpc/client.ts";
+import { askIfThere } from "../../rpc/ask.ts";
 import type { System } from "../context.ts";
 
 export interface Caller {
@@ -56,14 +56,14 @@ export function systemOf({ asRoot, self, say }: Caller): System {
 }
 
 async function ping(socket: string): Promise<Answer | undefined> {
-  return asked(socket, async (client) => {
+  return askIfThere(socket, async (client) => {
     const { version, commit, pid } = await client.call("ping", {}, { signal: AbortSignal.timeout(answerMs) });
     return { version, commit, pid };
   });
 }
 
 async function driverFacts(socket: string): Promise<DriverFacts | undefined> {
-  return asked(socket, async (client) => {
+  return askIfThere(socket, async (client) => {
     const status = await client.call("daemon.status", {}, { signal: AbortSignal.timeout(answerMs) });
     const { driver, driverUsable, acceleration, driverReason, driverHint } = status;
     return { driver, driverUsable, acceleration, driverReason, driverHint };
@@ -71,7 +71,7 @@ async function driverFacts(socket: string): Promise<DriverFacts | undefined> {
 }
 
 async function runningVms(socket: string): Promise<string[] | undefined> {
-  return asked(socket, async (client) => {
+  return askIfThere(socket, async (client) => {
     const vms = await client.call("vm.list", {}, { signal: AbortSignal.timeout(answerMs) });
     return vms.filter(({ pid }) => pid !== null).map(({ name }) => name);
   });
@@ -79,19 +79,3 @@ async function runningVms(socket: string): Promise<string[] | undefined> {
 
 /** In ms; an emulated host takes its time. */
 const answerMs = 10_000;
-
-/** Undefined when nobody answers. */
-async function asked<T>(socket: string, question: (client: Client) => Promise<T>): Promise<T | undefined> {
-  try {
-    const client = await connect(socket);
-    try {
-      return await question(client);
-    } finally {
-      client.close();
-    }
-  } catch (error) {
-    const silent = error instanceof BangerError && ["unavailable", "cancelled"].includes(error.code);
-    if (silent) return undefined;
-    throw error;
-  }
-}

@@ -1,6 +1,6 @@
 /** The operation bridge.ensure. */
 import { BangerError } from "../../base/base.ts";
-import { bridgeAlias, bridgeMac, idleAlias, subnetOf, tapName } from "../../net/net.ts";
+import { bridgeAlias, bridgeMac, findOverlap, idleAlias, subnetOf, tapName } from "../../net/net.ts";
 import type { HelperResult } from "../../rpc/helper-contract.ts";
 import {
   addAddress,
@@ -64,27 +64,18 @@ function hasOtherAddress(index: number, place: NetworkPlace): boolean {
   return own.some(({ address, prefix }) => address !== place.address || prefix !== place.prefix);
 }
 
-/** Routes wider than this are ways out (VPNs split the default route in two), and no networks. */
-const widestNetwork = 8;
-
 /** Throws when an interface or a route of the host already has part of the subnet. */
 function refuseUsedSubnet(place: NetworkPlace): void {
-  const links = new Map(listLinks().map(({ index, name }) => [index, name]));
-  const routes = listRoutes().filter(({ prefix }) => prefix >= widestNetwork);
-  for (const used of [...listAddresses(), ...routes]) {
-    const shared = Math.min(used.prefix, place.prefix);
-    const same =
-      subnetOf({ ...used, prefix: shared }) === subnetOf({ address: place.address, prefix: shared });
-    if (!same) continue;
-    const where = links.get(used.interfaceIndex) ?? "a route";
-    throw new BangerError(
-      "already_exists",
-      `the subnet ${subnetOf(place)} is in use: ${where} has ${subnetOf(used)}`,
-      {
-        hint: 'choose another one in /etc/banger/config.toml, such as bridge_ip = "10.213.0.1"',
-      },
-    );
-  }
+  const used = findOverlap(place, { addresses: listAddresses(), routes: listRoutes() });
+  if (used === undefined) return;
+  const where = listLinks().find(({ index }) => index === used.interfaceIndex)?.name ?? "a route";
+  throw new BangerError(
+    "already_exists",
+    `the subnet ${subnetOf(place)} is in use: ${where} has ${subnetOf(used)}`,
+    {
+      hint: 'choose another one in /etc/banger/config.toml, such as bridge_ip = "10.213.0.1"',
+    },
+  );
 }
 
 /** Idle TAPs up to the configured number, down and in no bridge. Names of other people's TAPs are passed over. */

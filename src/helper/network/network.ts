@@ -4,9 +4,8 @@ import type { RootConfig } from "../../config/config.ts";
 import {
   type Attachment,
   type BridgeMarks,
-  bridgeMac,
+  bridgeMarks,
   type Network,
-  parseBridgeAlias,
   parseTapAlias,
 } from "../../net/net.ts";
 import { type Link, listLinks } from "../../sys/sys.ts";
@@ -55,7 +54,7 @@ export function readNetwork(place: { bridge?: string }): KernelNetwork {
     names: new Set(links.map(({ name }) => name)),
   };
   for (const link of links) {
-    const marks = link.kind === "bridge" ? marksOf(link) : undefined;
+    const marks = link.kind === "bridge" ? bridgeMarks(link) : undefined;
     if (link.name === place.bridge) found.bridge = { ...link, ...requireOwn(link, marks) };
     else if (marks !== undefined && bridgeName.test(link.name)) found.strays.push({ ...link, ...marks });
     const tap = link.kind === "tun" ? parseTapAlias(link.name, link.alias) : undefined;
@@ -63,13 +62,6 @@ export function readNetwork(place: { bridge?: string }): KernelNetwork {
     else if (tap !== undefined) found.attached.push({ link, attachment: tap });
   }
   return found;
-}
-
-/** Undefined for a bridge that is not banger's. */
-function marksOf(link: Link): BridgeMarks | undefined {
-  // Made by a helper that ended before it could say whose it is: nobody else's bridge has this address.
-  const halfMade = link.alias === undefined && link.mac === bridgeMac && !link.up;
-  return halfMade ? { egress: false, routing: false } : parseBridgeAlias(link.alias);
 }
 
 function requireOwn(link: Link, marks: BridgeMarks | undefined): BridgeMarks {

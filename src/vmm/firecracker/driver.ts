@@ -35,7 +35,8 @@ export interface FirecrackerOptions {
 
 export function firecrackerDriver({ programs, jailer, probeCache, look }: FirecrackerOptions): VmmDriver {
   const { jail } = jailer;
-  const question = { programs, jailed: jail !== undefined, cache: probeCache };
+  const cache = probeCache === undefined ? undefined : { path: probeCache };
+  const question = { programs, jailed: jail !== undefined, cache };
   const probe = rememberedProbe(look ?? ((signal) => probeFirecracker(question, signal)));
   const files = (runDir: string) => runFiles(jailer.runPath(runDir));
   const handle = (process: ProcessIdentity, runDir: string): MachineHandle => ({

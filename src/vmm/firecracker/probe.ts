@@ -2,7 +2,7 @@
 import { run } from "../../sys/sys.ts";
 import { findProgram } from "../find-program.ts";
 import { kvmObstacle } from "../kvm.ts";
-import { recall, remember } from "../probe-cache.ts";
+import { type ProbeCache, recall, remember } from "../probe-cache.ts";
 import type { DriverProbe } from "../vmm.ts";
 import { bootTest } from "./boot-test.ts";
 import {
@@ -20,7 +20,7 @@ export interface ProbeOptions {
   programs: readonly string[];
   /** In a jail Firecracker has a /dev/kvm of its own: this user's access to the host's one does not matter. */
   jailed: boolean;
-  cache: string | undefined;
+  cache: ProbeCache | undefined;
 }
 
 /**

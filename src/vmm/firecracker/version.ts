@@ -49,3 +49,11 @@ export function whyNotRestored(version: string): string {
 export function canPause(version: string): boolean {
   return compareVersions(version, firstToForget) < 0;
 }
+
+/**
+ * CVE-2026-1386: as root, these jailers follow links in the directory that they make jails in. Harmless where nobody but
+ * root can put a link there.
+ */
+export function followsLinks(jailer: string): boolean {
+  return compareVersions(jailer, "1.13.1") <= 0 || jailer === "1.14.0";
+}

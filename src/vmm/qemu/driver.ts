@@ -34,7 +34,8 @@ export interface QemuOptions {
 export function qemuDriver(
   options: QemuOptions = {},
 ): VmmDriver & Required<Pick<VmmDriver, "save" | "checkpoint" | "stateKey">> {
-  const probe = rememberedProbe((signal) => probeQemu(options.probeCache, signal));
+  const cache = options.probeCache === undefined ? undefined : { path: options.probeCache };
+  const probe = rememberedProbe((signal) => probeQemu(cache, signal));
   let measured: ReturnType<typeof tscKhz> | undefined;
   const tsc = () => {
     measured ??= tscKhz();

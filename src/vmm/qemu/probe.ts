@@ -2,7 +2,7 @@
 import { run } from "../../sys/sys.ts";
 import { findProgram } from "../find-program.ts";
 import { kvmObstacle } from "../kvm.ts";
-import { recall, remember } from "../probe-cache.ts";
+import { type ProbeCache, recall, remember } from "../probe-cache.ts";
 import type { DriverProbe } from "../vmm.ts";
 import { program } from "./arguments.ts";
 import { bootTest } from "./boot-test.ts";
@@ -12,7 +12,7 @@ import { installHint } from "./launch.ts";
 const oldestMajor = 6;
 
 /** Never rejects for what the host lacks: that is its answer. */
-export async function probeQemu(cache: string | undefined, signal?: AbortSignal): Promise<DriverProbe> {
+export async function probeQemu(cache: ProbeCache | undefined, signal?: AbortSignal): Promise<DriverProbe> {
   const path = findProgram(program);
   if (path === undefined) return unusable("", `${program} is not installed`);
   const known = await recall(cache, path, () => qemuVersion(path, signal));
