@@ -1,12 +1,14 @@
-/** Writes what is made from the source: docs/commands.md, docs/config.md. With --check only says whether they are up to date. */
+/** Writes what is made from the source: docs/commands.md, docs/config.md, docs/troubleshooting.md. With --check only says whether they are up to date. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandReference } from "../src/cli/reference.ts";
 import { configReference } from "../src/config/reference.ts";
+import { troubleshooting } from "../src/doctor/doctor.ts";
 
 const pages: Record<string, string> = {
   "commands.md": await commandReference(),
   "config.md": configReference(),
+  "troubleshooting.md": troubleshooting(),
 };
 let stale = false;
 

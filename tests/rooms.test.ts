@@ -63,6 +63,11 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm", "warm"],
     because: "the domain is above its tools and below the daemon",
   },
+  doctor: {
+    may: ["base", "sys", "config", "apt", "vmm", "kernel", "image", "net", "host", "rpc"],
+    because:
+      "the doctor looks at the host by the rooms' own probes; what only a daemon knows it asks one that runs",
+  },
   daemon: {
     may: [
       "base",
@@ -85,7 +90,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },
   cli: {
-    may: ["base", "rpc", "config", "repo", "host", "release"],
+    may: ["base", "rpc", "config", "repo", "host", "release", "doctor"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {
@@ -112,6 +117,19 @@ const pastTheDaemon = /^cli\/(system\/|context\.ts$)/;
 test("of the CLI, only the system commands go past the daemon", () => {
   const wrong = all.filter(
     ({ from, to }) => room(from) === "cli" && room(to) === "host" && !pastTheDaemon.test(from),
+  );
+  expect(wrong).toEqual([]);
+});
+
+/** The doctor is for hosts on which no daemon runs, or can. */
+const pastTheDoctor = /^cli\/(context|process-context|output\/report)\.ts$/;
+
+test("of the CLI, only the process's own context examines the host", () => {
+  const wrong = all.filter(
+    ({ from, to, typeOnly }) =>
+      room(from) === "cli" &&
+      room(to) === "doctor" &&
+      !(pastTheDoctor.test(from) && (typeOnly || /process/.test(from))),
   );
   expect(wrong).toEqual([]);
 });

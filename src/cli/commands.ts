@@ -137,5 +137,6 @@ export const groups: Readonly<Record<string, Group>> = {
 /** Commands without a group. */
 export const topLevel: Readonly<Record<string, Load>> = {
   ps: () => import("./vm/list.ts"),
+  doctor: () => import("./doctor.ts"),
   version: () => import("./version.ts"),
 };

@@ -1,5 +1,6 @@
 /** Everything a command may touch. Commands know no globals, so that tests run them in-process. */
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { Report } from "../doctor/doctor.ts";
 import type { SystemStatus, Uninstalled } from "../host/host.ts";
 import type { Events, Method, Params, Result } from "../rpc/contract.ts";
 import type { Style } from "./output/style.ts";
@@ -57,6 +58,8 @@ export interface Context {
   /** The daemon if it runs: never starts one. */
   runningClient(): Promise<Daemon | undefined>;
   paths(): Promise<Paths>;
+  /** What this host has for banger, and what it lacks: found out without a daemon. */
+  examine(): Promise<Report>;
   /** `asRoot` is the line that a person would type with sudo. */
   system(asRoot: string): Promise<System>;
   /** Checks the repository around `path`. Throws bad_repository. */

@@ -1,6 +1,7 @@
 /** Help texts, made from the definitions: purpose, examples first, then arguments and flags. */
 import type { Command, Example } from "./command.ts";
 import { type Group, groups, topLevel } from "./commands.ts";
+import { wrapWords } from "./output/wrap.ts";
 import { flagsOf, positionalsOf } from "./parse.ts";
 
 export async function rootHelp(): Promise<string> {
@@ -84,13 +85,6 @@ function columns(rows: readonly [string, string][]): string {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join("\n");
 }
 
-/** Breaks a paragraph at 78 columns. */
 function wrap(paragraph: string): string {
-  const lines: string[] = [];
-  for (const word of paragraph.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + word.length < 78) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines.join("\n");
+  return wrapWords(paragraph, 78).join("\n");
 }

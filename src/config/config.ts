@@ -8,6 +8,6 @@
 export { type HostSize, type SpecDefaults, specDefaults } from "./defaults.ts";
 export { formatInstall, type Install, readInstall } from "./install.ts";
 export { loadConfig, parseConfig } from "./load.ts";
-export { loadRootConfig, type RootConfig } from "./root-config.ts";
+export { loadRootConfig, type RootConfig, rootConfigDefaults } from "./root-config.ts";
 export { parentProblem, readRootOwned, rootOwnedProblem } from "./root-owned.ts";
 export { administratorKeys, type Config, ConfigSchema, inertKeys } from "./schema.ts";

@@ -16,6 +16,8 @@ export const RootConfigSchema = ConfigSchema.pick({
 });
 export type RootConfig = z.infer<typeof RootConfigSchema>;
 
+export const rootConfigDefaults: Readonly<RootConfig> = Object.freeze(RootConfigSchema.parse({}));
+
 /** The config at `path`, or the defaults when there is no file. Throws bad_config. */
 export function loadRootConfig(path: string): Readonly<RootConfig> {
   return parseToml(readRootOwned(path) ?? "", path, RootConfigSchema);

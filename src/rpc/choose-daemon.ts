@@ -51,7 +51,7 @@ export function systemUnreachable(socket: string, error: unknown, said?: BangerE
     code === "bad_config" ? code : "unavailable",
     `the system daemon does not answer: ${why}`,
     {
-      hint: "sudo banger system restart",
+      hint: "sudo banger system restart; if that is no help: banger doctor",
       cause: error,
     },
   );

@@ -165,7 +165,9 @@ async function startDaemon(paths: Paths, signal?: AbortSignal): Promise<Client> 
   signal?.addEventListener("abort", onAbort, { once: true });
   const timer = setTimeout(() => {
     outcome.reject(
-      new BangerError("timeout", "bangerd did not come up", { hint: `see why: tail ${paths.daemonLog}` }),
+      new BangerError("timeout", "bangerd did not come up", {
+        hint: `see why: banger doctor, or tail ${paths.daemonLog}`,
+      }),
     );
   }, startTimeoutMs);
   let watcher: FSWatcher | undefined;
@@ -201,7 +203,7 @@ function startError(paths: Paths): BangerError {
   } catch {
     // It died before it could say anything.
     return new BangerError("unavailable", "bangerd ended before it was ready", {
-      hint: `see why: tail ${paths.daemonLog}`,
+      hint: `see why: banger doctor, or tail ${paths.daemonLog}`,
     });
   }
 }

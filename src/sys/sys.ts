@@ -59,6 +59,7 @@ export {
   openLoop,
 } from "./loop.ts";
 export { type MemoryUse, memoryUse } from "./memory-use.ts";
+export { type FileSystem, fileSystemOf, type Mount, mountOf } from "./mounts.ts";
 export { errnoOf } from "./netlink.ts";
 export { applyNft, listNft } from "./nft.ts";
 export {

@@ -39,7 +39,10 @@ async function start(build = { version, commit }): Promise<void> {
   server = await serve({ table: owner, program, socketPath: choice.paths.socket, handlers, log: quiet });
 }
 
-const unanswered = { code: "unavailable", hint: "sudo banger system restart" };
+const unanswered = {
+  code: "unavailable",
+  hint: "sudo banger system restart; if that is no help: banger doctor",
+};
 
 test("one that runs is reached", async () => {
   await start();

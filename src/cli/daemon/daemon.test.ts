@@ -42,7 +42,7 @@ describe("banger daemon", () => {
       memory:           41M
       vms:              1 running, 3 in all
       driver:           qemu (tcg)
-      why this driver:  the CPU has neither vmx nor svm
+      why this driver:  the CPU has neither vmx nor svm (more: banger doctor)
       root disks:       qcow2
       ends itself:      after 600 s without work
       "

@@ -9,11 +9,13 @@ export type DriverFacts = Pick<
 export function driverRows(facts: DriverFacts): [string, string][] {
   const { driver, driverUsable, acceleration, driverReason, driverHint } = facts;
   if (!driverUsable) {
-    const remedy = driverHint === null ? "" : ` (${driverHint})`;
+    const remedy = ` (${driverHint ?? "more: banger doctor"})`;
     return [
       ["driver", `${driver}, which cannot run VMs here: ${driverReason ?? "no reason is known"}${remedy}`],
     ];
   }
-  const why: [string, string][] = driverReason === null ? [] : [["why this driver", driverReason]];
+  const more = acceleration === "kvm" ? "" : " (more: banger doctor)";
+  const why: [string, string][] =
+    driverReason === null ? [] : [["why this driver", `${driverReason}${more}`]];
   return [["driver", `${driver} (${acceleration})`], ...why];
 }

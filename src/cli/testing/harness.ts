@@ -1,5 +1,6 @@
 /** Runs banger's CLI in-process, with a fake daemon and streams that remember. Only for tests. */
 import { Readable, Writable } from "node:stream";
+import type { Report } from "../../doctor/doctor.ts";
 import type { Context, Daemon, Interrupt, System } from "../context.ts";
 import { styleFor } from "../output/style.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
@@ -14,6 +15,7 @@ export interface Options {
   workspace?: () => Promise<WorkspaceSource>;
   /** Gets the line that does it as root. */
   system?: (asRoot: string) => System;
+  examine?: () => Promise<Report>;
   stdout?: Writable;
   /** Told of each write to stdout. */
   onOut?: (text: string) => void;
@@ -66,6 +68,10 @@ export function session(options: Options = {}): Session {
       socket: "/run/user/1000/banger/bangerd.sock",
       daemonLog: "/nowhere/bangerd.log",
     }),
+    examine: async () => {
+      if (options.examine === undefined) throw new Error("this command must not examine the host");
+      return options.examine();
+    },
     system: async (asRoot) => {
       if (options.system === undefined) throw new Error("this command must not touch the system services");
       return options.system(asRoot);

@@ -1,0 +1,85 @@
+/**
+ * A report of `banger doctor` as people read it: a line for each check, then what to do, and at the end, where the eye is
+ * when a terminal has scrolled, what it comes to.
+ */
+import { commit, version } from "../../base/version.ts";
+import type { Report, Result, State } from "../../doctor/doctor.ts";
+import { escapeLine } from "./escape.ts";
+import type { Style } from "./style.ts";
+import { wrapWords } from "./wrap.ts";
+
+export interface ReportLook {
+  verbose: boolean;
+  style: Style;
+  /** Of the terminal; undefined: lines may be as long as they want. */
+  columns: number | undefined;
+}
+
+/** Narrower than this, wrapping helps nobody. */
+const narrowest = 60;
+
+export function renderReport(report: Report, look: ReportLook): string {
+  const { results } = report;
+  const idWidth = Math.max(...results.map(({ id }) => id.length));
+  const blocks = [...new Set(results.map(({ group }) => group))].map((title) => {
+    const own = results.filter(({ group }) => group === title);
+    return [look.style.bold(title), ...own.flatMap((result) => lines(result, idWidth, look))].join("\n");
+  });
+  const { name } = report.distribution;
+  const head = `banger ${version} (${commit}) on ${escapeLine(name)}, ${report.mode} mode`;
+  return [
+    wrapped(head, look.columns, 0).join("\n"),
+    ...blocks,
+    ...toDo(results, idWidth, look),
+    ending(report, look),
+  ].join("\n\n");
+}
+
+function lines({ id, state, summary, evidence }: Result, idWidth: number, look: ReportLook): string[] {
+  const { style, verbose, columns } = look;
+  const indent = " ".repeat(2 + 4 + 2 + idWidth + 2);
+  const [first = "", ...more] = wrapped(escapeLine(summary), columns, indent.length);
+  const shown = state === "skip" ? style.dim : (text: string) => text;
+  return [
+    `  ${paint(state, style)(state.toUpperCase())}  ${shown(id.padEnd(idWidth))}  ${shown(first)}`,
+    ...more.map((line) => indent + shown(line)),
+    ...(verbose
+      ? evidence.map(({ looked, found }) => style.dim(`${indent}${escapeLine(`${looked}: ${found}`)}`))
+      : []),
+  ];
+}
+
+function paint(state: State, style: Style): (text: string) => string {
+  return { pass: style.green, warn: style.yellow, fail: style.red, skip: style.dim }[state];
+}
+
+/** What fails comes first. Steps are never broken: they are to be pasted. */
+function toDo(results: readonly Result[], idWidth: number, { style }: ReportLook): string[] {
+  const open = (["fail", "warn"] as const).flatMap((state) => results.filter((each) => each.state === state));
+  const rows = open.flatMap(({ id, state, remedy }) =>
+    remedy.map((step, index) => {
+      const named = index === 0 ? paint(state, style)(id.padEnd(idWidth)) : " ".repeat(idWidth);
+      return `  ${named}  ${escapeLine(step)}`;
+    }),
+  );
+  return rows.length === 0 ? [] : [[style.bold("What to do"), ...rows].join("\n")];
+}
+
+function ending({ results, conclusion }: Report, { style, verbose, columns }: ReportLook): string {
+  const counts = (["pass", "warn", "fail", "skip"] as const)
+    .map((state) => [results.filter((each) => each.state === state).length, state.toUpperCase()] as const)
+    .filter(([number]) => number > 0)
+    .map(([number, word]) => `${number} ${word}`)
+    .join(", ");
+  const colour = { yes: style.green, slowly: style.yellow, no: style.red }[conclusion.works];
+  const more = verbose ? "docs/troubleshooting.md" : "banger doctor --verbose";
+  return [
+    ...wrapped(escapeLine(conclusion.text), columns, 0).map((line) => style.bold(colour(line))),
+    style.dim(`${counts}. More: ${more}`),
+    ...(conclusion.next === null ? [] : [`Try it: ${conclusion.next}`]),
+  ].join("\n");
+}
+
+function wrapped(text: string, columns: number | undefined, indent: number): string[] {
+  return columns === undefined || columns < narrowest ? [text] : wrapWords(text, columns - indent);
+}

@@ -1,0 +1,21 @@
+/** Every check there is, in the order in which people read them. */
+import type { Check } from "./check.ts";
+import { firecrackerChecks } from "./checks/firecracker.ts";
+import { imageChecks } from "./checks/images.ts";
+import { machineChecks } from "./checks/machine.ts";
+import { networkChecks } from "./checks/network.ts";
+import { programChecks } from "./checks/programs.ts";
+import { serviceChecks } from "./checks/services.ts";
+import { storageChecks } from "./checks/storage.ts";
+import { vmChecks } from "./checks/vms.ts";
+
+export const checks: readonly Check[] = [
+  ...machineChecks,
+  ...programChecks,
+  ...storageChecks,
+  ...imageChecks,
+  ...serviceChecks,
+  ...firecrackerChecks,
+  ...networkChecks,
+  ...vmChecks,
+];

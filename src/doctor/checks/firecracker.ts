@@ -1,0 +1,184 @@
+/** Checks of Firecracker, its jailer, and what both need of the host. */
+
+import { followsLinks, judgeVersion, newestTested, oldest } from "../../vmm/vmm.ts";
+import { type Check, defineCheck } from "../check.ts";
+import type { VmmProgram } from "../facts/firecracker.ts";
+import { type Evidence, fail, pass, type Verdict, warn } from "../verdict.ts";
+
+const install = "banger firecracker install";
+
+function evidenceOf(name: string, program: VmmProgram | undefined, lookedIn: readonly string[]): Evidence[] {
+  if (program === undefined) return [{ looked: name, found: `not in ${lookedIn.join(", ")}` }];
+  return [
+    { looked: name, found: program.path },
+    {
+      looked: "its version",
+      found: `${program.version ?? "it does not say"} (tested: ${oldest} to ${newestTested})`,
+    },
+    { looked: "whose", found: program.problem ?? "root's alone" },
+  ];
+}
+
+/** What holds for both; undefined when all is well. */
+function problemOf(
+  name: string,
+  program: VmmProgram | undefined,
+  remedy: readonly string[],
+  evidence: readonly Evidence[],
+): Verdict | undefined {
+  if (program === undefined) return fail(`${name} is not installed`, remedy, ...evidence);
+  if (program.problem !== undefined)
+    return fail(`root does not run ${program.path}: ${program.problem}`, remedy, ...evidence);
+  if (program.version === undefined)
+    return fail(`${program.path} does not say its version`, remedy, ...evidence);
+  if (judgeVersion(program.version) === "too old")
+    return fail(`${program.version} is too old: ${oldest} is the least`, remedy, ...evidence);
+  return undefined;
+}
+
+const firecracker = defineCheck({
+  id: "firecracker",
+  group: "services",
+  modes: ["system"],
+  symptoms: ["`Firecracker is not installed`", "`Firecracker ... is too old`", "`root does not run ...`"],
+  meaning: `Firecracker runs the system services' VMs. ${oldest} is the least, ${newestTested} the newest that banger was tested with; the program must be root's, because root starts it.`,
+  cure: "`sudo banger firecracker install` fetches the version that banger is tested with, to /usr/local/lib/banger/firecracker.",
+  dependsOn: [],
+  needs: ["firecracker"],
+  judge: ({ facts: { firecracker: found }, advice }) => {
+    const program = found.firecracker;
+    const evidence = evidenceOf("firecracker", program, found.lookedIn);
+    const problem = problemOf("firecracker", program, [advice.asRoot(install)], evidence);
+    if (problem !== undefined) return problem;
+    const version = program?.version ?? "";
+    const { probe } = found;
+    const tried = {
+      looked: "a test guest",
+      found: probe.usable ? "it ran, or could not be tried by you" : (probe.reason ?? "no"),
+    };
+    // Missing KVM is the check kvm's to say.
+    if (!probe.usable && !probe.reason?.startsWith("KVM cannot be used"))
+      return fail(probe.reason ?? "it cannot run VMs", ["journalctl -k | grep -i kvm"], ...evidence, tried);
+    if (judgeVersion(version) === "newer than tested")
+      return warn(
+        `${version} is newer than the newest tested, ${newestTested}`,
+        [`if VMs fail: ${advice.asRoot(install)}`],
+        ...evidence,
+        tried,
+      );
+    return pass(version, ...evidence, tried);
+  },
+});
+
+const jailer = defineCheck({
+  id: "jailer",
+  group: "services",
+  modes: ["system"],
+  symptoms: ["`the program jailer was not found`"],
+  meaning:
+    "The jailer shuts each Firecracker into a directory of its own. Up to 1.13.1, and in 1.14.0, it follows links in the directory that jails are made in (CVE-2026-1386); in root's own directory, which is what banger uses, nobody else can put one there.",
+  cure: "`sudo banger firecracker install` brings both programs, of one version.",
+  dependsOn: ["firecracker"],
+  needs: ["firecracker", "jails"],
+  judge: ({ facts: { firecracker: found, jails }, advice }) => {
+    const program = found.jailer;
+    const version = program?.version ?? "";
+    const exposed = version !== "" && followsLinks(version);
+    const evidence = [
+      ...evidenceOf("jailer", program, found.lookedIn),
+      ...(exposed
+        ? [
+            {
+              looked: "CVE-2026-1386",
+              found: `${version} has it; ${jails.path} is ${jails.problem ?? "root's alone, so nobody can use it"}`,
+            },
+          ]
+        : []),
+    ];
+    const remedy = [advice.asRoot(install)];
+    const problem = problemOf("jailer", program, remedy, evidence);
+    if (problem !== undefined) return problem;
+    if (exposed && jails.problem !== undefined)
+      return fail(`${version} has CVE-2026-1386, and ${jails.path} is not root's alone`, remedy, ...evidence);
+    if (version !== found.firecracker?.version)
+      return warn(
+        `${version}, but firecracker is ${found.firecracker?.version ?? "not there"}`,
+        remedy,
+        ...evidence,
+      );
+    return pass(version, ...evidence);
+  },
+});
+
+const jails = defineCheck({
+  id: "jail-base",
+  group: "services",
+  modes: ["system"],
+  symptoms: [
+    "`Invalid cross-device link` (EXDEV) when a VM starts",
+    "Firecracker cannot open /dev/kvm in its jail",
+  ],
+  meaning:
+    "Jails get kernel and disks by hard links, and device nodes: so the directory must be on the state's file system, and that not mounted nodev. It must be root's.",
+  cure: "Leave /var/lib/banger and /var/lib/banger-jail on one file system: mount a larger disk at /var/lib, not at one of both; take `nodev` out of its line in /etc/fstab and `sudo mount -o remount,dev` it.",
+  dependsOn: ["installation"],
+  needs: ["jails"],
+  judge: ({ facts: { jails }, place, advice }) => {
+    const { path, exists, fileSystem, sameFileSystem, problem } = jails;
+    const evidence: Evidence[] = [
+      { looked: path, found: exists ? (problem ?? "root's alone") : "not there" },
+      {
+        looked: "file system",
+        found: `${fileSystem?.type ?? "none"} at ${fileSystem?.mountPoint} (${fileSystem?.options.join(",")})`,
+      },
+      {
+        looked: place.paths.state,
+        found: sameFileSystem ? "on the same file system" : "on another file system",
+      },
+    ];
+    if (!exists || fileSystem === undefined)
+      return fail(`${path} is not there`, [advice.asRoot("banger system restart")], ...evidence);
+    if (problem !== undefined)
+      return fail(`${path}: ${problem}`, [advice.asRoot(`chown root:root ${path}`)], ...evidence);
+    if (!sameFileSystem)
+      return fail(
+        `${path} and ${place.paths.state} are on two file systems`,
+        ["put both on one: jails are made by hard links"],
+        ...evidence,
+      );
+    if (fileSystem.options.includes("nodev"))
+      return fail(
+        `${fileSystem.mountPoint} is mounted nodev: jails need device nodes`,
+        [advice.asRoot(`mount -o remount,dev ${fileSystem.mountPoint}`), "and take nodev out of /etc/fstab"],
+        ...evidence,
+      );
+    return pass(`${path}, with ${place.paths.state} on one file system`, ...evidence);
+  },
+});
+
+const kernelParts = defineCheck({
+  id: "kernel-modules",
+  group: "services",
+  modes: ["system"],
+  symptoms: [
+    "`the kernel has no device-mapper`",
+    "bangerd-root cannot make a bridge, a TAP or a loop device",
+  ],
+  meaning:
+    "Root disks are loop devices under the device-mapper, the network is TAPs on a bridge: the kernel must have these parts, built in or as modules.",
+  cure: "Load what is missing (`sudo modprobe dm_snapshot`); if there is no such module, reboot into the kernel whose modules are installed (after an update of the kernel), or use another kernel.",
+  dependsOn: [],
+  needs: ["kernelParts", "machine"],
+  judge: ({ facts: { kernelParts, machine }, advice }) => {
+    const evidence = kernelParts.map(({ module, state }) => ({ looked: module, found: state }));
+    const missing = kernelParts.filter(({ state }) => state === "missing").map(({ module }) => module);
+    if (missing.length === 0) return pass(`all there, or can be loaded`, ...evidence);
+    const remedy = [
+      advice.asRoot(`modprobe -a ${missing.join(" ")}`),
+      `reboot, if modules of ${machine.kernel} are gone since an update`,
+    ];
+    return fail(`missing: ${missing.join(", ")}`, remedy, ...evidence);
+  },
+});
+
+export const firecrackerChecks: readonly Check[] = [firecracker, jailer, jails, kernelParts];

@@ -1,0 +1,255 @@
+/** Checks of the directories that banger keeps things in. */
+import { formatBytes } from "../../base/base.ts";
+import { longestSocketPath } from "../../vmm/vmm.ts";
+import { anywhere, type Check, defineCheck } from "../check.ts";
+import type { DirectoryFacts } from "../facts/storage.ts";
+import { type Evidence, fail, pass, warn } from "../verdict.ts";
+
+/** An image and its kernel, while they are built. */
+const buildBytes = 4 * 1024 ** 3;
+/** A VM that only works a little. */
+const littleBytes = 1024 ** 3;
+/** Below this nothing can even be written down. */
+const nothingBytes = 64 * 1024 ** 2;
+const fewInodes = 1000;
+
+function evidenceOf(what: string, directory: DirectoryFacts): Evidence[] {
+  const { path, there, exists, uid, mode, refused, fileSystem } = directory;
+  const { type, mountPoint, options } = fileSystem;
+  return [
+    { looked: what, found: exists ? path : `${path}, which is not there yet: ${there} is` },
+    { looked: "whose", found: `user ${uid}, mode ${mode.toString(8)}, ${refused ?? "writable"}` },
+    { looked: "file system", found: `${type} at ${mountPoint} (${options.join(",")})` },
+  ];
+}
+
+const state = defineCheck({
+  id: "state",
+  group: "storage",
+  modes: anywhere,
+  symptoms: [
+    "`EACCES` or `EROFS` when a VM is made",
+    "`the database was damaged` in the daemon's log",
+    "VMs are gone after a reboot",
+  ],
+  meaning:
+    "VMs, images and the database are in the state directory: it must be yours, and writable, and outlive a reboot.",
+  cure: "Give it back to yourself (`sudo chown -R $USER ~/.local/state/banger`), make its file system writable, or set `XDG_STATE_HOME` to a directory on another one. A damaged database needs nothing: the daemon sets it aside and finds the VMs by their directories.",
+  dependsOn: [],
+  needs: ["storage"],
+  judge: ({ facts: { storage }, place, advice }) => {
+    const { state, database } = storage;
+    const evidence = [...evidenceOf("state", state), { looked: "banger.db", found: database }];
+    const owner = place.mode === "system" ? place.install?.uid : place.uid;
+    const elsewhere = `or elsewhere: ${place.paths.largerState}`;
+    if (!state.isDirectory)
+      return fail(`${state.there} is not a directory`, [`mv ${state.there} ${state.there}.old`], ...evidence);
+    if (state.exists && state.uid !== owner) {
+      const remedy = [
+        advice.asRoot(`chown -R ${place.install?.owner ?? place.user} ${state.path}`),
+        elsewhere,
+      ];
+      return fail(`${state.path} belongs to user ${state.uid}`, remedy, ...evidence);
+    }
+    if (state.refused !== undefined)
+      return fail(refusal(state), [...regain(state, advice.asRoot), elsewhere], ...evidence);
+    if (state.fileSystem.type === "tmpfs")
+      return warn(
+        `${state.path} is in memory: VMs are gone after a reboot`,
+        [place.paths.largerState],
+        ...evidence,
+      );
+    if (database === "damaged")
+      return warn("the database is damaged: the next daemon sets it aside", ["banger vm list"], ...evidence);
+    if (database === "unreadable")
+      return fail(
+        "the database may not be read by you",
+        [advice.asRoot(`chown -R ${place.user} ${state.path}`)],
+        ...evidence,
+      );
+    return pass(state.exists ? state.path : `${state.path}, when it is needed`, ...evidence);
+  },
+});
+
+function refusal({ there, refused }: DirectoryFacts): string {
+  return refused === "EROFS"
+    ? `the file system of ${there} is read-only`
+    : `you may not write to ${there} (${refused})`;
+}
+
+function regain({ there, refused, fileSystem }: DirectoryFacts, asRoot: (line: string) => string): string[] {
+  return refused === "EROFS"
+    ? [asRoot(`mount -o remount,rw ${fileSystem.mountPoint}`)]
+    : [`chmod u+rwx ${there}`];
+}
+
+const diskSpace = defineCheck({
+  id: "disk-space",
+  group: "storage",
+  modes: anywhere,
+  symptoms: [
+    "`No space left on device`",
+    "`the VM's disks may grow to ..., but only ... are free`",
+    "guests' file systems become read-only",
+  ],
+  meaning:
+    "Disks of VMs take what is written to them, no more; building an image takes about 4 GB, a VM's work rarely less than one.",
+  cure: "Delete what is not needed: `banger vm prune`, `banger template prune`, `banger image list`; or keep the state on a larger disk (`XDG_STATE_HOME`).",
+  dependsOn: [],
+  needs: ["storage", "images"],
+  judge: ({ facts: { storage, images }, place }) => {
+    const { fileSystem } = storage.state;
+    const { freeBytes, totalBytes, freeInodes, totalInodes, type, mountPoint } = fileSystem;
+    const needed = images.image.stored === undefined ? buildBytes : littleBytes;
+    const evidence = [
+      { looked: storage.state.there, found: `${type} at ${mountPoint}` },
+      { looked: "space", found: `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free` },
+      // Some file systems (btrfs) have no such number.
+      {
+        looked: "files",
+        found: totalInodes === 0 ? "as many as fit" : `${freeInodes} of ${totalInodes} free`,
+      },
+    ];
+    const remedy = ["banger vm prune", "banger template prune", place.paths.largerState];
+    const said = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free on ${mountPoint}`;
+    if (freeBytes < nothingBytes) return fail(`${said}: the disk is full`, remedy, ...evidence);
+    if (totalInodes > 0 && freeInodes < fewInodes)
+      return fail(`${mountPoint} has room for ${freeInodes} more files only`, remedy, ...evidence);
+    if (freeBytes >= needed) return pass(said, ...evidence);
+    const what = images.image.stored === undefined ? "building an image takes about 4G" : "VMs will fill it";
+    return warn(`${said}: ${what}`, remedy, ...evidence);
+  },
+});
+
+/** File systems that can share blocks between files; xfs unless it was made without. */
+const sharing = ["btrfs", "xfs", "bcachefs", "zfs", "ocfs2"];
+
+const rootDisks = defineCheck({
+  id: "root-disks",
+  group: "storage",
+  modes: ["user"],
+  symptoms: ["making a VM takes a second or more, and as much space as its image"],
+  meaning:
+    "VMs of one image share it, and have a copy-on-write layer each: reflinks where the file system has them (btrfs, xfs), a qcow2 layer else. Neither needs anything to be done.",
+  cure: "Nothing: every way works.",
+  dependsOn: [],
+  needs: ["storage", "daemon"],
+  judge: ({ facts: { storage, daemon } }) => {
+    const { type } = storage.state.fileSystem;
+    const active = daemon.answer?.status.diskStrategy;
+    const evidence = [
+      { looked: "file system", found: type },
+      {
+        looked: "the daemon",
+        found: active === undefined ? "none runs to say what it uses" : `it uses: ${active}`,
+      },
+    ];
+    const words: Record<string, string> = {
+      reflink: `reflinks on ${type}`,
+      overlay: `qcow2 layers: ${type} has no reflinks, and needs none`,
+      copy: `copies: ${type} has no reflinks, and the driver no qcow2`,
+    };
+    if (active !== undefined) return pass(words[active] ?? active, ...evidence);
+    return pass(
+      sharing.includes(type)
+        ? `reflinks, if ${type} has them here; else qcow2 layers`
+        : (words.overlay ?? ""),
+      ...evidence,
+    );
+  },
+});
+
+const environment = defineCheck({
+  id: "environment",
+  group: "storage",
+  modes: anywhere,
+  symptoms: ["`XDG_...=... is not an absolute path`", "`/etc/banger/install.toml cannot be used`"],
+  meaning:
+    "By /etc/banger/install.toml it is decided whether your daemon is the system's or your own, by XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and XDG_RUNTIME_DIR where your own keeps things.",
+  cure: "Unset the variable, or give it an absolute path; write install.toml anew: `sudo banger system install --owner USER`.",
+  dependsOn: [],
+  needs: [],
+  judge: ({ place }) => {
+    const evidence = Object.entries(place.env)
+      .filter(([name]) => /^XDG_(CONFIG|STATE|CACHE)_HOME$|^XDG_RUNTIME_DIR$/.test(name))
+      .map(([name, value]) => ({ looked: name, found: value ?? "" }));
+    const told = { looked: "mode", found: `${place.mode}: ${place.reason}` };
+    const { problem } = place;
+    if (problem === undefined) return pass(`${place.mode} mode`, told, ...evidence);
+    return fail(problem.message, problem.hint === undefined ? [] : [problem.hint], told, ...evidence);
+  },
+});
+
+const runtime = defineCheck({
+  id: "runtime",
+  group: "storage",
+  modes: anywhere,
+  symptoms: [
+    "`... is not a directory of yours`",
+    "`the path ... is too long for a socket`",
+    "the daemon is not found after `su` or `sudo -u`",
+  ],
+  meaning:
+    "Sockets are in $XDG_RUNTIME_DIR/banger, or in /tmp/banger-runtime-UID where a session has no such variable (cron, `su`). The directory must be yours; a socket's path has at most 107 bytes.",
+  cure: "Log in anew instead of `su`, or `export XDG_RUNTIME_DIR=/run/user/$(id -u)`; where there is no such directory `unset XDG_RUNTIME_DIR`.",
+  dependsOn: [],
+  needs: ["storage"],
+  judge: ({ facts: { storage }, place }) => {
+    const { runtime } = storage;
+    const { XDG_RUNTIME_DIR } = place.env;
+    const owner = place.mode === "system" ? place.install?.uid : place.uid;
+    const set = place.mode === "user" && XDG_RUNTIME_DIR !== undefined && XDG_RUNTIME_DIR !== "";
+    const evidence = [
+      { looked: "XDG_RUNTIME_DIR", found: set ? XDG_RUNTIME_DIR : "not set" },
+      ...evidenceOf("runtime", runtime),
+    ];
+    const remedy = set
+      ? ["unset XDG_RUNTIME_DIR  # or: export XDG_RUNTIME_DIR=/run/user/$(id -u)"]
+      : [`export XDG_RUNTIME_DIR=/run/user/$(id -u)`];
+    if (place.mode === "system") {
+      return runtime.exists
+        ? pass(runtime.path, ...evidence)
+        : fail(`${runtime.path} is not there`, ["sudo banger system restart"], ...evidence);
+    }
+    if (!runtime.isDirectory || (runtime.exists && runtime.uid !== owner))
+      return fail(`${runtime.there} is not a directory of yours`, remedy, ...evidence);
+    if (runtime.refused !== undefined) return fail(`${refusal(runtime)}, for sockets`, remedy, ...evidence);
+    const longest = `${runtime.path}/vms/${"0".repeat(36)}/agent.sock`;
+    if (Buffer.byteLength(longest) > longestSocketPath)
+      return fail(
+        `${runtime.path} is too long a path for sockets`,
+        ["export XDG_RUNTIME_DIR=/run/user/$(id -u)"],
+        ...evidence,
+      );
+    return pass(runtime.path, ...evidence);
+  },
+});
+
+const temporary = defineCheck({
+  id: "temporary",
+  group: "storage",
+  modes: ["user"],
+  symptoms: ["`failed to map segment from shared object`"],
+  meaning:
+    "banger unpacks a native library into the temporary directory to load it, which a mount with noexec forbids.",
+  cure: "`export TMPDIR=$HOME/.cache` (a directory that is not mounted noexec), then `banger daemon stop`.",
+  dependsOn: [],
+  needs: ["storage"],
+  judge: ({ facts: { storage } }) => {
+    const { temporary } = storage;
+    const evidence = evidenceOf("temporary", temporary);
+    const elsewhere = ["export TMPDIR=$HOME/.cache", "banger daemon stop"];
+    if (!temporary.exists || !temporary.isDirectory)
+      return fail(`${temporary.path} is not a directory`, elsewhere, ...evidence);
+    if (temporary.refused !== undefined) return fail(refusal(temporary), elsewhere, ...evidence);
+    if (temporary.fileSystem.options.includes("noexec"))
+      return fail(
+        `${temporary.path} is mounted noexec: no library can be loaded from it`,
+        elsewhere,
+        ...evidence,
+      );
+    return pass(temporary.path, ...evidence);
+  },
+});
+
+export const storageChecks: readonly Check[] = [environment, state, diskSpace, rootDisks, runtime, temporary];

@@ -1,0 +1,29 @@
+/** config.toml: whether it can be used, and what it says. */
+import { existsSync } from "node:fs";
+import { toBangerError } from "../../base/base.ts";
+import { type Config, loadConfig } from "../../config/config.ts";
+import type { Place } from "../place.ts";
+
+export interface SettingsFacts {
+  path: string;
+  exists: boolean;
+  /** Each names its line where possible; empty when all is well. */
+  problems: readonly string[];
+  /** The defaults where the file cannot be used. */
+  config: Config;
+}
+
+export async function readSettings({ paths }: Place): Promise<SettingsFacts> {
+  const path = paths.config;
+  const exists = existsSync(path);
+  try {
+    return { path, exists, problems: [], config: loadConfig(path) };
+  } catch (error) {
+    return {
+      path,
+      exists,
+      problems: toBangerError(error).message.split("\n"),
+      config: loadConfig("/dev/null"),
+    };
+  }
+}
