@@ -27,7 +27,7 @@ export function processContext(daemon: DaemonAccess): Context {
     client,
     runningClient: () => daemon.running(signal),
     paths: () => daemon.paths(),
-    examine: async () => (await import("../doctor/doctor.ts")).examine(env),
+    examine: async () => (await import("../doctor/doctor.ts")).examine(env, signal),
     system: async (asRoot) =>
       (await import("./system/this-host.ts")).systemOf({
         asRoot,

@@ -195,7 +195,9 @@ function isSet(config: Config, key: keyof Config): boolean {
 async function usable<T>(driver: VmmDriver, then: () => Promise<T>): Promise<T> {
   const probe = await driver.probe();
   if (probe.usable) return then();
-  throw new BangerError("host_missing", probe.reason ?? "no driver works", { hint: probe.hint });
+  throw new BangerError("host_missing", probe.reason ?? "no driver works", {
+    hint: probe.hint ?? "see what is missing: banger doctor",
+  });
 }
 
 /** Without a database nothing could be deleted, and a full disk would stay full. */

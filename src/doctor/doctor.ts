@@ -5,7 +5,7 @@
  * changes nothing, starts no daemon and needs none, needs no root, and answers within a few seconds whatever hangs.
  * Rooms are asked by their own probes: none is written twice. Never knows how it is shown.
  */
-import { toBangerError } from "../base/base.ts";
+import { BangerError, toBangerError } from "../base/base.ts";
 import { adviceFor } from "./advice.ts";
 import { checks } from "./checks.ts";
 import { type Conclusion, conclude } from "./conclusion.ts";
@@ -23,13 +23,17 @@ export interface Report {
   conclusion: Conclusion;
 }
 
-/** Never rejects for what is wrong with the host: that is what it tells. */
-export async function examine(env: Readonly<Record<string, string | undefined>>): Promise<Report> {
+/** Never rejects for what is wrong with the host: that is what it tells. Throws cancelled. */
+export async function examine(
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+): Promise<Report> {
   const [place, osRelease] = await Promise.all([thisPlace(env), readOsRelease()]);
   const distribution = parseDistribution(osRelease);
   const wanted = checks.filter(({ modes }) => modes.includes(place.mode));
   const names = [...new Set(wanted.flatMap(({ needs }) => needs))];
-  const snapshot = await gather(place, names, probeLimitMs);
+  const snapshot = await gather(place, names, { limitMs: probeLimitMs, signal });
+  if (signal.aborted) throw new BangerError("cancelled", "cancelled");
   const results = judgeAll(wanted, snapshot, adviceFor(distribution, place.uid === 0), place);
   return {
     distribution,

@@ -80,27 +80,35 @@ export const probeLimitMs = 4500;
 export async function gather<K extends FactName>(
   place: Place,
   names: readonly K[],
-  limitMs: number,
+  limits: Limits,
 ): Promise<Pick<Snapshot, K>> {
   const entries = await Promise.all(
-    names.map(
-      async (name) => [name, await within(limitMs, (signal) => probes[name](place, signal))] as const,
-    ),
+    names.map(async (name) => [name, await within(limits, (signal) => probes[name](place, signal))] as const),
   );
   return Object.fromEntries(entries) as Pick<Snapshot, K>;
 }
 
+export interface Limits {
+  /** In ms. */
+  limitMs: number;
+  /** Of whoever asks, and may lose patience before that. */
+  signal: AbortSignal;
+}
+
 /** A probe that does not heed its signal is left behind; it ends with the process. */
 export async function within<T>(
-  limitMs: number,
+  { limitMs, signal }: Limits,
   ask: (signal: AbortSignal) => Promise<T>,
 ): Promise<Known<T>> {
   const over = new AbortController();
   const late = Promise.withResolvers<Known<T>>();
-  const timer = setTimeout(() => {
-    late.resolve({ known: false, kind: "late", why: `there was no answer within ${limitMs / 1000} s` });
+  const giveUp = (why: string) => {
+    late.resolve({ known: false, kind: "late", why });
     over.abort();
-  }, limitMs);
+  };
+  const timer = setTimeout(() => giveUp(`there was no answer within ${limitMs / 1000} s`), limitMs);
+  const onAbort = () => giveUp("it was interrupted");
+  signal.addEventListener("abort", onAbort, { once: true });
   const answer = Promise.try(() => ask(over.signal)).then(
     (value): Known<T> => ({ known: true, value }),
     (error): Known<T> => ({ known: false, kind: "failed", why: toBangerError(error).message }),
@@ -109,6 +117,7 @@ export async function within<T>(
     return await Promise.race([answer, late.promise]);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

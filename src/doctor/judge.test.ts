@@ -84,9 +84,18 @@ describe("judging", () => {
 });
 
 describe("a probe", () => {
+  const patience = new AbortController().signal;
+
+  test("is given up by whoever loses patience", async () => {
+    const controller = new AbortController();
+    const answer = within({ limitMs: 60_000, signal: controller.signal }, () => new Promise(() => {}));
+    controller.abort();
+    expect(await answer).toEqual({ known: false, kind: "late", why: "it was interrupted" });
+  });
+
   test("that hangs is left alone, and told that it is over", async () => {
     let told: AbortSignal | undefined;
-    const answer = await within(5, (signal) => {
+    const answer = await within({ limitMs: 5, signal: patience }, (signal) => {
       told = signal;
       return new Promise(() => {});
     });
@@ -96,7 +105,7 @@ describe("a probe", () => {
 
   test("that throws is a fact that is not known", async () => {
     expect(
-      await within(1000, () => {
+      await within({ limitMs: 1000, signal: patience }, () => {
         throw new Error("no such thing");
       }),
     ).toEqual({ known: false, kind: "failed", why: "no such thing" });
