@@ -7,7 +7,7 @@ import { styleFor } from "./output/style.ts";
 import { printJson } from "./output/table.ts";
 
 export const command = defineCommand({
-  summary: "say what this machine has for banger, what it lacks, and what to do about it",
+  summary: "check this machine: what works, what is missing, what to do",
   details:
     "Changes nothing, starts no daemon, and needs no root. The exit status is 1 when a check says FAIL. What each check means: docs/troubleshooting.md.",
   examples: [

@@ -29,7 +29,7 @@ describe("help", () => {
         system       install banger's services, restart and remove them
         firecracker  fetch Firecracker, the VMM of the supported path
         ps           list VMs
-        doctor       say what this machine has for banger, what it lacks, and what to do about it
+        doctor       check this machine: what works, what is missing, what to do
         version      print the version, its commit and when it was built
 
       More: banger <command> --help

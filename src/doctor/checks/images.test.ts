@@ -22,6 +22,18 @@ describe("config.toml", () => {
   });
 });
 
+describe("sizes of new VMs", () => {
+  test("are told, and more processors than there are is told to be too many", () => {
+    expect(verdict("vm-defaults").summary).toBe("2 vcpu, 4096 MiB, 8G disk");
+    const config = { ...settings.config, vm_defaults: { vcpu: 16 } };
+    expect(verdict("vm-defaults", { settings: { ...settings, config } })).toEqual({
+      state: "warn",
+      summary: "16 vcpu, 4096 MiB, 8G disk: this machine has 8 processors",
+      remedy: [`in ${settings.path}, below [vm_defaults]: vcpu = 8`],
+    });
+  });
+});
+
 describe("the default image", () => {
   const image = (change: Partial<typeof images.image>, kernel = images.kernel) => ({
     images: { ...images, image: { ...images.image, ...change }, kernel },

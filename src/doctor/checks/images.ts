@@ -1,4 +1,6 @@
 /** Checks of the settings, and of what new VMs are made of. */
+import { formatBytes } from "../../base/base.ts";
+import { specDefaults } from "../../config/config.ts";
 import { anywhere, type Check, defineCheck } from "../check.ts";
 import { type Evidence, fail, pass, warn } from "../verdict.ts";
 import { buildChecks } from "./builds.ts";
@@ -25,6 +27,32 @@ const settings = defineCheck({
       return pass(exists ? path : "the defaults: there is no config.toml", ...evidence);
     const steps = problems.map((problem) => problem.replace(`${path}:`, "line "));
     return fail(`${path} is not valid`, [...steps, "correct it, or move it away"], ...evidence);
+  },
+});
+
+const vmDefaults = defineCheck({
+  id: "vm-defaults",
+  group: "images",
+  modes: anywhere,
+  symptoms: ["a new VM is larger or smaller than expected", "VMs slow each other down"],
+  meaning:
+    "The size of a new VM: what `[vm_defaults]` in config.toml says (`config`), else what follows from the host's size (`auto`), else the least (`builtin`). More processors than the host has make a VM slower, not faster.",
+  cure: "Set `vcpu`, `memory_mib`, `disk_size` below `[vm_defaults]` in config.toml, or say it for one VM: `banger vm run --vcpu 2 --memory 2G --disk-size 16G`.",
+  dependsOn: ["config"],
+  needs: ["settings", "machine"],
+  judge: ({ facts: { settings, machine } }) => {
+    const host = { cpus: machine.cpus, memoryBytes: machine.memory.totalBytes };
+    const { vcpu, memoryMiB, diskBytes, overlayBytes } = specDefaults(settings.config, host);
+    const evidence = [
+      { looked: "vcpu", found: `${vcpu.value} (${vcpu.from})` },
+      { looked: "memory", found: `${memoryMiB.value} MiB (${memoryMiB.from})` },
+      { looked: "disk", found: `${formatBytes(diskBytes.value)} (${diskBytes.from})` },
+      { looked: "system disk", found: `${formatBytes(overlayBytes.value)} (${overlayBytes.from})` },
+    ];
+    const said = `${vcpu.value} vcpu, ${memoryMiB.value} MiB, ${formatBytes(diskBytes.value)} disk`;
+    if (vcpu.value <= machine.cpus) return pass(said, ...evidence);
+    const remedy = [`in ${settings.path}, below [vm_defaults]: vcpu = ${machine.cpus}`];
+    return warn(`${said}: this machine has ${machine.cpus} processors`, remedy, ...evidence);
   },
 });
 
@@ -101,4 +129,4 @@ const kernel = defineCheck({
   },
 });
 
-export const imageChecks: readonly Check[] = [settings, image, kernel, ...buildChecks];
+export const imageChecks: readonly Check[] = [settings, vmDefaults, image, kernel, ...buildChecks];
