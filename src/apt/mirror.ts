@@ -25,6 +25,7 @@ export function debianMirror(configured: string | undefined, aptDir = "/etc/apt"
   if (keyring === undefined) {
     throw new BangerError("host_missing", "the keyring that signs Debian's packages is not installed", {
       hint: "install it: sudo apt-get install debian-archive-keyring",
+      details: { missing: "keyring" },
     });
   }
   if (configured !== undefined) return { archive: configured, security: undefined, keyring };

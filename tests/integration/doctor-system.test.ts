@@ -21,7 +21,7 @@ const script = `
 set -eu
 dir=$1 bun=$2 main=$3 uid=$4
 mount -t tmpfs -o mode=755 none "$dir/layers"
-for over in /etc /var/lib; do
+for over in /etc /var/lib /usr/local; do
   mkdir -p "$dir/layers$over/up" "$dir/layers$over/work"
   mount -t overlay -o "lowerdir=$over,upperdir=$dir/layers$over/up,workdir=$dir/layers$over/work" none "$over"
 done
@@ -32,6 +32,10 @@ chmod 700 /run/banger /var/lib/banger
 chmod 711 /run/banger-root /var/lib/banger-jail
 cp "$dir/install.toml" /etc/banger/install.toml
 ip link set lo up
+# What the real ones say to --version, the log line of the first included.
+printf '#!/bin/sh\\necho "Firecracker v1.12.1"; echo; echo "2026-03-04T10:00:00 [anonymous-instance:main] Firecracker exiting successfully. exit_code=0"\\n' >/usr/local/bin/firecracker
+printf '#!/bin/sh\\necho "Jailer v1.12.1"\\n' >/usr/local/bin/jailer
+chmod 755 /usr/local/bin/firecracker /usr/local/bin/jailer
 
 as_owner() { env -i HOME="$dir/home" PATH="$PATH" TMPDIR="$dir/home" setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@"; }
 doctor() { as_owner "$bun" "$main" doctor --json >"$dir/$1.json" || test $? = 1; }
@@ -52,6 +56,8 @@ echo 'bridge_name = "br-fc"' >/etc/banger/config.toml
 chmod 666 /etc/banger/config.toml
 doctor faults
 rm /etc/banger/config.toml
+chown "$uid" /usr/local/bin/firecracker
+env -i HOME="$dir/home" PATH="$PATH" TMPDIR="$dir/home" "$bun" "$main" doctor --json >"$dir/root.json" || test $? = 1
 
 kill -9 $helper
 { wait $helper || :; } 2>/dev/null
@@ -115,6 +121,29 @@ describe.if(isRoot)("doctor with system services", () => {
     expect(check("well", "services")).toMatchObject({
       state: "skip",
       summary: "not known: systemd does not run here, and the services are its units",
+    });
+  });
+
+  test("knows what the jailer of that version does, and why that is no harm here", () => {
+    expect(check("well", "jailer")).toMatchObject({
+      state: "pass",
+      summary: "1.12.1",
+      evidence: expect.arrayContaining([
+        {
+          looked: "CVE-2026-1386",
+          found: "1.12.1 has it; /var/lib/banger-jail is root's alone, so nobody can use it",
+        },
+      ]),
+    });
+  });
+
+  test("does not run as root what others could have put there", () => {
+    expect(check("root", "firecracker")).toMatchObject({
+      state: "fail",
+      summary: `root does not run /usr/local/bin/firecracker: it belongs to user ${owner.uid}, not to root`,
+      evidence: expect.arrayContaining([
+        { looked: "its version", found: "not asked (tested: 1.5.0 to 1.14.1)" },
+      ]),
     });
   });
 

@@ -71,14 +71,17 @@ function programEvidence({ programs }: Pick<Facts, "programs">): Evidence[] {
   }));
 }
 
+const tried = {
+  works: "they work",
+  "as root": "not needed by root",
+  "owner's": "the services' owner's to try: run doctor as that user",
+};
+
 function buildEvidence({ namespace, mirror }: BuildFacts): Evidence[] {
   return [
     {
       looked: "user namespaces",
-      found:
-        typeof namespace === "string"
-          ? { works: "they work", "as root": "not needed by root" }[namespace]
-          : namespace.reason,
+      found: typeof namespace === "string" ? tried[namespace] : namespace.reason,
     },
     { looked: "mirror", found: "archive" in mirror ? mirror.archive : mirror.reason },
   ];

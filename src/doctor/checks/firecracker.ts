@@ -13,7 +13,7 @@ function evidenceOf(name: string, program: VmmProgram | undefined, lookedIn: rea
     { looked: name, found: program.path },
     {
       looked: "its version",
-      found: `${program.version ?? "it does not say"} (tested: ${oldest} to ${newestTested})`,
+      found: `${program.version ?? (program.problem === undefined ? "it does not say" : "not asked")} (tested: ${oldest} to ${newestTested})`,
     },
     { looked: "whose", found: program.problem ?? "root's alone" },
   ];

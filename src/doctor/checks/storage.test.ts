@@ -80,6 +80,10 @@ describe("directories for a session", () => {
     expect(verdict("runtime", runtime(`/run/${"long".repeat(20)}`)).summary).toEndWith(
       "is too long a path for sockets",
     );
+    const nowhere = { exists: false, there: "/run/user", refused: "EACCES" };
+    expect(verdict("runtime", runtime("/run/user/1000/banger", nowhere)).summary).toBe(
+      "XDG_RUNTIME_DIR=/run/user/1000 is not there",
+    );
     const gone = runtime("/run/banger", { exists: false, there: "/run" });
     expect(verdict("runtime", gone, systemPlace).remedy).toEqual(["sudo banger system restart"]);
   });

@@ -213,6 +213,8 @@ const runtime = defineCheck({
     }
     if (!runtime.isDirectory || (runtime.exists && runtime.uid !== owner))
       return fail(`${runtime.there} is not a directory of yours`, remedy, ...evidence);
+    if (runtime.refused !== undefined && set && !runtime.there.startsWith(XDG_RUNTIME_DIR))
+      return fail(`XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR} is not there`, remedy, ...evidence);
     if (runtime.refused !== undefined) return fail(`${refusal(runtime)}, for sockets`, remedy, ...evidence);
     const longest = `${runtime.path}/vms/${"0".repeat(36)}/agent.sock`;
     if (Buffer.byteLength(longest) > longestSocketPath)

@@ -27,41 +27,54 @@ const directories = [join(systemFirecracker, "current"), "/usr/local/bin", "/usr
 
 export async function lookForFirecracker(place: Place, signal: AbortSignal): Promise<FirecrackerFacts> {
   const { config } = await lookAtTrusted();
-  const find = (name: string, configured: string | undefined) =>
-    (configured === undefined ? directories.map((each) => join(each, name)) : [configured])
-      .map((path) => resolved(path))
-      .find((path) => path !== undefined);
-  const paths = {
-    firecracker: find("firecracker", config.firecracker_bin),
-    jailer: find("jailer", config.jailer_bin),
-  };
-  const cache = { path: join(place.paths.state, "firecracker-probe.json"), readOnly: true };
-  const programs = [paths.firecracker ?? join(systemFirecracker, "current", "firecracker")];
-  const [firecracker, jailer, probe] = await Promise.all([
-    examine(paths.firecracker, /^Firecracker v/m, signal),
-    examine(paths.jailer, /^Jailer v/m, signal),
-    probeFirecracker({ programs, jailed: true, cache }, signal),
+  const asRoot = place.uid === 0;
+  const [firecracker, jailer] = await Promise.all([
+    examine(find("firecracker", config.firecracker_bin), "Firecracker", asRoot, signal),
+    examine(find("jailer", config.jailer_bin), "Jailer", asRoot, signal),
   ]);
-  return { firecracker, jailer, probe, lookedIn: directories };
+  const shunned = asRoot && firecracker?.problem !== undefined;
+  return {
+    ...{ firecracker, jailer, lookedIn: directories },
+    probe: shunned ? untried : await probe(place, firecracker?.path, signal),
+  };
 }
 
+const untried: DriverProbe = {
+  ...{ driver: "firecracker", usable: false, acceleration: "none", version: "" },
+  reason: "it was not tried, because root does not run it",
+};
+
+function probe({ paths }: Place, path: string | undefined, signal: AbortSignal): Promise<DriverProbe> {
+  const cache = { path: join(paths.state, "firecracker-probe.json"), readOnly: true };
+  return probeFirecracker({ programs: path === undefined ? [] : [path], jailed: true, cache }, signal);
+}
+
+/** As the helper looks for it: links are passed by, but for `current`, which is a directory. */
+function find(name: string, configured: string | undefined): string | undefined {
+  const paths =
+    configured === undefined ? directories.map((each) => join(resolved(each), name)) : [configured];
+  return paths.find((path) => lstatSync(path, { throwIfNoEntry: false })?.isFile());
+}
+
+function resolved(directory: string): string {
+  try {
+    return realpathSync(directory);
+  } catch {
+    // It is not there, and nothing is in it.
+    return directory;
+  }
+}
+
+/** What others could have put there is not run by root, not even for its version. */
 async function examine(
   path: string | undefined,
-  own: RegExp,
+  name: "Firecracker" | "Jailer",
+  asRoot: boolean,
   signal: AbortSignal,
 ): Promise<VmmProgram | undefined> {
   if (path === undefined) return undefined;
+  const problem = changeable(path, lstatSync(path));
+  if (problem !== undefined && asRoot) return { path, version: undefined, problem };
   const { stdout } = await run(path, ["--version"], { signal });
-  const said = stdout.toString("utf8").replace(own, "Firecracker v");
-  return { path, version: parseVersion(said), problem: changeable(path, lstatSync(path)) };
-}
-
-/** Without the link `current`, which the next installation replaces. */
-function resolved(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    // It is not there.
-    return undefined;
-  }
+  return { path, version: parseVersion(stdout.toString("utf8"), name), problem };
 }

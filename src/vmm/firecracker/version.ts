@@ -15,9 +15,12 @@ const firstToRestore = "1.12.0";
  */
 const firstToForget = "1.16.0";
 
-/** From `firecracker --version`: its own line, and not what it logs when it ends. */
-export function parseVersion(output: string): string | undefined {
-  return /^Firecracker v(\d+\.\d+\.\d+)/m.exec(output)?.[1];
+/** From `firecracker --version` or `jailer --version`: its own line, and not what it logs when it ends. */
+export function parseVersion(
+  output: string,
+  program: "Firecracker" | "Jailer" = "Firecracker",
+): string | undefined {
+  return new RegExp(`^${program} v(\\d+\\.\\d+\\.\\d+)`, "m").exec(output)?.[1];
 }
 
 /** Negative when `a` is older than `b`. Both are of the form 1.2.3. */
