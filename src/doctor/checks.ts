@@ -2,10 +2,12 @@
 import type { Check } from "./check.ts";
 import { firecrackerChecks } from "./checks/firecracker.ts";
 import { imageChecks } from "./checks/images.ts";
+import { jailChecks } from "./checks/jails.ts";
 import { machineChecks } from "./checks/machine.ts";
 import { networkChecks } from "./checks/network.ts";
 import { programChecks } from "./checks/programs.ts";
 import { serviceChecks } from "./checks/services.ts";
+import { sessionChecks } from "./checks/session.ts";
 import { storageChecks } from "./checks/storage.ts";
 import { vmChecks } from "./checks/vms.ts";
 
@@ -13,9 +15,11 @@ export const checks: readonly Check[] = [
   ...machineChecks,
   ...programChecks,
   ...storageChecks,
+  ...sessionChecks,
   ...imageChecks,
   ...serviceChecks,
   ...firecrackerChecks,
+  ...jailChecks,
   ...networkChecks,
   ...vmChecks,
 ];
