@@ -1,5 +1,5 @@
 /** One question to a daemon that may not be there: nothing is started, nothing is waited for. */
-import { BangerError } from "../base/errors.ts";
+import { BangerError } from "../base/base.ts";
 import { type Client, connect, type Peer } from "./client.ts";
 import type { Owner } from "./contract.ts";
 import type { Table } from "./table.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { VmName } from "../../base/base.ts";
+import { VmName } from "../../base/ids.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { aVm, healthy, verdict } from "../testing/healthy.ts";
 

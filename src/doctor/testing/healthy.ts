@@ -1,5 +1,5 @@
 /** Facts of hosts on which all is well, to be spoilt one at a time. Only for tests. */
-import { VmId } from "../../base/base.ts";
+import { VmId } from "../../base/ids.ts";
 import { commit, version } from "../../base/version.ts";
 import { ConfigSchema, rootConfigDefaults } from "../../config/config.ts";
 import { systemPaths, userPaths } from "../../config/paths.ts";
