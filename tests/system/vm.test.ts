@@ -32,6 +32,17 @@ test("vm run boots a jailed machine, keeps the streams apart and gives the comma
   expect(await traces()).toBe(before);
 }, 400_000);
 
+test("a repository is on the VM's work disk when its command runs", async () => {
+  await machine.ok(
+    `mkdir repo && cd repo && git init -q && echo tracked > file && git add . && git -c user.name=t -c user.email=t@t commit -qm t && echo edited > file`,
+  );
+  const { status, stdout } = await machine.run(
+    `banger vm run --rm ${small} ./repo -- /bin/cat file .git/HEAD`,
+    slow,
+  );
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/^edited\nref: refs\/heads\//)]);
+}, 400_000);
+
 test("a VM has an address of the bridge, survives both services' restart, and keeps its disks over stop and start", async () => {
   await machine.ok(`banger vm create --name kept ${small}`, slow);
   const shown = async () => JSON.parse(await machine.ok("banger vm show kept"));

@@ -65,6 +65,12 @@ test("the first VM boots, a template is made, the next one goes on from it and r
   expect([status, stdout]).toEqual([42, expect.stringMatching(/^[a-z0-9-]+\n$/)]);
   expect(stderr).toContain("ready (warm)");
   expect(await allOf(machine)).toBe(before);
+  await machine.ok(
+    "mkdir repo && cd repo && git init -q && echo tracked > file && git add . && git -c user.name=t -c user.email=t@t commit -qm t",
+  );
+  const inRepo = await machine.run(`banger vm run --rm ${debian} ./repo -- git log --oneline -- file`, slow);
+  expect([inRepo.status, inRepo.stdout]).toEqual([0, expect.stringMatching(/^[0-9a-f]+ t\n$/)]);
+  expect(inRepo.stderr).toContain("ready (warm)");
   const stat = `stat -c '%n %U %a' ${templates}/${template}/memory ${templates}/${template}/state`;
   expect((await machine.ok(stat, root)).match(/dev 600/g)).toHaveLength(2);
 }, 900_000);
