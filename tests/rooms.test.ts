@@ -47,6 +47,10 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "tar"],
     because: "a file system is filled through a descriptor; whose disk it is, it does not know",
   },
+  oci: {
+    may: ["base", "sys", "tar"],
+    because: "container images are bytes; who stores and boots them is above",
+  },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
   warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },

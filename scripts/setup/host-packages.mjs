@@ -53,5 +53,13 @@ export const testPackages = [
   },
   { name: "ebtables", why: "as above, for frames", programs: ["ebtables"] },
   { name: "iproute2", why: "makes the network tests' namespaces", programs: ["ip", "bridge"] },
+  {
+    name: "docker-registry",
+    why: "a real registry for the tests of image pull",
+    programs: ["docker-registry"],
+  },
+  { name: "skopeo", why: "puts images there, and into archives", programs: ["skopeo"] },
+  { name: "umoci", why: "a second opinion on layers laid over each other", programs: ["umoci"] },
+  { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];

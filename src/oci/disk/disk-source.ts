@@ -1,0 +1,83 @@
+/** An image on the disk: its documents and blobs by digest, out of a directory or an archive. */
+import type { FileHandle } from "node:fs/promises";
+import { BangerError } from "../../base/base.ts";
+import type { Descriptor } from "../documents.ts";
+import { imageLimits } from "../limits.ts";
+import type { FetchedDocument, ImageSource } from "../source.ts";
+
+/** Bytes of an open file. */
+export interface Extent {
+  file: FileHandle;
+  offset: number;
+  sizeBytes: number;
+  /** When they have been read. */
+  done(): Promise<void>;
+}
+
+export interface DiskImage {
+  reference: string;
+  root: FetchedDocument;
+  find(descriptor: Descriptor): Promise<Extent | undefined>;
+  close(): Promise<void>;
+}
+
+export function diskSource({ reference, root, find, close }: DiskImage): ImageSource {
+  const extentOf = async (descriptor: Descriptor): Promise<Extent> => {
+    const extent = await find(descriptor);
+    if (extent === undefined)
+      throw new BangerError("corrupt", `${reference} lacks its blob ${descriptor.digest}`);
+    if (extent.sizeBytes === descriptor.size) return extent;
+    await extent.done();
+    throw new BangerError(
+      "corrupt",
+      `blob ${descriptor.digest} of ${reference} has ${extent.sizeBytes} bytes, but its manifest says ${descriptor.size}`,
+    );
+  };
+  return {
+    reference,
+    root: async () => root,
+    document: async (descriptor, signal) => {
+      const extent = await extentOf(descriptor);
+      return { bytes: await readExtent(extent, reference, signal), mediaType: descriptor.mediaType };
+    },
+    blob: async (descriptor, from, signal) => {
+      const extent = await extentOf(descriptor);
+      return { start: from, chunks: chunksOf(extent, from, signal) };
+    },
+    close,
+  };
+}
+
+/** A document whole. Throws corrupt for one that is larger than any. */
+export async function readExtent(extent: Extent, what: string, signal: AbortSignal): Promise<Buffer> {
+  const { documentBytes } = imageLimits;
+  if (extent.sizeBytes > documentBytes) {
+    await extent.done();
+    throw new BangerError("corrupt", `a document of ${what} is larger than ${documentBytes} bytes`);
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of chunksOf(extent, 0, signal)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+const chunkBytes = 1024 * 1024;
+
+async function* chunksOf(
+  { file, offset, sizeBytes, done }: Extent,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for (let at = from; at < sizeBytes; ) {
+      if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: signal.reason });
+      const length = Math.min(chunkBytes, sizeBytes - at);
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, offset + at);
+      if (bytesRead === 0)
+        throw new BangerError("corrupt", "a file of the image became shorter while it was read");
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await done();
+  }
+}

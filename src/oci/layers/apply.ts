@@ -1,0 +1,88 @@
+/**
+ * One layer, laid over those below it: the image specification's "layer" chapter, as umoci and containerd read it.
+ *
+ * - A name of a layer hides the same name below. Directories are laid over each other; whatever else gives way.
+ * - `.wh.NAME` takes NAME of lower layers away, `.wh..wh..opq` all of its directory's. What the same layer has there
+ *   stays, in whatever order they come. Other `.wh..wh.` names are AUFS's own, and nothing.
+ * - A hard link may name a file of a lower layer, or a symlink, which is then linked itself; its own metadata are none.
+ * - Devices and FIFOs are left out: what a guest's /dev needs, its kernel makes.
+ * - A leading slash means nothing. `..` is refused in an entry's name, where no builder writes it; in a symlink's target it
+ *   is followed, as far up as the root.
+ */
+import { BangerError } from "../../base/base.ts";
+import type { TarEntry } from "../../tar/tar.ts";
+import { type Metadata, type Node, show, type Tree } from "./tree.ts";
+
+const whiteout = ".wh.";
+const opaque = ".wh..wh..opq";
+const reserved = ".wh..wh.";
+
+/** The layer is `tree.layer`; `number` says which of its entries this is. Throws corrupt for what makes no sense. */
+export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
+  const { type, sizeBytes } = entry;
+  const path = entry.path.toString("latin1");
+  const target = entry.linkTarget.toString("latin1");
+  const metadata = metadataOf(entry);
+  const parts = partsOf(path);
+  const name = parts.pop();
+  if (name === undefined) {
+    if (type !== "directory") throw refuse(path, "is the root, which can only be a directory");
+    tree.root.metadata = metadata;
+    return;
+  }
+  if (name.startsWith(whiteout)) {
+    applyWhiteout(tree, path, parts, name);
+    return;
+  }
+  const parent = tree.enter(parts, metadata);
+  if (parent === undefined) throw new BangerError("internal", "a directory was neither found nor made");
+  const { layer } = tree;
+  if (type === "directory") tree.putDirectory(parent, name, metadata);
+  else if (type === "hardlink") tree.link(parent, name, linked(tree, path, target));
+  else if (type === "symlink")
+    tree.put(parent, name, { kind: "symlink", metadata, target, place: undefined });
+  else if (type === "file")
+    tree.put(parent, name, { kind: "file", metadata, sizeBytes, layer, entry: number, place: undefined });
+  else tree.put(parent, name, { kind: "special" });
+}
+
+/** What ext4 keeps (fs/ext4/xattr.c); the others are of other systems, and mean nothing in a guest. */
+const keptAttribute = /^(user\.|trusted\.|security\.|system\.posix_acl_(access|default)$)/;
+/** The label that a file had under the builder's policy. */
+const foreignLabel = "security.selinux";
+
+function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: TarEntry): Metadata {
+  const xattrs = attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
+  return { mode, uid, gid, mtimeS, mtimeNs, xattrs };
+}
+
+function applyWhiteout(tree: Tree, path: string, parts: readonly string[], name: string): void {
+  const hidden = name.slice(whiteout.length);
+  if (["", ".", ".."].includes(hidden))
+    throw refuse(path, "takes away a directory by its own name, or its parent");
+  // In a directory that is not there, there is nothing to take away.
+  const parent = tree.enter(parts, undefined);
+  if (parent === undefined) return;
+  if (name === opaque) tree.hideLower(parent);
+  else if (!name.startsWith(reserved)) tree.whiteOut(parent, hidden);
+}
+
+function linked(tree: Tree, path: string, target: string): Exclude<Node, { kind: "directory" }> {
+  const parts = partsOf(target);
+  const name = parts.pop();
+  const node = name === undefined ? tree.root : tree.enter(parts, undefined)?.children.get(name);
+  if (node === undefined) throw refuse(path, `is a hard link to ${show(target)}, which is not there`);
+  if (node.kind === "directory")
+    throw refuse(path, `is a hard link to ${show(target)}, which is a directory`);
+  return node;
+}
+
+function partsOf(path: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..")) throw refuse(path, "has .. in it");
+  return parts;
+}
+
+function refuse(path: string, why: string): BangerError {
+  return new BangerError("corrupt", `a layer has an entry that cannot be: ${show(path)} ${why}`);
+}

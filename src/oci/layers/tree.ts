@@ -1,0 +1,211 @@
+/**
+ * The root file system that layers make together, in memory: names and metadata, and of each file which entry of which
+ * layer has its content. Nothing of an image is a path of this host: names are looked up here, and nowhere else.
+ *
+ * Names are bytes, as strings of the characters U+0000 to U+00FF ("latin1" to Buffer): nothing is normalised.
+ */
+import { BangerError } from "../../base/base.ts";
+
+export interface Metadata {
+  /** Permissions with set-id and sticky bits, 07777. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Since 1970. */
+  mtimeS: number;
+  mtimeNs: number;
+  /** Names in full, as bytes like all names. */
+  xattrs: readonly { name: string; value: Uint8Array }[];
+}
+
+export interface Directory {
+  kind: "directory";
+  metadata: Metadata;
+  /** Itself for the root. */
+  parent: Directory;
+  name: string;
+  /** Directories between it and the root, itself counted. */
+  depth: number;
+  children: Map<string, Node>;
+  /** Names that came or came again with layer `of`: whiteouts of that layer do not mean them. */
+  fresh: { of: number; names: Set<string> };
+}
+
+export interface Place {
+  parent: Directory;
+  name: string;
+}
+
+export interface File {
+  kind: "file";
+  metadata: Metadata;
+  sizeBytes: number;
+  /** Where its content is: the entry of this number in this layer. */
+  layer: number;
+  entry: number;
+  /** Set by the plan: the name under which it is made. */
+  place: Place | undefined;
+}
+
+export interface Symlink {
+  kind: "symlink";
+  metadata: Metadata;
+  target: string;
+  place: Place | undefined;
+}
+
+/** A device or a FIFO: it hides what was there, and is then left out. */
+export interface Special {
+  kind: "special";
+}
+
+export type Node = Directory | File | Symlink | Special;
+
+/** As the kernel has it for paths (ELOOP), and libraries that resolve within a root. */
+const maxSymlinks = 255;
+/** Of one path with all that its symlinks add. */
+const maxSteps = 8192;
+const maxNameBytes = 255;
+/** What a path of PATH_MAX bytes can reach in most cases, and what recursion bears. */
+const maxDepth = 1024;
+
+export class Tree {
+  readonly root: Directory;
+  /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
+  made = 0;
+  layer = 0;
+
+  constructor(readonly maxNodes: number) {
+    this.root = newDirectory("", undefined, implied(0));
+  }
+
+  /**
+   * The directory that a path means, with symlinks in it followed as inside of a chroot: absolute ones from the root, and
+   * nothing is above the root. `create`: what is not there is made, with this modification time, as all unpackers do for
+   * layers that leave parents out. Throws corrupt for a way through what is no directory.
+   */
+  enter(path: readonly string[], create: { mtimeS: number } | undefined): Directory | undefined {
+    const pending = [...path].reverse();
+    let at = this.root;
+    let symlinks = 0;
+    for (let steps = 0; pending.length > 0; steps += 1) {
+      const name = pending.pop() ?? "";
+      if (steps > maxSteps) throw refuse(path, "leads through too many directories");
+      if (name === "" || name === ".") continue;
+      if (name === "..") {
+        at = at.parent;
+        continue;
+      }
+      const child = at.children.get(name);
+      if (child === undefined) {
+        if (create === undefined) return undefined;
+        at = this.#addDirectory(at, name, implied(create.mtimeS));
+      } else if (child.kind === "directory") at = child;
+      else if (child.kind === "symlink") {
+        symlinks += 1;
+        if (symlinks > maxSymlinks) throw refuse(path, "leads through too many symlinks");
+        if (child.target.startsWith("/")) at = this.root;
+        for (const part of child.target.split("/").reverse()) pending.push(part);
+      } else throw refuse(path, `leads through ${show(name)}, which is no directory`);
+    }
+    return at;
+  }
+
+  /** A directory of a layer's own: one that is there keeps what is in it, anything else gives way. */
+  putDirectory(parent: Directory, name: string, metadata: Metadata): void {
+    const known = parent.children.get(name);
+    if (known?.kind !== "directory") this.#addDirectory(parent, name, metadata);
+    else {
+      known.metadata = metadata;
+      this.#freshen(parent, name);
+    }
+  }
+
+  put(parent: Directory, name: string, node: File | Symlink | Special): void {
+    this.#count();
+    this.#set(parent, name, node);
+  }
+
+  /** Another name for what `target` is. */
+  link(parent: Directory, name: string, target: File | Symlink | Special): void {
+    this.#count();
+    this.#set(parent, name, target);
+  }
+
+  /** Takes away what lower layers had under a name; what this layer has put there itself stays. */
+  whiteOut(parent: Directory, name: string): void {
+    const child = parent.children.get(name);
+    if (child === undefined) return;
+    const kept = this.#isFresh(parent, name);
+    if (child.kind === "directory") {
+      this.hideLower(child);
+      if (kept) return;
+      // It is only the way to what this layer has put below it.
+      if (child.children.size > 0) child.metadata = implied(child.metadata.mtimeS);
+      else parent.children.delete(name);
+    } else if (!kept) parent.children.delete(name);
+  }
+
+  /** The same for all that is in a directory. */
+  hideLower(directory: Directory): void {
+    for (const name of [...directory.children.keys()]) this.whiteOut(directory, name);
+  }
+
+  #addDirectory(parent: Directory, name: string, metadata: Metadata): Directory {
+    this.#count();
+    if (parent.depth === maxDepth) throw refuse([name], `is more than ${maxDepth} directories deep`);
+    const directory = newDirectory(name, parent, metadata);
+    this.#set(parent, name, directory);
+    return directory;
+  }
+
+  #set(parent: Directory, name: string, node: Node): void {
+    if (name.length > maxNameBytes) throw refuse([name], `is longer than ${maxNameBytes} bytes`);
+    parent.children.set(name, node);
+    this.#freshen(parent, name);
+  }
+
+  #freshen(parent: Directory, name: string): void {
+    if (parent.fresh.of !== this.layer) parent.fresh = { of: this.layer, names: new Set() };
+    parent.fresh.names.add(name);
+  }
+
+  #isFresh({ fresh }: Directory, name: string): boolean {
+    return fresh.of === this.layer && fresh.names.has(name);
+  }
+
+  #count(): void {
+    this.made += 1;
+    if (this.made > this.maxNodes) {
+      throw new BangerError("precondition", `the image has more than ${this.maxNodes} files and directories`);
+    }
+  }
+}
+
+function newDirectory(name: string, parent: Directory | undefined, metadata: Metadata): Directory {
+  const fresh = { of: -1, names: new Set<string>() };
+  const depth = parent === undefined ? 0 : parent.depth + 1;
+  const directory: Omit<Directory, "parent"> & { parent?: Directory } = {
+    ...{ kind: "directory", metadata, name, depth, children: new Map(), fresh },
+  };
+  return Object.assign(directory, { parent: parent ?? (directory as Directory) });
+}
+
+function implied(mtimeS: number): Metadata {
+  return { mode: 0o755, uid: 0, gid: 0, mtimeS, mtimeNs: 0, xattrs: [] };
+}
+
+export function pathOf({ parent, name }: Place): string {
+  const parts = [name];
+  for (let at = parent; at.parent !== at; at = at.parent) parts.push(at.name);
+  return parts.reverse().join("/");
+}
+
+/** For messages: bytes as text where they are. */
+export function show(path: string): string {
+  return JSON.stringify(Buffer.from(path, "latin1").toString("utf8").slice(0, 200));
+}
+
+function refuse(path: readonly string[], why: string): BangerError {
+  return new BangerError("corrupt", `a layer has an entry whose name ${show(path.join("/"))} ${why}`);
+}

@@ -1,0 +1,98 @@
+/**
+ * A layer's bytes, unpacked, and checked against its diff_id while they go by. Who reads them to their end knows that they
+ * are the layer; who acts on them before must be able to take it back.
+ *
+ * That check is also what finds a zstd frame that was cut off: Bun's stream ends at the cut without an error.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { pipeline, Readable, type Transform } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { BangerError, formatBytes } from "../../base/base.ts";
+import { endHash, hashFor } from "../digest.ts";
+import type { FetchedLayer } from "../fetch-image.ts";
+import type { Limits } from "../limits.ts";
+
+/** One reading of an image's layers. */
+export interface Reading {
+  limits: Limits;
+  /** What they have unpacked to so far, of what they may. */
+  unpackedBytes: number;
+  signal: AbortSignal;
+  /** Bytes of packed layers that were read. */
+  onPacked(bytes: number): void;
+}
+
+const chunkBytes = 1024 * 1024;
+
+/** Throws corrupt at the end when it is another layer, precondition for one that is too large, cancelled. */
+export async function* unpackLayer(
+  { blob, descriptor, diffId }: Pick<FetchedLayer, "blob" | "descriptor" | "diffId">,
+  reading: Reading,
+): AsyncGenerator<Buffer> {
+  const { limits } = reading;
+  const most = Math.max(limits.ratioFloorBytes, descriptor.size * limits.ratio);
+  const hash = hashFor(diffId);
+  let size = 0;
+  for await (const chunk of await plain(blob, reading)) {
+    size += chunk.length;
+    reading.unpackedBytes += chunk.length;
+    if (size > most) {
+      throw new BangerError(
+        "precondition",
+        `it unpacks from ${formatBytes(descriptor.size)} to more than ${formatBytes(most)}`,
+        {
+          hint: "no honest layer does: it is made to fill a disk",
+        },
+      );
+    }
+    if (reading.unpackedBytes > limits.unpackedBytes) {
+      throw new BangerError(
+        "precondition",
+        `with it, the image's layers unpack to more than ${formatBytes(limits.unpackedBytes)}`,
+      );
+    }
+    hash.update(chunk);
+    yield chunk;
+  }
+  const found = endHash(hash, diffId);
+  if (found !== diffId) {
+    throw new BangerError("corrupt", `it unpacks to ${found}, but the image's configuration says ${diffId}`);
+  }
+}
+
+/** By its first bytes, as everywhere in the ecosystem: its media type is often wrong about this. */
+async function plain(blob: FileHandle, reading: Reading): Promise<AsyncIterable<Buffer>> {
+  const { buffer: head, bytesRead } = await blob.read(Buffer.alloc(4), 0, 4, 0);
+  const packed = readAll(blob, reading);
+  const magic = head.subarray(0, bytesRead).toString("hex");
+  if (magic.startsWith("1f8b")) return decoded(packed, createGunzip({ chunkSize: chunkBytes }));
+  if (magic === "28b52ffd") return decoded(packed, createZstdDecompress({ chunkSize: chunkBytes }));
+  return packed;
+}
+
+async function* decoded(packed: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {
+  pipeline(Readable.from(packed, { objectMode: false, highWaterMark: 1 }), decoder, () => {
+    // Its error is the decoder's, which is read below.
+  });
+  try {
+    for await (const chunk of decoder) if (chunk instanceof Buffer) yield chunk;
+  } catch (error) {
+    if (error instanceof BangerError) throw error;
+    throw new BangerError(
+      "corrupt",
+      `it cannot be unpacked: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
+  }
+}
+
+async function* readAll(blob: FileHandle, { signal, onPacked }: Reading): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: signal.reason });
+    const { buffer, bytesRead } = await blob.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    onPacked(bytesRead);
+    yield buffer.subarray(0, bytesRead);
+  }
+}

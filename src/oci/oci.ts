@@ -1,0 +1,24 @@
+/**
+ * The oci room: container images, from a name to a root file system's content.
+ *
+ * Owns references, registries and what they want to be shown, images on the disk, the cache of blobs, and the merging of
+ * layers. Promises: a blob in the cache is the one that its name says; a layer that is written was checked, packed and
+ * unpacked, before; whatever an image says, nothing of this host is touched but the cache, and memory and disk are
+ * bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
+ */
+export { forgetBlob } from "./cache.ts";
+export type { Digest } from "./digest.ts";
+export type { ImageConfig } from "./documents.ts";
+export { type FetchedImage, type FetchProgress, fetchImage } from "./fetch-image.ts";
+export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
+export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
+export type { RootTotals } from "./layers/plan.ts";
+export type { FileSink, RootSink } from "./layers/sink.ts";
+export type { Metadata } from "./layers/tree.ts";
+export { imageLimits, type Limits } from "./limits.ts";
+export { openSource, pinnedDigest } from "./open-source.ts";
+export { type Patience, patience } from "./patience.ts";
+export { type Pruned, pruneBlobs } from "./prune.ts";
+export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
+export type { RegistryOptions } from "./registry/registry-source.ts";
+export type { ImageSource } from "./source.ts";

@@ -1,0 +1,145 @@
+/** An image in a registry, by the distribution specification's two endpoints for reading: manifests and blobs. */
+import { z } from "zod";
+import { BangerError } from "../../base/base.ts";
+import { acceptedTypes, type Descriptor } from "../documents.ts";
+import { imageLimits } from "../limits.ts";
+import { attempts, type Patience } from "../patience.ts";
+import { readBounded } from "../read-bounded.ts";
+import { apiHost, formatReference, type ImageReference } from "../reference.ts";
+import { type BlobStream, type FetchedDocument, type ImageSource, Interrupted } from "../source.ts";
+import { authorizer } from "./authorize.ts";
+import type { CredentialSource } from "./credentials.ts";
+import { type Answer, get, isLoopback } from "./http.ts";
+
+export interface RegistryOptions {
+  credentials: CredentialSource;
+  /** Speak plain http with this registry. With registries on this machine's loopback that is done anyway. */
+  insecureHttp: boolean;
+  patience: Patience;
+}
+
+export function registrySource(reference: ImageReference, options: RegistryOptions): ImageSource {
+  const { registry, repository, tag, digest } = reference;
+  const host = apiHost(registry);
+  const plain = options.insecureHttp || isLoopback(new URL(`http://${host}/`));
+  const origin = new URL(`${plain ? "http" : "https"}://${host}/`);
+  const plainHttpHost = options.insecureHttp ? origin.host : undefined;
+  const { patience, credentials } = options;
+  const access = { registry, repository, origin, credentials, plainHttpHost, patience };
+  const authorization = authorizer(access);
+  const named = formatReference(reference);
+
+  /** Anonymous at first; what is asked for is shown, and it is asked again. Resolves with 200 or 206. */
+  const ask = async (
+    path: string,
+    what: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Answer> => {
+    const url = new URL(`v2/${repository}/${path}`, origin);
+    for (;;) {
+      const shown = authorization.header;
+      const answer = await get({ url, headers, authorization: shown, plainHttpHost, patience, signal });
+      if (answer.status === 200 || answer.status === 206) {
+        authorization.accepted(shown);
+        return answer;
+      }
+      const ownChallenge = answer.status === 401 && answer.url.origin === origin.origin;
+      if (!ownChallenge) throw await failure(answer, { registry, what });
+      answer.discard();
+      await authorization.answer(shown, answer.headers, signal);
+    }
+  };
+
+  const manifest = (name: string, what: string, signal: AbortSignal): Promise<FetchedDocument> =>
+    attempts(patience, what, signal, async () => {
+      const accept = acceptedTypes.join(", ");
+      const { headers, body } = await ask(`manifests/${name}`, what, { accept }, signal);
+      const bytes = await readBounded(body, imageLimits.documentBytes, what);
+      return { bytes, mediaType: headers.get("content-type") ?? "" };
+    });
+
+  return {
+    reference: named,
+    root: (signal) => manifest(digest ?? tag ?? "latest", named, signal),
+    document: (descriptor, signal) => manifest(descriptor.digest, descriptor.digest, signal),
+    blob: (descriptor, from, signal) => {
+      const range: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
+      return blobFrom(ask(`blobs/${descriptor.digest}`, descriptor.digest, range, signal), descriptor, from);
+    },
+    close: async () => {},
+  };
+}
+
+async function blobFrom(
+  asked: Promise<Answer>,
+  { digest, size }: Descriptor,
+  from: number,
+): Promise<BlobStream> {
+  const answer = await asked;
+  const { status, headers, body } = answer;
+  if (status === 206) {
+    const range = /^bytes (\d+)-\d+\/(?:(\d+)|\*)$/.exec(headers.get("content-range") ?? "");
+    const start = Number(range?.[1] ?? -1);
+    if (start === from && (range?.[2] === undefined || Number(range[2]) === size))
+      return { start, chunks: body };
+    answer.discard();
+    throw new Interrupted(`${answer.url.host} sent another part of ${digest} than was asked for`);
+  }
+  // Known before the first byte: a wrong size is a lie, or another blob.
+  const length = headers.get("content-length");
+  if (length !== null && Number(length) !== size) {
+    answer.discard();
+    throw new BangerError(
+      "corrupt",
+      `blob ${digest} has ${Number(length)} bytes at ${answer.url.host}, but its manifest says ${size}`,
+    );
+  }
+  return { start: 0, chunks: body };
+}
+
+const RegistryErrors = z.object({
+  errors: z.array(z.object({ code: z.string(), message: z.string().optional() })).min(1),
+});
+
+interface Asked {
+  registry: string;
+  what: string;
+}
+
+/** What a status other than success means. Takes the answer's beginning for what the registry has to say about it. */
+async function failure(answer: Answer, { registry, what }: Asked): Promise<Error> {
+  const said = await registryWords(answer);
+  const { status, headers, url } = answer;
+  const elsewhere = url.host === apiHost(registry) ? "" : ` (at ${url.host})`;
+  if (status === 429 || status >= 500) {
+    const seconds = Number(headers.get("retry-after") ?? 0);
+    const pauseMs = Number.isFinite(seconds) ? Math.min(30, Math.max(0, seconds)) * 1000 : 0;
+    const limited = status === 429 ? "wants fewer requests" : `answered with status ${status}`;
+    return new Interrupted(`${registry}${elsewhere} ${limited}${said}`, { pauseMs });
+  }
+  if (status === 404) {
+    return new BangerError("not_found", `${registry} has no ${what}${elsewhere}${said}`, {
+      hint: "check name and tag",
+    });
+  }
+  if (status === 401 || status === 403) {
+    return new BangerError("denied", `${registry}${elsewhere} does not give ${what} to you${said}`, {
+      hint: `if it is a private image: docker login ${registry}`,
+    });
+  }
+  return new BangerError("unavailable", `${registry}${elsewhere} answered with status ${status}${said}`);
+}
+
+async function registryWords({ body, discard }: Answer): Promise<string> {
+  try {
+    const { errors } = RegistryErrors.parse(
+      JSON.parse((await readBounded(body, 64 * 1024, "")).toString("utf8")),
+    );
+    return `: ${errors[0]?.message || errors[0]?.code}`.slice(0, 300);
+  } catch {
+    // Whatever it is, it is no explanation.
+    discard();
+    return "";
+  }
+}

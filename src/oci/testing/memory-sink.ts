@@ -1,0 +1,82 @@
+/** A root file system as text: one line for each name, sorted, by which two of them are compared. */
+import { createHash } from "node:crypto";
+import type { Metadata, RootSink } from "../oci.ts";
+
+export interface RootListing extends RootSink {
+  /** The lines; with the name alone, where only names matter. */
+  lines(): string[];
+  names(): string[];
+  /** A file's content, for small ones. */
+  text(path: string): string | undefined;
+}
+
+interface Node {
+  line: string;
+  links: string[];
+  text?: string;
+}
+
+export function rootListing(): RootListing {
+  const nodes = new Map<string, Node>();
+  const nameOf = (path: Uint8Array) => Buffer.from(path).toString("latin1");
+  const add = (path: Uint8Array, line: string): Node => {
+    const name = nameOf(path);
+    if (nodes.has(name)) throw new Error(`${name} was added twice`);
+    const parent = name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : "";
+    if (name !== "" && nodes.get(parent)?.line.startsWith("directory") !== true)
+      throw new Error(`${name} came before ${parent}`);
+    const node = { line, links: [name] };
+    nodes.set(name, node);
+    return node;
+  };
+  return {
+    addDirectory: (path, meta) => void add(path, `directory ${described(meta)}`),
+    addFile: (path, meta, sizeBytes) => {
+      const hash = createHash("sha256");
+      const kept: Uint8Array[] = [];
+      let size = 0;
+      return {
+        write: (chunk) => {
+          size += chunk.length;
+          hash.update(chunk);
+          if (size <= 4096) kept.push(Uint8Array.from(chunk));
+        },
+        hole: (bytes) => {
+          size += bytes;
+          for (let left = bytes; left > 0; left -= 65536) hash.update(Buffer.alloc(Math.min(left, 65536)));
+        },
+        close: () => {
+          if (size !== sizeBytes) throw new Error(`${nameOf(path)} has ${size} bytes, not ${sizeBytes}`);
+          add(path, `file ${described(meta)} ${sizeBytes} ${hash.digest("hex")}`).text =
+            Buffer.concat(kept).toString("latin1");
+        },
+      };
+    },
+    addSymlink: (path, target, meta) => void add(path, `symlink ${described(meta)} -> ${nameOf(target)}`),
+    addHardLink: (path, target) => {
+      const node = nodes.get(nameOf(target));
+      if (node === undefined || node.line.startsWith("directory"))
+        throw new Error(`${nameOf(target)} is no file`);
+      nodes.set(nameOf(path), node);
+      node.links.push(nameOf(path));
+    },
+    lines: () =>
+      [...nodes]
+        .map(
+          ([name, { line, links }]) =>
+            `/${name} ${line}${links.length > 1 ? ` = ${[...links].sort().join(" ")}` : ""}`,
+        )
+        .sort(),
+    names: () => [...nodes.keys()].filter((name) => name !== "").sort(),
+    text: (path) => nodes.get(path)?.text,
+  };
+}
+
+/** As an ext4 or a tree on the host is described too. */
+export function described({ mode, uid, gid, mtimeS, xattrs }: Metadata): string {
+  const attributes = [...xattrs]
+    .map(({ name, value }) => ` ${name}=${Buffer.from(value).toString("hex")}`)
+    .sort()
+    .join("");
+  return `${mode.toString(8)} ${uid}:${gid} @${mtimeS}${attributes}`;
+}
