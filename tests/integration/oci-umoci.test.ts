@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
 import { buildImage, type Packing, writeLayout } from "../../src/oci/testing/image-builder.ts";
 import { pullForTest } from "../../src/oci/testing/pull.ts";
 import { type TarSpec, tar } from "../../src/oci/testing/tar-writer.ts";
@@ -26,15 +27,6 @@ async function both(layers: readonly (readonly TarSpec[])[], packing: Packing = 
 }
 
 const top: TarSpec = { path: "./", type: "5", mode: 0o755, mtime: 900_000_000 };
-const directory = (path: string, more: Partial<TarSpec> = {}): TarSpec => ({ path, type: "5", ...more });
-const file = (path: string, content = path, more: Partial<TarSpec> = {}): TarSpec => ({
-  path,
-  content,
-  ...more,
-});
-const symlink = (path: string, link: string): TarSpec => ({ path, type: "2", link, mode: 0o777 });
-const hardlink = (path: string, link: string): TarSpec => ({ path, type: "1", link });
-
 describe("the root of an image is umoci's, of", () => {
   const cases: Record<string, TarSpec[][]> = {
     "owners, modes, set-id bits and times": [

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { end } from "../../tar/testing/archive.ts";
+import { Digest } from "../digest.ts";
+import { imageLimits, mergeLayers } from "../oci.ts";
+import { failure, saying } from "../testing/failures.ts";
+import { file, flattened, plain } from "../testing/flatten.ts";
+import { buildImage, digestOf, type Packing } from "../testing/image-builder.ts";
+import { entryBytes, tar } from "../testing/tar-writer.ts";
+
+describe("a layer", () => {
+  const archive = tar([file("a", "x".repeat(100_000))]);
+  const packings: [Packing, (bytes: Buffer) => Buffer][] = [
+    ["plain", (bytes) => bytes],
+    ["gzip", (bytes) => gzipSync(bytes)],
+    ["zstd", (bytes) => Bun.zstdCompressSync(bytes)],
+  ];
+
+  test.each(packings)("may be packed as %s, whatever its media type says", async (_, pack) => {
+    const { root } = await flattened([{ bytes: pack(archive), diffId: digestOf(archive) }]);
+    expect(root.names()).toEqual(["a"]);
+  });
+
+  test.each(packings)("that is cut off, as %s, is refused at each of its bytes", async (_, pack) => {
+    const whole = pack(archive);
+    for (const length of [
+      1,
+      10,
+      600,
+      whole.length >> 1,
+      whole.length - 512,
+      whole.length - 9,
+      whole.length - 1,
+    ]) {
+      if (length < 1 || length >= whole.length) continue;
+      const cut = { bytes: whole.subarray(0, length), diffId: digestOf(archive) };
+      expect(await failure(flattened([cut]))).toMatchObject({ code: "corrupt" });
+    }
+  });
+
+  test.each(packings)(
+    "whose diff_id is another, as %s, is refused before anything is written",
+    async (_, pack) => {
+      const other = { bytes: pack(archive), diffId: digestOf(Buffer.from("other")) };
+      expect(await failure(flattened([other]))).toMatchObject(
+        saying("corrupt", /unpacks to sha256:.*configuration says/),
+      );
+    },
+  );
+
+  test("with more behind its end is refused by its diff_id alone", async () => {
+    const longer = Buffer.concat([archive, Buffer.alloc(2048)]);
+    expect((await flattened([plain(longer)])).root.names()).toEqual(["a"]);
+    const hidden = { bytes: longer, diffId: digestOf(archive) };
+    expect(await failure(flattened([hidden]))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("that is no archive is refused, and the image is blamed", async () => {
+    const damaged: string[] = [];
+    const noise = plain(Buffer.from("x".repeat(2000)));
+    expect(await failure(flattened([noise], {}, damaged))).toMatchObject(saying("corrupt", /^layer sha256:/));
+    expect(damaged).toEqual([]);
+  });
+
+  test("that was damaged in the cache is told of as that", async () => {
+    const bytes = gzipSync(archive);
+    const damaged: string[] = [];
+    const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
+    const bad = Buffer.from(bytes);
+    bad.writeUInt8(bad.readUInt8(40) ^ 1, 40);
+    const path = join(dir, "0");
+    writeFileSync(path, bad);
+    const handle = await open(path, "r");
+    const descriptor = { mediaType: "x", digest: Digest.parse(digestOf(bytes)), size: bytes.length };
+    const request = {
+      layers: [{ blob: handle, descriptor, diffId: Digest.parse(digestOf(archive)) }],
+      ...{ limits: imageLimits, signal: new AbortController().signal, progress: () => {} },
+      onDamaged: async () => void damaged.push(path),
+    };
+    expect(await failure(mergeLayers(request))).toMatchObject(saying("corrupt", /was damaged in the cache/));
+    await handle.close();
+    expect(damaged).toEqual([path]);
+    expect(readFileSync(path).equals(bad)).toBe(true);
+    rmSync(dir, { recursive: true });
+  });
+
+  test("made to fill a disk is refused", async () => {
+    const zeros = tar([{ path: "a", content: Buffer.alloc(3_000_000) }]);
+    const bomb = { bytes: gzipSync(zeros), diffId: digestOf(zeros) };
+    const limits = { ratio: 100, ratioFloorBytes: 1_000_000 };
+    expect(await failure(flattened([bomb], limits))).toMatchObject(
+      saying("precondition", /unpacks from .* to more than/),
+    );
+    expect(await failure(flattened([bomb], { unpackedBytes: 2_000_000 }))).toMatchObject(
+      saying("precondition", /layers unpack to more than/),
+    );
+    expect((await flattened([bomb])).totals.contentBytes).toBe(3_000_000);
+  });
+
+  test("with more entries, or more directories, than anybody has is refused", async () => {
+    const many = Array.from({ length: 50 }, (_, n) => file(`f${n}`));
+    expect(await failure(flattened([plain(tar(many))], { entries: 49 }))).toMatchObject(
+      saying("precondition", /more than 49 entries/),
+    );
+    const deep = [file(`${"d/".repeat(60)}x`)];
+    expect(await failure(flattened([plain(tar(deep))], { entries: 49 }))).toMatchObject(
+      saying("precondition", /more than 49 files and directories/),
+    );
+  });
+
+  test("may come twice", async () => {
+    const built = buildImage([archive, archive], "plain");
+    expect(built.layers[0]?.digest).toBe(built.layers[1]?.digest as string);
+    expect((await flattened([plain(archive), plain(archive)])).root.names()).toEqual(["a"]);
+  });
+
+  test("with a sparse file has its holes as zeros", async () => {
+    const pax = {
+      "GNU.sparse.major": "0",
+      "GNU.sparse.minor": "1",
+      "GNU.sparse.size": "10000",
+      "GNU.sparse.map": "8000,3",
+    };
+    const sparse = Buffer.concat([entryBytes({ path: "s", content: "abc", pax }), end]);
+    const { root } = await flattened([plain(sparse)]);
+    expect(root.lines()[1]).toContain(" 10000 ");
+    expect(root.lines()[1]).toContain(
+      digestOf(Buffer.concat([Buffer.alloc(8000), Buffer.from("abc"), Buffer.alloc(1997)])).slice(7),
+    );
+  });
+});
