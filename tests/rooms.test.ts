@@ -56,7 +56,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
   kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
-  image: { may: ["base", "sys", "apt", "disk"], because: "images are artifacts" },
+  image: { may: ["base", "sys", "apt", "disk", "ext4", "oci"], because: "images are artifacts" },
   host: {
     may: ["base", "sys", "config", "pipeline"],
     because: "the host room describes the host, and installs on it; it knows no VMs",

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, wrap } from "../base/base.ts";
-import { cleanEnvironment, cloneFile, copySparse, run, runChecked } from "../sys/sys.ts";
+import { cloneFile, copySparse, run, runChecked } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
+import { type Ext4Shape, makeExt4, mke2fsArguments } from "./mke2fs.ts";
 
 /** Below this an ext4 with a journal has no room for anything. */
 const smallestBytes = 16 * 1024 * 1024;
@@ -46,34 +47,13 @@ function format(path: string, request: WorkDiskRequest): Promise<void> {
   const { sizeBytes, signal } = request;
   return makeDisk(path, request, async (file, aside) => {
     await file.truncate(sizeBytes);
-    await runChecked("mke2fs", mke2fsArguments(aside, request), {
-      env: environment,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    await makeExt4(aside, shapeOf(request), signal);
     await request.fill?.(file);
   });
 }
 
-/**
- * What every guest kernel of the last ten years mounts, said in full: a host's /etc/mke2fs.conf may name features that
- * only its own kernel knows (orphan_file) and blocks of 1 KiB for small disks, which grow badly.
- */
-const features =
-  "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
-  "dir_nlink,extra_isize,metadata_csum";
-const environment = { ...cleanEnvironment(), MKE2FS_CONFIG: "/dev/null" };
-
-/** Never a block count: mke2fs takes the file's size, and its units have misled others. */
-function mke2fsArguments(path: string, { sizeBytes, seedDir }: WorkDiskRequest): string[] {
-  const seed = seedDir === undefined ? [] : ["-d", seedDir];
-  // lazy: tables and journal are zeros in a sparse file already. root_owner: also when an ordinary user runs this.
-  // resize: room to grow eightfold in place; the default, a thousandfold, costs 4 MiB of tables in each disk.
-  const mostBlocks = Math.floor(Math.min(sizeBytes * 8, 16 * 1024 ** 4) / 4096);
-  const growth = mostBlocks * 4096 > sizeBytes ? `,resize=${mostBlocks}` : "";
-  const extended = `root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1,nodiscard${growth}`;
-  const bytesPerInode = sizeBytes > 1024 ** 4 ? "65536" : "16384";
-  const shape = ["-b", "4096", "-I", "256", "-i", bytesPerInode, "-O", features, "-m", "0"];
-  return ["-q", "-F", "-t", "ext4", "-L", "banger-work", ...shape, "-E", extended, ...seed, path];
+function shapeOf({ sizeBytes, seedDir }: Pick<WorkDiskRequest, "sizeBytes" | "seedDir">): Ext4Shape {
+  return { sizeBytes, label: "banger-work", seedDir };
 }
 
 const templatePrefix = "work-";
@@ -85,7 +65,7 @@ const making = new Map<string, Promise<void>>();
 /** The path of a finished disk of this size and seed. */
 async function template(dir: string, { sizeBytes, seedDir }: WorkDiskRequest): Promise<string> {
   const seed = seedDir === undefined ? null : [seedDir, (await stat(seedDir)).mtimeMs];
-  const recipe = JSON.stringify([sizeBytes, seed, mke2fsArguments("", { path: "", sizeBytes })]);
+  const recipe = JSON.stringify([sizeBytes, seed, mke2fsArguments("", shapeOf({ sizeBytes }))]);
   const path = join(dir, templatePrefix + createHash("sha256").update(recipe).digest("hex").slice(0, 32));
   if ((await stat(path).catch(() => undefined))?.size === sizeBytes) return path;
   // Without the signal of the first who asks: the others would be cancelled with it.

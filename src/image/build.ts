@@ -1,6 +1,6 @@
 /** Building an image by its recipe: mmdebstrap, with a last hook that provisions the root and makes an ext4 of it. */
 import { createHash } from "node:crypto";
-import { chmod, open, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
@@ -9,7 +9,7 @@ import { cleanEnvironment, removeTree, runStreaming, stageDirectory } from "../s
 import type { ImageRecipe } from "./catalog.ts";
 import { explainFailure, mmdebstrapMode } from "./mmdebstrap.ts";
 import { bringHome, lend, makeShared, removeShared } from "./namespace.ts";
-import { type ImageManifest, manifestName } from "./store.ts";
+import { sealImage } from "./store.ts";
 
 /** The root file system's size: writes beyond the packages go here, sparsely. */
 export const rootfsBytes = 8 * 1024 ** 3;
@@ -136,23 +136,13 @@ async function writeManifest(recipe: ImageRecipe, build: ImageBuild, staging: st
   const packages = await readFile(join(staging, "packages"), "utf8");
   const inputs = [JSON.stringify(recipe), build.kernel.id, packages, provisionScript].join("\0");
   const digest = createHash("sha256").update(inputs).digest("hex");
-  const rootfs = join(staging, "rootfs.ext4");
-  const file = await open(rootfs, "r+");
-  await file.sync();
-  await file.close();
-  await chmod(rootfs, 0o400);
-  const { size, mtimeMs } = await stat(rootfs);
-  const manifest: ImageManifest = {
+  await sealImage(staging, {
     id: `sha256:${digest}`,
     name: recipe.name,
     revision: recipe.revision,
     distro: recipe.distro,
     arch: recipe.arch,
     kernel: { id: build.kernel.id, name: build.kernel.name },
-    rootfsBytes: size,
-    rootfsModifiedMs: mtimeMs,
-    createdAt: new Date().toISOString(),
-  };
-  await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+  });
   return digest;
 }

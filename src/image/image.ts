@@ -1,12 +1,13 @@
 /**
  * The image room: root file systems for guests.
  *
- * Owns the catalog of images, recipes and their building, and the store. Promises: an image in the store is whole and is
- * never written again; a killed or failed build leaves nothing; downloads come from the machine's own Debian mirror,
- * with signatures checked. Never knows VMs.
+ * Owns the catalog of images, recipes and their building, the import of container images, and the store. Promises: an image
+ * in the store is whole and is never written again; a killed or failed build leaves nothing; packages come from the
+ * machine's own Debian mirror, with signatures checked. Never knows VMs.
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImageEntry, imageCatalog } from "./catalog.ts";
+export { type ImageImport, type ImportedImage, type ImportPart, importImage } from "./import-image.ts";
 export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mmdebstrap.ts";
 export { cleanShared } from "./namespace.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

@@ -1,5 +1,5 @@
 /** Images on disk: <dir>/<digest>/{rootfs.ext4,seed/,manifest.json}. */
-import { open, readdir, readFile, rename, stat } from "node:fs/promises";
+import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
@@ -7,9 +7,14 @@ import { removeTree } from "../sys/sys.ts";
 import { imageCatalog } from "./catalog.ts";
 
 export const manifestName = "manifest.json";
+export const rootfsName = "rootfs.ext4";
+export const seedName = "seed";
 
 export const ImageManifest = z.strictObject({
-  /** `sha256:` over the recipe, the kernel's id and the installed packages with their versions. */
+  /**
+   * `sha256:` over what went in: recipe, kernel's id, installed packages with their versions; of an imported one its
+   * manifest's digest, name, kernel and size.
+   */
   id: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   name: z.string(),
   /** The recipe's. */
@@ -21,6 +26,20 @@ export const ImageManifest = z.strictObject({
   /** Modification time of the root file system when it was finished, ms since 1970: nobody may have written it since. */
   rootfsModifiedMs: z.number(),
   createdAt: z.string(),
+  /** Of an image that was imported: where from, and how its publisher means it to be run. */
+  oci: z
+    .strictObject({
+      /** In full: docker.io/library/debian:bookworm. */
+      reference: z.string(),
+      /** Of the manifest for linux/amd64. */
+      digest: z.string(),
+      env: z.array(z.string()),
+      entrypoint: z.array(z.string()),
+      cmd: z.array(z.string()),
+      workingDir: z.string(),
+      user: z.string(),
+    })
+    .optional(),
 });
 export type ImageManifest = z.infer<typeof ImageManifest>;
 
@@ -29,6 +48,26 @@ export interface StoredImage extends ImageManifest {
   rootfs: string;
   /** What /root starts with. */
   seed: string;
+}
+
+/** Finishes an image in its staging directory: the root file system is on the disk and read-only, the manifest says what it is. */
+export async function sealImage(
+  staging: string,
+  known: Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt">,
+): Promise<void> {
+  const rootfs = join(staging, rootfsName);
+  const file = await open(rootfs, "r+");
+  await file.sync();
+  await file.close();
+  await chmod(rootfs, 0o400);
+  const { size, mtimeMs } = await stat(rootfs);
+  const manifest: ImageManifest = {
+    ...known,
+    rootfsBytes: size,
+    rootfsModifiedMs: mtimeMs,
+    createdAt: new Date().toISOString(),
+  };
+  await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** The image of a digest. Throws not_found, or corrupt when its manifest makes no sense. */
@@ -49,7 +88,7 @@ export async function readImage(imagesDir: string, id: string): Promise<StoredIm
       cause: error,
     });
   }
-  return { ...manifest, directory, rootfs: join(directory, "rootfs.ext4"), seed: join(directory, "seed") };
+  return { ...manifest, directory, rootfs: join(directory, rootfsName), seed: join(directory, seedName) };
 }
 
 /** ext4's magic number, at byte 0x38 of the superblock, which is at byte 1024 (the kernel's Documentation/filesystems/ext4). */

@@ -1,0 +1,160 @@
+/** Importing a container image: fetched and checked, its layers merged, and written into an ext4 of the image's own. */
+import { createHash } from "node:crypto";
+import { mkdir, open } from "node:fs/promises";
+import { join } from "node:path";
+import { BangerError, formatBytes } from "../base/base.ts";
+import { createRootFileSystem } from "../disk/disk.ts";
+import { openFresh } from "../ext4/ext4.ts";
+import {
+  type FetchedImage,
+  fetchImage,
+  forgetBlob,
+  type ImageName,
+  imageLimits,
+  type MergedRoot,
+  mergeLayers,
+  openSource,
+  pinnedDigest,
+  type RegistryOptions,
+  type RootSink,
+  type RootTotals,
+} from "../oci/oci.ts";
+import { stageDirectory } from "../sys/sys.ts";
+import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
+
+export interface ImageImport {
+  from: ImageName;
+  /** In the store. */
+  name: string;
+  /** Of the root file system; undefined: what the content asks for. */
+  sizeBytes: number | undefined;
+  kernel: { id: string; name: string };
+  /** banger's cache directory. */
+  cache: string;
+  registry: RegistryOptions;
+  signal: AbortSignal;
+  /** Throws no_space when the cache, or the store, has no room for so many bytes. */
+  needSpace(where: "cache" | "store", bytes: number): Promise<void>;
+  progress(part: ImportPart, done: number, total: number): void;
+}
+
+/** Finding out what the image is; fetching what is missing of it; reading its layers and writing the root. In bytes. */
+export type ImportPart = "manifest" | "layers" | "root";
+
+export interface ImportedImage {
+  /** In the store. */
+  directory: string;
+  totals: RootTotals;
+}
+
+/** Raised when the same image would become another root. */
+const importRevision = 1;
+const leastBytes = 1024 ** 3;
+const MiB = 1024 ** 2;
+
+/**
+ * Into the store `imagesDir`. A killed import leaves only a staging directory, and checked blobs in the cache. Throws as the
+ * oci room does; bad_request for a size that is too small; no_space.
+ */
+export async function importImage(request: ImageImport, imagesDir: string): Promise<ImportedImage> {
+  const { from, registry, signal, progress } = request;
+  progress("manifest", 0, 0);
+  const source = await openSource(from, registry, signal);
+  let image: FetchedImage;
+  try {
+    image = await fetchImage({
+      ...{ source, pinned: pinnedDigest(from), cache: request.cache, limits: imageLimits, signal },
+      patience: registry.patience,
+      needSpace: (bytes) => request.needSpace("cache", bytes),
+      progress: { layers: (done, total) => progress("layers", done, total) },
+    });
+  } finally {
+    await source.close();
+  }
+  try {
+    return await store(request, image, imagesDir);
+  } finally {
+    await image.close();
+  }
+}
+
+async function store(request: ImageImport, image: FetchedImage, imagesDir: string): Promise<ImportedImage> {
+  const { signal, progress, cache } = request;
+  const merged = await mergeLayers({
+    ...{ layers: image.layers, limits: imageLimits, signal },
+    progress: (done, total) => progress("root", done, total),
+    onDamaged: ({ descriptor }) => forgetBlob(cache, descriptor.digest),
+  });
+  const sizeBytes = rootBytes(request, merged.totals);
+  await request.needSpace("store", merged.totals.blockBytes);
+  const directory = await stageDirectory(imagesDir, async (staging) => {
+    await writeRoot(join(staging, rootfsName), sizeBytes, merged, signal);
+    // /root is the work disk's, which begins empty.
+    await mkdir(join(staging, seedName), { mode: 0o700 });
+    const manifest = manifestOf(request, image, sizeBytes);
+    await sealImage(staging, manifest);
+    return manifest.id.replace(/^sha256:/, "");
+  });
+  return { directory, totals: merged.totals };
+}
+
+/** The content and half as much again, a gigabyte at least; or what was asked for, if the content fits. */
+function rootBytes({ sizeBytes }: ImageImport, { blockBytes }: RootTotals): number {
+  if (sizeBytes === undefined) return Math.max(leastBytes, Math.ceil((blockBytes * 1.5) / MiB) * MiB);
+  // Tables and journal take a twentieth of a large file system, and more of a small one.
+  const neededBytes = Math.ceil((blockBytes * 1.06) / MiB) * MiB + 64 * MiB;
+  if (sizeBytes >= neededBytes) return sizeBytes;
+  throw new BangerError(
+    "bad_request",
+    `the image has ${formatBytes(blockBytes)}, which do not fit into ${formatBytes(sizeBytes)}`,
+    { hint: `give it ${formatBytes(neededBytes)} at least: --size ${Math.ceil(neededBytes / MiB)}M` },
+  );
+}
+
+async function writeRoot(
+  path: string,
+  sizeBytes: number,
+  { totals, write }: MergedRoot,
+  signal: AbortSignal,
+): Promise<void> {
+  const entries = totals.directories + totals.files + totals.symlinks;
+  await createRootFileSystem({ path, sizeBytes, entries, signal });
+  const file = await open(path, "r+");
+  try {
+    const filler = openFresh(file.fd);
+    await write(withoutLostAndFound(filler));
+    filler.finish();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The file system's own, which mke2fs has made; some images have one of the disk that they were made from. */
+function withoutLostAndFound(sink: RootSink): RootSink {
+  return {
+    addDirectory: (path, metadata) => {
+      if (Buffer.from(path).toString("latin1") !== "lost+found") sink.addDirectory(path, metadata);
+    },
+    addFile: (path, metadata, sizeBytes) => sink.addFile(path, metadata, sizeBytes),
+    addSymlink: (path, target, metadata) => sink.addSymlink(path, target, metadata),
+    addHardLink: (path, target) => sink.addHardLink(path, target),
+  };
+}
+
+function manifestOf(
+  { name, kernel }: ImageImport,
+  { reference, digest, config }: FetchedImage,
+  sizeBytes: number,
+): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {
+  const inputs = JSON.stringify([importRevision, digest, name, kernel.id, sizeBytes]);
+  const { Env, Entrypoint, Cmd, WorkingDir, User } = config.config ?? {};
+  return {
+    id: `sha256:${createHash("sha256").update(inputs).digest("hex")}`,
+    ...{ name, revision: 0, distro: "oci", arch: "amd64" },
+    kernel: { id: kernel.id, name: kernel.name },
+    oci: {
+      ...{ reference, digest, env: Env ?? [], entrypoint: Entrypoint ?? [], cmd: Cmd ?? [] },
+      ...{ workingDir: WorkingDir ?? "", user: User ?? "" },
+    },
+  };
+}
