@@ -116,7 +116,8 @@ await runDaemon(
           kernel: none,
           pullKernel: none,
         },
-        ...{ removeKernel: none, cleanStaging: async () => {}, removeReplaced: async () => {} },
+        ...{ importImage: none, pruneCache: none, removeKernel: none },
+        ...{ cleanStaging: async () => {}, removeReplaced: async () => {} },
       };
     },
   },

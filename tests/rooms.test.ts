@@ -85,6 +85,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "vmm",
       "kernel",
       "image",
+      "oci",
       "host",
       "net",
       "rpc",

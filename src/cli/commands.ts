@@ -51,16 +51,18 @@ export const groups: Readonly<Record<string, Group>> = {
     aliases: { ls: "list", ps: "list", rm: "delete" },
   },
   image: {
-    summary: "list, build and delete images",
+    summary: "list, build, import and delete images",
     examples: [
       { command: "image list", note: "what there is" },
       { command: "image pull debian-bookworm", note: "build it now instead of at the first run" },
+      { command: "image pull docker.io/library/alpine:3", note: "import a container image" },
     ],
     commands: {
       list: () => import("./image/list.ts"),
       show: () => import("./image/show.ts"),
       pull: () => import("./image/pull.ts"),
       delete: () => import("./image/delete.ts"),
+      cache: () => import("./image/cache.ts"),
     },
     aliases: { ls: "list", rm: "delete" },
   },

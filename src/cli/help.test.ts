@@ -22,7 +22,7 @@ describe("help", () => {
 
       Commands:
         vm           run, enter and manage virtual machines
-        image        list, build and delete images
+        image        list, build, import and delete images
         kernel       list, fetch and remove kernels
         template     look after the templates that new VMs go on from, instead of booting
         daemon       look after bangerd, the daemon that owns the VMs

@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
 import { cleanShared, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
 import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
+import { type Pruned, pruneBlobs } from "../oci/oci.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -13,6 +14,7 @@ import type { ProgressContext } from "./parts.ts";
 import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { artifactBuilds } from "./shelf/builds.ts";
+import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
 import { findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
@@ -22,6 +24,10 @@ export interface ImageShelf {
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** The same, but an image that was made by an older recipe is made anew. */
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
+  /** Imports a container image under a name of its own. Throws already_exists. */
+  importImage: ImportByName;
+  /** Frees the cache of container images' blobs; without `remove` it only says what it would. */
+  pruneCache(remove: boolean): Promise<Pruned>;
   /** Removes images that a newer one of their name has replaced, but for those in `used`, by id. */
   removeReplaced(used: ReadonlySet<string>): Promise<void>;
   /** What an existing VM boots. Throws not_found or corrupt. */
@@ -45,6 +51,7 @@ export function imageShelf(
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const builds = artifactBuilds(state, config, stores, { paths, buildImage });
+  const importByName = imageImports(state, stores, { paths, builds });
   const bootSource = bootSources(stores, driver.guestModules);
   return {
     ensure: async (name, ctx) => {
@@ -60,6 +67,8 @@ export function imageShelf(
       const current = stored === undefined || isOutdated(stored) ? await builds.image(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
+    importImage: importByName,
+    pruneCache: (remove) => pruneBlobs(paths.cache, remove),
     removeReplaced: async (used) => {
       const named = new Map(state.images.list().map((row) => [row.name, row.id]));
       for (const { id, name } of await listImages(stores.images)) {

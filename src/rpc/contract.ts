@@ -18,6 +18,7 @@ import {
   KernelInfo,
   LifecycleEvent,
   Path,
+  PullParams,
   Ref,
   Snapshot,
   SnapshotName,
@@ -218,10 +219,15 @@ export const owner = contract({
   },
   "image.show": { summary: "one image", params: vmRef, result: ImageDetails },
   "image.pull": {
-    summary: "builds or fetches an image and its kernel",
-    params: vmRef,
+    summary: "builds an image of the catalog, or imports a container image; and its kernel",
+    params: PullParams,
     result: ImageInfo,
     events: LifecycleEvent,
+  },
+  "image.prune_cache": {
+    summary: "frees the blobs of container images that are kept for the next pull",
+    params: z.strictObject({ dryRun: z.boolean() }),
+    result: z.strictObject({ bytes: z.number(), blobs: z.int(), directory: Path }),
   },
   "image.delete": { summary: "removes an image that no VM uses", params: vmRef, result: none },
   "template.list": {

@@ -109,6 +109,26 @@ export const CreateParams = z.strictObject({
   ephemeral: z.boolean(),
 });
 
+/** What `image pull` asks for; all but `ref` is for container images. */
+export const PullParams = z.strictObject({
+  /** A name of the catalog, else a container image: a reference, or a transport with an absolute path. */
+  ref: z.string().min(1).max(4608),
+  /** In the store. */
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z, 0-9 and . _ - behind the first, 64 at most")
+    .optional(),
+  /** Of the root file system. */
+  sizeBytes: z
+    .int()
+    .positive()
+    .max(16 * 1024 ** 4)
+    .optional(),
+  kernel: Ref.optional(),
+  /** Speak plain http with its registry. */
+  insecureHttp: z.boolean().optional(),
+});
+
 const Provenance = z.enum(["config", "auto", "builtin"]);
 export const Defaults = z.strictObject({
   vcpu: z.strictObject({ value: z.int(), from: Provenance }),
@@ -123,7 +143,7 @@ export type Defaults = z.infer<typeof Defaults>;
 export const ImageInfo = z.strictObject({
   id: z.string(),
   name: z.string(),
-  kind: z.enum(["recipe", "bundle"]),
+  kind: z.enum(["recipe", "bundle", "oci"]),
   /** In the store (true) or only in the catalog. */
   present: z.boolean(),
   /** Built by an older recipe than this banger's. */
@@ -134,6 +154,21 @@ export const ImageInfo = z.strictObject({
   sizeBytes: z.number().nullable(),
   createdAt: z.string().nullable(),
   path: z.string().nullable(),
+  /** Of an imported container image; null for others. */
+  oci: z
+    .strictObject({
+      reference: z.string(),
+      /** Of its manifest. */
+      digest: z.string(),
+      env: z.array(z.string()),
+      entrypoint: z.array(z.string()),
+      cmd: z.array(z.string()),
+      workingDir: z.string(),
+      user: z.string(),
+      /** What a person should know before a VM is made of it. */
+      caveat: z.string(),
+    })
+    .nullable(),
 });
 export type ImageInfo = z.infer<typeof ImageInfo>;
 

@@ -6,8 +6,17 @@ import type { Paths } from "../config/paths.ts";
 import { spawnDetached } from "../sys/sys.ts";
 import { privateDirectory } from "./listen.ts";
 
-/** What of the caller's environment means anything to a daemon. BUN_OPTIONS and its kind would run code in it. */
-const passed = /^(PATH|HOME|USER|LOGNAME|LANG|TMPDIR|XDG_[A-Z_]+|BANGER_[A-Z_]+|[a-z]+_proxy|[A-Z]+_PROXY)$/;
+/**
+ * What of the caller's environment means anything to a daemon: with the session's keyrings and the authorities that it
+ * trusts, for registries. BUN_OPTIONS and its kind would run code in it.
+ */
+const passed = new RegExp(
+  `^(${[
+    "PATH|HOME|USER|LOGNAME|LANG|TMPDIR|XDG_[A-Z_]+|BANGER_[A-Z_]+|[a-z]+_proxy|[A-Z]+_PROXY",
+    "DOCKER_CONFIG|DBUS_SESSION_BUS_ADDRESS|DISPLAY|WAYLAND_DISPLAY|GNUPGHOME",
+    "SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS",
+  ].join("|")})$`,
+);
 
 export function spawnDaemon(paths: Paths): ChildProcess {
   privateDirectory(paths.runtime);

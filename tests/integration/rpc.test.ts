@@ -111,6 +111,7 @@ describe("calls", () => {
           sizeBytes: null,
           createdAt: null,
           path: null,
+          oci: null,
         };
       },
     });

@@ -14,6 +14,7 @@ const image: ImageInfo = {
   sizeBytes: 612 * 1024 * 1024,
   createdAt: "2026-03-03T12:00:00Z",
   path: "/state/images/ab",
+  oci: null,
 };
 const kernel: KernelInfo = {
   id: `sha256:${"cd".repeat(32)}`,
@@ -73,4 +74,62 @@ test("show, pull, delete and rm ask for the one that is named", async () => {
     ["image.delete", { ref: "x" }],
     ["kernel.remove", { ref: "x" }],
   ]);
+});
+
+const imported: ImageInfo = {
+  ...{ ...image, name: "alpine-3", kind: "oci" },
+  oci: {
+    ...{ reference: "docker.io/library/alpine:3", digest: `sha256:${"ef".repeat(32)}` },
+    ...{
+      env: [],
+      entrypoint: [],
+      cmd: ["/bin/sh"],
+      workingDir: "",
+      user: "",
+      caveat: "as its publisher made it",
+    },
+  },
+};
+
+test("a container image is asked for as it was written, but for paths, and its caveat is told", async () => {
+  const daemon = new FakeDaemon({ "image.pull": () => imported });
+  const pull = async (...words: string[]) => await banger(["image", "pull", ...words], { daemon });
+  const { out, err } = await pull(
+    "alpine:3",
+    "--name",
+    "alpine-3",
+    "--size",
+    "2G",
+    "--kernel-ref",
+    "k",
+    "--insecure-http",
+  );
+  expect(out).toBe("alpine-3\n");
+  expect(err).toContain("note: as its publisher made it");
+  await pull("oci:layout/x:tag");
+  await pull("docker-archive:/saved.tar:a/b:c");
+  const cwd = process.cwd();
+  const asked = daemon.calls.map(({ params }) => params as { ref: string });
+  expect(asked[0]).toEqual({
+    ...{ ref: "alpine:3", name: "alpine-3", sizeBytes: 2 * 1024 ** 3, kernel: "k", insecureHttp: true },
+  } as object as { ref: string });
+  expect(asked.slice(1).map(({ ref }) => ref.replace(cwd, ""))).toEqual([
+    expect.stringMatching(/^oci:\/.*layout\/x:tag$/),
+    "docker-archive:/saved.tar:a/b:c",
+  ]);
+  expect((await pull("alpine", "--name", "Not-A-Name")).err).toContain("must be a-z and 0-9");
+});
+
+test("the cache of blobs is pruned, or it is said what that would free", async () => {
+  const daemon = new FakeDaemon({
+    "image.prune_cache": ({ dryRun }) => ({
+      bytes: 5 * 1024 ** 2,
+      blobs: dryRun ? 4 : 3,
+      directory: "/c/oci/blobs",
+    }),
+  });
+  const prune = async (...words: string[]) =>
+    (await banger(["image", "cache", "prune", ...words], { daemon })).out;
+  expect(await prune("--dry-run")).toBe("would free 5M across 4 blob(s) in /c/oci/blobs\n");
+  expect(await prune()).toBe("freed 5M across 3 blob(s) in /c/oci/blobs\n");
 });

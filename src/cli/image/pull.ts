@@ -1,29 +1,69 @@
 /** banger image pull */
+import { resolve } from "node:path";
+import { z } from "zod";
 import { defineCommand } from "../command.ts";
-import { oneImage } from "../flags.ts";
+import { size, text, toggle } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
 
 export const command = defineCommand({
-  summary: "build or fetch an image and its kernel",
+  summary: "build an image, or import a container image; and its kernel",
   details:
-    "The first vm run does this by itself. An image that is there already is left as it is, unless this banger has a newer recipe for it.",
-  examples: [{ command: "image pull debian-bookworm", note: "get it ready now" }],
-  args: { image: oneImage() },
-  flags: {},
-  run: async (input, ctx) => {
+    "A name of the catalog is built here by its recipe; the first vm run does this by itself, and an image that is there already is left as it is, unless this banger has a newer recipe for it. Anything else is a container image: a reference (docker.io is implied), or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE as docker save writes it. Private ones by the credentials of docker login.",
+  examples: [
+    { command: "image pull debian-bookworm", note: "get it ready now" },
+    { command: "image pull docker.io/library/debian:bookworm --name deb", note: "import it from a registry" },
+    { command: "image pull docker-archive:image.tar", note: "import what docker save wrote" },
+    { command: "image pull localhost:5000/team/tools --size 8G", note: "with more room than it asks for" },
+  ],
+  args: {
+    image: z
+      .string()
+      .min(1, "is empty")
+      .max(4096, "is too long for an image")
+      .meta({ value: "image", description: "a name of the catalog, or a container image" }),
+  },
+  flags: {
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most")
+      .optional()
+      .meta({ value: "NAME", description: "name in the store (default: made of the reference)", short: "n" }),
+    size: size(
+      "size of its root file system (default: its content and half as much again, 1G at least)",
+      { bytes: 64 * 1024 ** 2, text: "64M" },
+      { bytes: 16 * 1024 ** 4, text: "16T" },
+    ),
+    kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
+    insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
+  },
+  run: async ({ image, name, size: sizeBytes, kernelRef, insecureHttp }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {
-      const image = await client.call(
+      const pulled = await client.call(
         "image.pull",
-        { ref: input.image },
+        {
+          ref: absolute(image, ctx.cwd),
+          ...(name === undefined ? {} : { name }),
+          ...(sizeBytes === undefined ? {} : { sizeBytes }),
+          ...(kernelRef === undefined ? {} : { kernel: kernelRef }),
+          ...(insecureHttp ? { insecureHttp } : {}),
+        },
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
-      progress.end(`${image.name} ready`);
-      ctx.out(image.name);
+      progress.end(`${pulled.name} ready`);
+      if (pulled.oci !== null) ctx.err(`note: ${pulled.oci.caveat}`);
+      ctx.out(pulled.name);
     } finally {
       progress.end();
     }
     return undefined;
   },
 });
+
+/** The daemon has no working directory of the user's. */
+function absolute(image: string, cwd: string): string {
+  const [, transport, path] = /^(oci|oci-archive|docker-archive):([^:]+)/.exec(image) ?? [];
+  if (transport === undefined || path === undefined) return image;
+  return `${transport}:${resolve(cwd, path)}${image.slice(transport.length + 1 + path.length)}`;
+}

@@ -2,12 +2,15 @@
 import { BangerError } from "../../base/base.ts";
 import type { Handlers } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
+import { isCatalogName } from "../shelf/imports.ts";
+import { imageInfo } from "../shelf/info.ts";
 
 type ImageMethods =
   | "image.list"
   | "image.show"
   | "image.pull"
   | "image.delete"
+  | "image.prune_cache"
   | "kernel.list"
   | "kernel.show"
   | "kernel.pull"
@@ -34,11 +37,25 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       const sizeBytes = own.reduce((sum, template) => sum + template.sizeBytes, 0);
       return { ...image, templates: { count: own.length, sizeBytes } };
     },
-    "image.pull": async ({ ref }, ctx) => {
+    "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp }, ctx) => {
+      if (!isCatalogName(ref)) {
+        const request = { ref, name, sizeBytes, kernel, insecureHttp: insecureHttp ?? false };
+        return imageInfo(await images.importImage(request, ctx));
+      }
+      if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {
+        throw new BangerError(
+          "bad_request",
+          `${ref} is banger's own image: its name, size and kernel are its recipe's`,
+          {
+            hint: `for a container image of that name: banger image pull docker.io/library/${ref}`,
+          },
+        );
+      }
       await parts.boot.renew(ref, ctx);
       await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
       return images.image(ref);
     },
+    "image.prune_cache": ({ dryRun }) => images.pruneCache(!dryRun),
     "image.delete": async ({ ref }) => {
       const image = await images.image(ref);
       refuseUsed("image", image.id, image.name);

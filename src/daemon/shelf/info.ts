@@ -9,14 +9,20 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
   return {
     id: image.id,
     name: image.name,
-    kind: "recipe",
+    kind: image.oci === undefined ? "recipe" : "oci",
     present: true,
     outdated: isOutdated(image),
-    description: imageCatalog.find((entry) => entry.name === image.name)?.description ?? "",
+    description:
+      image.oci?.reference ?? imageCatalog.find((entry) => entry.name === image.name)?.description ?? "",
     kernel: image.kernel.name,
+    oci: image.oci === undefined ? null : { ...image.oci, caveat },
     ...(await onDisk(image)),
   };
 }
+
+/** Until an imported image is made ready for booting, it is what its publisher made for a container. */
+const caveat =
+  "as its publisher made it: a VM of it starts only if it has an init of its own (/sbin/init); entrypoint, environment and user are recorded, and not applied";
 
 export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
   return {
@@ -37,7 +43,7 @@ export async function imageInfos(imagesDir: string, available: boolean): Promise
     ...present,
     ...offers.map(
       ({ name, kind, description, kernel }): ImageInfo => ({
-        ...{ id: "", name, kind, present: false, outdated: false, description, kernel },
+        ...{ id: "", name, kind, present: false, outdated: false, description, kernel, oci: null },
         ...notOnDisk,
       }),
     ),

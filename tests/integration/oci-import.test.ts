@@ -1,0 +1,171 @@
+/** banger image pull, from a real registry to a file system that the kernel mounts. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
+import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
+import { type TarSpec, tar } from "../../src/oci/testing/tar-writer.ts";
+import { complaints, mounted, mountMissing } from "./ext4-fixture.ts";
+import { type OciBed, ociBed } from "./oci-registry.ts";
+import { listTree } from "./oci-tree.ts";
+
+/** Layers with a little of everything, and more names than a block of a directory holds. */
+const lower: TarSpec[] = [
+  directory("./", { mtime: 900_000_000 }),
+  directory("etc/"),
+  directory("etc/many/", { mode: 0o1777, uid: 1000, gid: 1001 }),
+  ...Array.from({ length: 1500 }, (_, n) =>
+    file(`etc/many/file-${n}-with-a-rather-long-name`, `content ${n}\n`),
+  ),
+  directory("usr/"),
+  directory("usr/bin/"),
+  file("usr/bin/sudo", Buffer.alloc(300_000, 7), { mode: 0o4755 }),
+  file("usr/bin/ping", "ping", {
+    mode: 0o755,
+    pax: { "SCHILY.xattr.security.capability": "\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+  }),
+  symlink("bin", "usr/bin"),
+  hardlink("usr/bin/sudoedit", "usr/bin/sudo"),
+  file("caf\xe9", "bytes"),
+  { path: "null", type: "3" },
+];
+const upper: TarSpec[] = [
+  file("etc/many/.wh.file-7-with-a-rather-long-name", ""),
+  file("bin/through-a-link", "x", { uid: 100_000, gid: 100_000 }),
+  hardlink("usr/bin/ping2", "usr/bin/ping"),
+  directory("etc/many/", { mode: 0o750, uid: 5, gid: 6 }),
+  file("large", Buffer.alloc(5_000_000, "0123456789abcdef")),
+];
+const image = buildImage([tar(lower), tar(upper)]);
+
+let bed: OciBed;
+beforeAll(async () => {
+  bed = await ociBed();
+  writeLayout(join(bed.dir, "layout"), image);
+  const push = (tag: string, ...how: string[]) =>
+    bed.skopeo(
+      "copy",
+      "--dest-tls-verify=false",
+      ...how,
+      "oci:layout:t",
+      `docker://${bed.registry}/team/tools:${tag}`,
+    );
+  push("1");
+  push("zstd", "--dest-compress-format", "zstd", "--format", "oci");
+  push("docker", "--format", "v2s2");
+});
+afterAll(() => bed.end());
+
+const shown = (name: string) => JSON.parse(bed.banger("image", "show", name).out);
+const blobsAsked = () =>
+  bed
+    .log()
+    .split("\n")
+    .filter((line) => /"GET \/v2\/[^"]*\/blobs\//.test(line)).length;
+
+function pulls(...args: string[]): string {
+  const { status, out, err } = bed.banger("image", "pull", ...args);
+  expect(status, err).toBe(0);
+  return out.trim();
+}
+
+describe("image pull", () => {
+  test("imports from a registry, and image show tells what it is", () => {
+    const { status, out, err } = bed.banger("image", "pull", `${bed.registry}/team/tools:1`);
+    expect(status, err).toBe(0);
+    expect(out).toBe("tools-1\n");
+    expect(err).toContain("1 devices and FIFOs");
+    expect(err).toContain("an init of its own");
+    expect(shown("tools-1")).toMatchObject({
+      ...{ name: "tools-1", kind: "oci", present: true, outdated: false, kernel: "debian-cloud-6.1" },
+      oci: {
+        reference: `${bed.registry}/team/tools:1`,
+        digest: image.manifest.digest,
+        env: ["A=b"],
+        cmd: ["/bin/sh"],
+      },
+    });
+    expect(bed.banger("image", "list", "-q").out).toBe("tools-1\n");
+  });
+
+  test("takes no name twice, and says how to go on", () => {
+    const { status, err } = bed.banger("image", "pull", `${bed.registry}/team/tools:1`);
+    expect(status).toBe(1);
+    expect(err).toContain("there is an image tools-1 already");
+    expect(err).toContain("--name NAME; or remove that one: banger image delete tools-1");
+    const own = bed.banger("image", "pull", `${bed.registry}/team/tools:1`, "--name", "debian-bookworm");
+    expect(own.err).toContain("debian-bookworm is the name of an image of banger's own");
+    const recipe = bed.banger("image", "pull", "debian-bookworm", "--size", "2G");
+    expect(recipe.err).toContain("its name, size and kernel are its recipe's");
+  });
+
+  test("moves no blob twice", () => {
+    const before = blobsAsked();
+    expect(before).toBeGreaterThanOrEqual(3);
+    expect(
+      pulls(`${bed.registry}/team/tools@${image.manifest.digest}`, "--name", "again", "--size", "2G"),
+    ).toBe("again");
+    expect(blobsAsked()).toBe(before);
+    expect(Bun.file(join(shown("again").path, "rootfs.ext4")).size).toBe(2 * 1024 ** 3);
+    expect(Bun.file(join(shown("tools-1").path, "rootfs.ext4")).size).toBe(1024 ** 3);
+  });
+
+  test.if(mountMissing === undefined)(
+    "makes the file system that umoci unpacks, of every form of the image",
+    () => {
+      const run = Bun.spawnSync([
+        "umoci",
+        "unpack",
+        "--image",
+        `${bed.dir}/layout:t`,
+        join(bed.dir, "bundle"),
+      ]);
+      expect(run.exitCode, run.stderr.toString()).toBe(0);
+      const theirs = listTree(join(bed.dir, "bundle/rootfs"));
+      expect(theirs.length).toBeGreaterThan(1500);
+      bed.skopeo("copy", "oci:layout:t", "docker-archive:saved.tar:team/tools:saved");
+      bed.skopeo("copy", "oci:layout:t", "oci-archive:layout.tar:t");
+      pulls(`${bed.registry}/team/tools:zstd`);
+      pulls(`${bed.registry}/team/tools:docker`);
+      pulls("docker-archive:saved.tar", "--name", "saved");
+      pulls("oci-archive:layout.tar:t", "--name", "layout");
+      for (const name of ["tools-1", "tools-zstd", "tools-docker", "saved", "layout"]) {
+        const rootfs = join(shown(name).path, "rootfs.ext4");
+        expect(complaints(rootfs)).toBe("");
+        const ours = mounted(rootfs, (root) =>
+          listTree(root).filter((line) => !line.startsWith("/lost+found ")),
+        );
+        expect(ours).toEqual(theirs);
+      }
+    },
+  );
+
+  test("refuses what is not there, and a size that it does not fit into", () => {
+    const gone = bed.banger("image", "pull", `${bed.registry}/team/tools:nosuch`);
+    expect(gone.err).toContain(`has no ${bed.registry}/team/tools:nosuch`);
+    const small = bed.banger(
+      "image",
+      "pull",
+      `${bed.registry}/team/tools:1`,
+      "--name",
+      "small",
+      "--size",
+      "64M",
+    );
+    expect(small.err).toMatch(/do not fit into 64M[\s\S]*--size \d+M/);
+    expect(bed.banger("image", "pull", "oci:nosuch:t").err).toContain(`${bed.dir}/nosuch is no image layout`);
+    expect(bed.banger("image", "pull", "Not A Reference").err).toContain("is not an image reference");
+    expect(bed.banger("image", "list", "-q").out).not.toContain("small");
+  });
+
+  test("keeps blobs until they are pruned, which images do not mind", () => {
+    const line = /^would free [0-9.]+[KM] across (\d+) blob\(s\) in (.*)\n$/.exec(
+      bed.banger("image", "cache", "prune", "--dry-run").out,
+    );
+    expect(Number(line?.[1])).toBeGreaterThanOrEqual(3);
+    expect(line?.[2]).toBe(join(bed.dir, "cache/banger/oci/blobs"));
+    expect(bed.banger("image", "cache", "prune").out).toStartWith("freed ");
+    expect(bed.banger("image", "cache", "prune").out).toStartWith("freed 0B across 0 blob(s) in ");
+    expect(bed.banger("image", "delete", "again").status).toBe(0);
+    expect(pulls(`${bed.registry}/team/tools:1`, "--name", "again")).toBe("again");
+  });
+});

@@ -1,0 +1,90 @@
+/** Debian's docker-registry on loopback, and a banger of its own beside it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+
+export interface OciBed {
+  dir: string;
+  /** HOST:PORT of the registry. */
+  registry: string;
+  /** Its access log so far. */
+  log(): string;
+  banger(...args: string[]): { status: number; out: string; err: string };
+  skopeo(...args: string[]): void;
+  end(): Promise<void>;
+}
+
+export async function ociBed(): Promise<OciBed> {
+  const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
+  const registry = `localhost:${await freePort()}`;
+  const config = join(dir, "registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${dir}/registry}}\nhttp: {addr: "${registry}"}\n`,
+  );
+  // A file: the tests' own commands are waited for, and nothing is read meanwhile.
+  const log = openSync(join(dir, "registry.log"), "w");
+  const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", log, log] });
+  closeSync(log);
+  await answers(registry, server);
+  plantKernel(join(dir, "state/banger/kernels"));
+  const env = {
+    ...{ PATH: process.env.PATH ?? "", HOME: dir, XDG_STATE_HOME: join(dir, "state") },
+    ...{
+      XDG_CACHE_HOME: join(dir, "cache"),
+      XDG_CONFIG_HOME: join(dir, "config"),
+      XDG_RUNTIME_DIR: join(dir, "run"),
+    },
+  };
+  mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
+  const banger: OciBed["banger"] = (...args) => {
+    const run = Bun.spawnSync([process.execPath, join(root, "src/main.ts"), ...args], { cwd: dir, env });
+    return { status: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() };
+  };
+  return {
+    ...{ dir, registry, banger },
+    log: () => readFileSync(join(dir, "registry.log"), "utf8"),
+    skopeo: (...args) => {
+      const run = Bun.spawnSync(["skopeo", "--insecure-policy", ...args], { cwd: dir });
+      if (run.exitCode !== 0) throw new Error(run.stderr.toString());
+    },
+    end: async () => {
+      banger("daemon", "stop");
+      server.kill();
+      await new Promise((resolve) => server.once("exit", resolve));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What an image belongs to; nothing boots it here. */
+function plantKernel(kernels: string): void {
+  const digest = "c".repeat(64);
+  mkdirSync(join(kernels, digest), { recursive: true });
+  const manifest = {
+    ...{ id: `sha256:${digest}`, name: "debian-cloud-6.1", arch: "amd64", release: "6.1" },
+    ...{ source: "a test", createdAt: "2026-01-01T00:00:00.000Z" },
+  };
+  writeFileSync(join(kernels, digest, "manifest.json"), JSON.stringify(manifest));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+async function answers(registry: string, server: ChildProcess): Promise<void> {
+  while (server.exitCode === null) {
+    const answer = await fetch(`http://${registry}/v2/`).catch(() => undefined);
+    if (answer?.ok) return;
+    await Bun.sleep(50);
+  }
+  throw new Error("docker-registry does not start");
+}
