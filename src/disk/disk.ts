@@ -20,6 +20,6 @@ export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
 export { replaceContent } from "./replace.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
-export { createRootFileSystem } from "./root-file-system.ts";
+export { createRootFileSystem, leastBytesFor } from "./root-file-system.ts";
 export { freeSpace } from "./space.ts";
 export { createWorkDisk, growWorkDisk } from "./work-disk.ts";

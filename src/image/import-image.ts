@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes } from "../base/base.ts";
-import { createRootFileSystem } from "../disk/disk.ts";
+import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
 import { openFresh } from "../ext4/ext4.ts";
 import {
   type FetchedImage,
@@ -99,16 +99,27 @@ async function store(request: ImageImport, image: FetchedImage, imagesDir: strin
 }
 
 /** The content and half as much again, a gigabyte at least; or what was asked for, if the content fits. */
-function rootBytes({ sizeBytes }: ImageImport, { blockBytes }: RootTotals): number {
-  if (sizeBytes === undefined) return Math.max(leastBytes, Math.ceil((blockBytes * 1.5) / MiB) * MiB);
+function rootBytes({ sizeBytes }: ImageImport, totals: RootTotals): number {
+  const { blockBytes } = totals;
+  const forEntries = leastBytesFor(entriesOf(totals));
+  if (sizeBytes === undefined) return whole(Math.max(leastBytes, blockBytes * 1.5, forEntries));
   // Tables and journal take a twentieth of a large file system, and more of a small one.
-  const neededBytes = Math.ceil((blockBytes * 1.06) / MiB) * MiB + 64 * MiB;
+  const neededBytes = whole(Math.max(blockBytes * 1.06 + 64 * MiB, forEntries));
   if (sizeBytes >= neededBytes) return sizeBytes;
   throw new BangerError(
     "bad_request",
-    `the image has ${formatBytes(blockBytes)}, which do not fit into ${formatBytes(sizeBytes)}`,
-    { hint: `give it ${formatBytes(neededBytes)} at least: --size ${Math.ceil(neededBytes / MiB)}M` },
+    `the image has ${formatBytes(blockBytes)} in ${entriesOf(totals)} files, which do not fit into ${formatBytes(sizeBytes)}`,
+    { hint: `give it ${formatBytes(neededBytes)} at least: --size ${neededBytes / MiB}M` },
   );
+}
+
+function whole(bytes: number): number {
+  return Math.ceil(bytes / MiB) * MiB;
+}
+
+/** All that has an inode. */
+function entriesOf({ directories, files, symlinks }: RootTotals): number {
+  return directories + files + symlinks;
 }
 
 async function writeRoot(
@@ -117,8 +128,7 @@ async function writeRoot(
   { totals, write }: MergedRoot,
   signal: AbortSignal,
 ): Promise<void> {
-  const entries = totals.directories + totals.files + totals.symlinks;
-  await createRootFileSystem({ path, sizeBytes, entries, signal });
+  await createRootFileSystem({ path, sizeBytes, entries: entriesOf(totals), signal });
   const file = await open(path, "r+");
   try {
     const filler = openFresh(file.fd);

@@ -11,7 +11,7 @@
  */
 import { BangerError } from "../../base/base.ts";
 import type { TarEntry } from "../../tar/tar.ts";
-import { type Metadata, type Node, show, type Tree } from "./tree.ts";
+import { type Metadata, type Node, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
@@ -22,28 +22,32 @@ export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
   const { type, sizeBytes } = entry;
   const path = entry.path.toString("latin1");
   const target = entry.linkTarget.toString("latin1");
-  const metadata = metadataOf(entry);
   const parts = partsOf(path);
   const name = parts.pop();
   if (name === undefined) {
     if (type !== "directory") throw refuse(path, "is the root, which can only be a directory");
-    tree.root.metadata = metadata;
+    tree.root.metadata = metadataOf(entry);
     return;
   }
   if (name.startsWith(whiteout)) {
     applyWhiteout(tree, path, parts, name);
     return;
   }
-  const parent = tree.enter(parts, metadata);
+  const parent = tree.enter(parts, entry);
   if (parent === undefined) throw new BangerError("internal", "a directory was neither found nor made");
   const { layer } = tree;
-  if (type === "directory") tree.putDirectory(parent, name, metadata);
-  else if (type === "hardlink") tree.link(parent, name, linked(tree, path, target));
-  else if (type === "symlink")
-    tree.put(parent, name, { kind: "symlink", metadata, target, place: undefined });
-  else if (type === "file")
-    tree.put(parent, name, { kind: "file", metadata, sizeBytes, layer, entry: number, place: undefined });
-  else tree.put(parent, name, { kind: "special" });
+  const from = {
+    layer,
+    entry: number,
+    parent: undefined,
+    name: "",
+    hasAttributes: entry.attributes.length > 0,
+  };
+  if (type === "directory") tree.putDirectory(parent, name, metadataOf(entry));
+  else if (type === "hardlink") tree.put(parent, name, linked(tree, path, target));
+  else if (type === "symlink") tree.put(parent, name, { kind: "symlink", target, ...from });
+  else if (type === "file") tree.put(parent, name, { kind: "file", sizeBytes, ...from });
+  else tree.put(parent, name, special);
 }
 
 /** What ext4 keeps (fs/ext4/xattr.c); the others are of other systems, and mean nothing in a guest. */
@@ -51,7 +55,7 @@ const keptAttribute = /^(user\.|trusted\.|security\.|system\.posix_acl_(access|d
 /** The label that a file had under the builder's policy. */
 const foreignLabel = "security.selinux";
 
-function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: TarEntry): Metadata {
+export function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: TarEntry): Metadata {
   const xattrs = attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
   return { mode, uid, gid, mtimeS, mtimeNs, xattrs };
 }

@@ -8,10 +8,10 @@ import { type TarListener, TarReader } from "../../tar/tar.ts";
 import { digestOfFile, shortDigest } from "../digest.ts";
 import type { FetchedLayer } from "../fetch-image.ts";
 import type { Limits } from "../limits.ts";
-import { applyEntry } from "./apply.ts";
-import { planRoot, type RootPlan, type RootTotals } from "./plan.ts";
+import { applyEntry, metadataOf } from "./apply.ts";
+import { type Leaf, planRoot, type RootPlan, type RootTotals } from "./plan.ts";
 import type { FileSink, RootSink } from "./sink.ts";
-import { type File, pathOf, Tree } from "./tree.ts";
+import { pathOf, Tree } from "./tree.ts";
 import { type Reading, unpackLayer } from "./unpack.ts";
 
 export interface FlattenRequest {
@@ -31,6 +31,8 @@ export interface MergedRoot {
   write(sink: RootSink): Promise<void>;
 }
 
+const manyNodes = 50_000;
+
 /** The first reading. Throws corrupt, precondition for what is over a limit, cancelled. */
 export async function mergeLayers(request: FlattenRequest): Promise<MergedRoot> {
   const { layers, limits } = request;
@@ -39,7 +41,7 @@ export async function mergeLayers(request: FlattenRequest): Promise<MergedRoot> 
   const tree = new Tree(limits.entries);
   let entries = 0;
   for (const [index, layer] of layers.entries()) {
-    tree.layer = index;
+    if (index > 0) tree.nextLayer();
     let number = 0;
     await readLayer(layer, reading, request, {
       entry: (entry) => {
@@ -59,6 +61,9 @@ export async function mergeLayers(request: FlattenRequest): Promise<MergedRoot> 
     });
   }
   const plan = planRoot(tree.root, layers.length);
+  // What reading has left behind is more than what is kept, and the heap would go on growing from there: of an image of
+  // 404,000 files the import takes 415 MiB instead of 527.
+  if (tree.made > manyNodes) Bun.gc(true);
   return { totals: plan.totals, write: (sink) => writeRoot(plan, request, progress, sink) };
 }
 
@@ -69,35 +74,36 @@ async function writeRoot(
   sink: RootSink,
 ): Promise<void> {
   for (const directory of plan.directories) {
-    const path = directory.parent === directory ? "" : pathOf(directory);
+    const path = directory.parent === directory ? "" : pathOf(directory.parent, directory.name);
     sink.addDirectory(bytes(path), directory.metadata);
   }
   const { limits, signal } = request;
   const reading = { limits, unpackedBytes: 0, signal, onPacked: progress.read };
   for (const [index, layer] of request.layers.entries()) {
-    const files = plan.files[index] ?? [];
+    const leaves = plan.leaves[index] ?? [];
     // Of a layer that is hidden altogether, nothing is read again.
-    if (files.length === 0) progress.read(layer.descriptor.size);
-    else await readLayer(layer, reading, request, fileWriter(files, sink));
+    if (leaves.length === 0) progress.read(layer.descriptor.size);
+    else await readLayer(layer, reading, request, leafWriter(leaves, sink));
   }
-  for (const { place, metadata, target } of plan.symlinks)
-    if (place !== undefined) sink.addSymlink(bytes(pathOf(place)), bytes(target), metadata);
-  for (const { place, target } of plan.hardLinks)
-    if (target.place !== undefined) sink.addHardLink(bytes(pathOf(place)), bytes(pathOf(target.place)));
+  for (const { parent, name, target } of plan.hardLinks) {
+    if (target.parent === undefined) continue;
+    sink.addHardLink(bytes(pathOf(parent, name)), bytes(pathOf(target.parent, target.name)));
+  }
 }
 
-/** Passes on what is left of a layer; `files` are in the order of its entries. */
-function fileWriter(files: readonly File[], sink: RootSink): TarListener {
+/** Passes on what is left of a layer, and lets go of it: what the sink knows of it grows meanwhile. */
+function leafWriter(leaves: Leaf[], sink: RootSink): TarListener {
   let number = -1;
-  let next = 0;
   let into: FileSink | undefined;
   return {
-    entry: () => {
+    entry: (entry) => {
       number += 1;
-      const file = files[next];
-      if (file?.entry !== number || file.place === undefined) return;
-      next += 1;
-      into = sink.addFile(bytes(pathOf(file.place)), file.metadata, file.sizeBytes);
+      const leaf = leaves.at(-1);
+      if (leaf?.entry !== number || leaf.parent === undefined) return;
+      leaves.pop();
+      const path = bytes(pathOf(leaf.parent, leaf.name));
+      if (leaf.kind === "file") into = sink.addFile(path, metadataOf(entry), leaf.sizeBytes);
+      else sink.addSymlink(path, entry.linkTarget, metadataOf(entry));
     },
     data: (chunk) => into?.write(chunk),
     hole: (size) => into?.hole(size),

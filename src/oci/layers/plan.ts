@@ -1,5 +1,5 @@
 /** What a merged tree comes to: the order in which it is written, and how much that is. */
-import type { Directory, File, Node, Place, Symlink } from "./tree.ts";
+import type { Directory, File, Node, Symlink } from "./tree.ts";
 
 export interface RootTotals {
   directories: number;
@@ -14,27 +14,31 @@ export interface RootTotals {
   blockBytes: number;
 }
 
+export type Leaf = File | Symlink;
+
 export interface RootPlan {
   totals: RootTotals;
   /** Each after the one it is in. */
   directories: Directory[];
-  /** For each layer, in the order of its entries. */
-  files: File[][];
-  symlinks: Symlink[];
-  hardLinks: { place: Place; target: File | Symlink }[];
+  /** For each layer, the last of its entries first: whoever writes them takes them from the end. */
+  leaves: Leaf[][];
+  hardLinks: { parent: Directory; name: string; target: Leaf }[];
 }
 
 const blockBytes = 4096;
 /** Longer symlinks take a block: i_block, where short ones are, has 60 bytes (the kernel's Documentation/filesystems/ext4). */
 const inlineSymlinkBytes = 60;
 
-/** Names in the order of their bytes: one image gives one file system. */
+/**
+ * Names in the order of their bytes: one image gives one file system. Takes the tree apart, which is large: afterwards its
+ * directories are empty.
+ */
 export function planRoot(root: Directory, layers: number): RootPlan {
   const totals: RootTotals = {
     ...{ directories: 0, files: 0, symlinks: 0, hardLinks: 0, specials: 0, contentBytes: 0, blockBytes: 0 },
   };
-  const files: File[][] = Array.from({ length: layers }, () => []);
-  const plan: RootPlan = { totals, directories: [], files, symlinks: [], hardLinks: [] };
+  const leaves: Leaf[][] = Array.from({ length: layers }, () => []);
+  const plan: RootPlan = { totals, directories: [], leaves, hardLinks: [] };
   const waiting = [root];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const directory = next;
@@ -45,39 +49,43 @@ export function planRoot(root: Directory, layers: number): RootPlan {
       const child = directory.children.get(name);
       nameBytes += 12 + name.length;
       if (child?.kind === "directory") waiting.push(child);
-      else if (child !== undefined) take(plan, child, { parent: directory, name });
+      else if (child !== undefined) take(plan, child, directory, name);
     }
-    totals.blockBytes += blocks(nameBytes + 24) + extra(directory);
+    directory.children.clear();
+    const attributes = directory.metadata.xattrs.length > 0;
+    totals.blockBytes += blocks(nameBytes + 24) + (attributes ? blockBytes : 0);
   }
-  for (const inLayer of files) inLayer.sort((a, b) => a.entry - b.entry);
+  for (const inLayer of leaves) inLayer.sort((a, b) => b.entry - a.entry);
   return plan;
 }
 
 function take(
-  { totals, files, symlinks, hardLinks }: RootPlan,
+  { totals, leaves, hardLinks }: RootPlan,
   node: Exclude<Node, Directory>,
-  place: Place,
+  parent: Directory,
+  name: string,
 ): void {
   if (node.kind === "special") {
     totals.specials += 1;
     return;
   }
-  if (node.place !== undefined) {
+  if (node.parent !== undefined) {
     totals.hardLinks += 1;
-    hardLinks.push({ place, target: node });
+    hardLinks.push({ parent, name, target: node });
     return;
   }
-  node.place = place;
-  totals.blockBytes += extra(node);
+  node.parent = parent;
+  node.name = name;
+  leaves[node.layer]?.push(node);
+  // They may not fit into the inode.
+  if (node.hasAttributes) totals.blockBytes += blockBytes;
   if (node.kind === "file") {
     totals.files += 1;
     totals.contentBytes += node.sizeBytes;
     totals.blockBytes += blocks(node.sizeBytes);
-    files[node.layer]?.push(node);
   } else {
     totals.symlinks += 1;
     if (node.target.length >= inlineSymlinkBytes) totals.blockBytes += blockBytes;
-    symlinks.push(node);
   }
 }
 
@@ -87,9 +95,4 @@ function byBytes(a: string, b: string): number {
 
 function blocks(bytes: number): number {
   return Math.ceil(bytes / blockBytes) * blockBytes;
-}
-
-/** Extended attributes, which may not fit into the inode. */
-function extra({ metadata }: Exclude<Node, { kind: "special" }>): number {
-  return metadata.xattrs.length > 0 ? blockBytes : 0;
 }

@@ -27,37 +27,37 @@ export interface Directory {
   /** Directories between it and the root, itself counted. */
   depth: number;
   children: Map<string, Node>;
-  /** Names that came or came again with layer `of`: whiteouts of that layer do not mean them. */
-  fresh: { of: number; names: Set<string> };
+  /** Names that the layer under way has put here: its whiteouts do not mean them. */
+  fresh: Set<string> | undefined;
 }
 
-export interface Place {
-  parent: Directory;
-  name: string;
-}
-
-export interface File {
-  kind: "file";
-  metadata: Metadata;
-  sizeBytes: number;
-  /** Where its content is: the entry of this number in this layer. */
+/** What an entry of a layer has made. Its content and metadata are there, and are read when it is written. */
+interface FromEntry {
   layer: number;
+  /** Which entry of the layer. */
   entry: number;
-  /** Set by the plan: the name under which it is made. */
-  place: Place | undefined;
+  /** The name under which it is made; the plan sets it. Other names are hard links to it. */
+  parent: Directory | undefined;
+  name: string;
+  hasAttributes: boolean;
 }
 
-export interface Symlink {
+export interface File extends FromEntry {
+  kind: "file";
+  sizeBytes: number;
+}
+
+export interface Symlink extends FromEntry {
   kind: "symlink";
-  metadata: Metadata;
   target: string;
-  place: Place | undefined;
 }
 
 /** A device or a FIFO: it hides what was there, and is then left out. */
 export interface Special {
   kind: "special";
 }
+
+export const special: Special = { kind: "special" };
 
 export type Node = Directory | File | Symlink | Special;
 
@@ -73,10 +73,23 @@ export class Tree {
   readonly root: Directory;
   /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
   made = 0;
-  layer = 0;
+  #layer = 0;
+  /** Directories in which the layer under way has put something. */
+  #touched: Directory[] = [];
 
   constructor(readonly maxNodes: number) {
     this.root = newDirectory("", undefined, implied(0));
+  }
+
+  get layer(): number {
+    return this.#layer;
+  }
+
+  /** What was put there until now is lower from here on. */
+  nextLayer(): void {
+    this.#layer += 1;
+    for (const directory of this.#touched) directory.fresh = undefined;
+    this.#touched = [];
   }
 
   /**
@@ -121,22 +134,18 @@ export class Tree {
     }
   }
 
+  /** What is new, or another name for what is there. */
   put(parent: Directory, name: string, node: File | Symlink | Special): void {
     this.#count();
     this.#set(parent, name, node);
   }
 
-  /** Another name for what `target` is. */
-  link(parent: Directory, name: string, target: File | Symlink | Special): void {
-    this.#count();
-    this.#set(parent, name, target);
-  }
-
   /** Takes away what lower layers had under a name; what this layer has put there itself stays. */
   whiteOut(parent: Directory, name: string): void {
+    if (this.#layer === 0) return;
     const child = parent.children.get(name);
     if (child === undefined) return;
-    const kept = this.#isFresh(parent, name);
+    const kept = parent.fresh?.has(name) === true;
     if (child.kind === "directory") {
       this.hideLower(child);
       if (kept) return;
@@ -161,17 +170,19 @@ export class Tree {
 
   #set(parent: Directory, name: string, node: Node): void {
     if (name.length > maxNameBytes) throw refuse([name], `is longer than ${maxNameBytes} bytes`);
-    parent.children.set(name, node);
+    // Without what it was cut out of: a part of a string keeps the whole.
+    parent.children.set(Buffer.from(name, "latin1").toString("latin1"), node);
     this.#freshen(parent, name);
   }
 
+  /** Below the lowest layer there is nothing to take away. */
   #freshen(parent: Directory, name: string): void {
-    if (parent.fresh.of !== this.layer) parent.fresh = { of: this.layer, names: new Set() };
-    parent.fresh.names.add(name);
-  }
-
-  #isFresh({ fresh }: Directory, name: string): boolean {
-    return fresh.of === this.layer && fresh.names.has(name);
+    if (this.#layer === 0) return;
+    if (parent.fresh === undefined) {
+      parent.fresh = new Set();
+      this.#touched.push(parent);
+    }
+    parent.fresh.add(name);
   }
 
   #count(): void {
@@ -183,19 +194,20 @@ export class Tree {
 }
 
 function newDirectory(name: string, parent: Directory | undefined, metadata: Metadata): Directory {
-  const fresh = { of: -1, names: new Set<string>() };
   const depth = parent === undefined ? 0 : parent.depth + 1;
   const directory: Omit<Directory, "parent"> & { parent?: Directory } = {
-    ...{ kind: "directory", metadata, name, depth, children: new Map(), fresh },
+    ...{ kind: "directory", metadata, name, depth, children: new Map(), fresh: undefined },
   };
   return Object.assign(directory, { parent: parent ?? (directory as Directory) });
 }
 
+const none: Metadata["xattrs"] = [];
+
 function implied(mtimeS: number): Metadata {
-  return { mode: 0o755, uid: 0, gid: 0, mtimeS, mtimeNs: 0, xattrs: [] };
+  return { mode: 0o755, uid: 0, gid: 0, mtimeS, mtimeNs: 0, xattrs: none };
 }
 
-export function pathOf({ parent, name }: Place): string {
+export function pathOf(parent: Directory, name: string): string {
   const parts = [name];
   for (let at = parent; at.parent !== at; at = at.parent) parts.push(at.name);
   return parts.reverse().join("/");
