@@ -1,8 +1,8 @@
 /** banger image cache */
-import { z } from "zod";
 import { formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import { toggle } from "../flags.ts";
+import { oneOf, required } from "../option.ts";
 
 export const command = defineCommand({
   summary: "free what is kept of container images for the next pull",
@@ -13,7 +13,7 @@ export const command = defineCommand({
     { command: "image cache prune", note: "free it" },
   ],
   args: {
-    action: z.enum(["prune"], "must be prune").meta({ value: "action", description: "prune" }),
+    action: required({ value: "action", description: "prune" }, oneOf(["prune"], "must be prune")),
   },
   flags: { dryRun: toggle("only say how much would be freed") },
   run: async ({ dryRun }, ctx) => {

@@ -1,8 +1,8 @@
 /** banger image pull */
 import { resolve } from "node:path";
-import { z } from "zod";
 import { defineCommand } from "../command.ts";
 import { size, text, toggle } from "../flags.ts";
+import { matching, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 
 export const command = defineCommand({
@@ -16,18 +16,16 @@ export const command = defineCommand({
     { command: "image pull localhost:5000/team/tools --size 8G", note: "with more room than it asks for" },
   ],
   args: {
-    image: z
-      .string()
-      .min(1, "is empty")
-      .max(4096, "is too long for an image")
-      .meta({ value: "image", description: "a name of the catalog, or a container image" }),
+    image: required(
+      { value: "image", description: "a name of the catalog, or a container image" },
+      matching(/^.{1,4096}$/s, "is empty, or too long for an image"),
+    ),
   },
   flags: {
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most")
-      .optional()
-      .meta({ value: "NAME", description: "name in the store (default: made of the reference)", short: "n" }),
+    name: optional(
+      { value: "NAME", description: "name in the store (default: made of the reference)", short: "n" },
+      matching(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most"),
+    ),
     size: size(
       "size of its root file system (default: its content and half as much again, 1G at least)",
       { bytes: 64 * 1024 ** 2, text: "64M" },
