@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { BangerError, formatBytes } from "../base/base.ts";
+import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
 import { openFresh } from "../ext4/ext4.ts";
 import {
@@ -134,9 +134,29 @@ async function writeRoot(
     const filler = openFresh(file.fd);
     await write(withoutLostAndFound(filler));
     filler.finish();
+  } catch (error) {
+    throw explain(error, sizeBytes);
   } finally {
     await file.close();
   }
+}
+
+/** What the file system would not take, in terms of the image. */
+function explain(error: unknown, sizeBytes: number): BangerError {
+  const { code, message, details, hint } = toBangerError(error);
+  if (code === "bad_request") {
+    return new BangerError("corrupt", `the image has what no file system keeps: ${message}`, {
+      cause: error,
+    });
+  }
+  // Of the disk in the file, not of the one that the file is on.
+  if (code === "no_space" && details?.freeBytes !== undefined) {
+    return new BangerError("no_space", `the image does not fit into ${formatBytes(sizeBytes)}: ${message}`, {
+      hint: `give it more: --size ${Math.ceil((sizeBytes * 2) / MiB)}M`,
+      cause: error,
+    });
+  }
+  return new BangerError(code, message, { hint, details, cause: error });
 }
 
 /** The file system's own, which mke2fs has made; some images have one of the disk that they were made from. */

@@ -157,6 +157,20 @@ describe("image pull", () => {
     expect(bed.banger("image", "list", "-q").out).not.toContain("small");
   });
 
+  test("refuses owners and attributes that no file system keeps", () => {
+    const odd: Record<string, Record<string, string>> = {
+      owner: { uid: "4294967295" },
+      attribute: { "SCHILY.xattr.user.large": "x".repeat(5000) },
+      list: { "SCHILY.xattr.system.posix_acl_access": "nonsense" },
+    };
+    for (const [name, pax] of Object.entries(odd)) {
+      writeLayout(join(bed.dir, name), buildImage([tar([{ path: "a", pax }])]));
+      expect(bed.banger("image", "pull", `oci:${name}:t`).err).toContain(
+        "the image has what no file system keeps",
+      );
+    }
+  });
+
   test("keeps blobs until they are pruned, which images do not mind", () => {
     const line = /^would free [0-9.]+[KM] across (\d+) blob\(s\) in (.*)\n$/.exec(
       bed.banger("image", "cache", "prune", "--dry-run").out,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
 import { buildImage, type Packing, writeLayout } from "../../src/oci/testing/image-builder.ts";
 import { pullForTest } from "../../src/oci/testing/pull.ts";
@@ -16,6 +17,23 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const layout = () => join(dir, "layout");
+
+/** umoci's tree is undefined when it refuses the image; ours when we do. */
+async function attempt(layers: readonly (readonly TarSpec[])[]) {
+  writeLayout(layout(), buildImage(layers.map(tar), "plain"));
+  const ours = await pullForTest(`oci:${layout()}:t`, { cache: join(dir, "cache") }).then(
+    ({ root }) => root.lines(),
+    () => undefined,
+  );
+  const bundle = join(dir, "bundle");
+  const run = Bun.spawnSync(["umoci", "unpack", "--image", `${layout()}:t`, bundle]);
+  const theirs = run.exitCode === 0 ? listTree(join(bundle, "rootfs")) : undefined;
+  for (const name of ["layout", "cache", "bundle"]) rmSync(join(dir, name), { recursive: true, force: true });
+  // umoci makes directories that a layer leaves out with the time of day.
+  const timeless = (lines: string[] | undefined) =>
+    lines?.map((line) => (line.includes(" directory ") ? line.replace(/ @\d+/, "") : line));
+  return { ours: timeless(ours), theirs: timeless(theirs) };
+}
 
 async function both(layers: readonly (readonly TarSpec[])[], packing: Packing = "gzip") {
   writeLayout(layout(), buildImage(layers.map(tar), packing));
@@ -170,4 +188,48 @@ describe("the root of an image is umoci's, of", () => {
       expect(ours).toEqual(theirs);
     });
   }
+});
+
+/** Of three names and three levels, so that they meet often. Whiteouts first, as umoci needs them. */
+const anyPath = fc
+  .array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 3 })
+  .map((parts) => parts.join("/"));
+const anyMode = fc.integer({ min: 0, max: 0o777 });
+const anyWhiteout = fc.tuple(anyPath, fc.boolean()).map(([path, opaque]) => {
+  const parts = path.split("/");
+  const name = parts.pop();
+  return file([...parts, opaque ? ".wh..wh..opq" : `.wh.${name}`].join("/"), "");
+});
+const anyEntry = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(anyPath, anyMode, fc.string())
+      .map(([path, mode, content]) => file(path, content, { mode })),
+  },
+  { weight: 3, arbitrary: fc.tuple(anyPath, anyMode).map(([path, mode]) => directory(`${path}/`, { mode })) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(anyPath, fc.constantFrom("a", "b/c", "/a", "..", "../b", "/", "../../../c"))
+      .map(([path, target]) => symlink(path, target)),
+  },
+  { weight: 1, arbitrary: fc.tuple(anyPath, anyPath).map(([path, target]) => hardlink(path, target)) },
+);
+const anyLayer = fc
+  .tuple(fc.array(anyWhiteout, { maxLength: 2 }), fc.array(anyEntry, { minLength: 1, maxLength: 6 }))
+  .map(([whiteouts, entries]) => [...whiteouts, ...entries]);
+
+test("whatever layers have in them, umoci makes the same of them or refuses them too", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyEntry, { minLength: 1, maxLength: 6 }),
+      fc.array(anyLayer, { maxLength: 3 }),
+      async (first, more) => {
+        const { ours, theirs } = await attempt([[top, ...first], ...more]);
+        expect(ours).toEqual(theirs);
+      },
+    ),
+    { numRuns: 60 },
+  );
 });

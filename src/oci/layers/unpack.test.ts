@@ -4,6 +4,7 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { end } from "../../tar/testing/archive.ts";
 import { Digest } from "../digest.ts";
 import { imageLimits, mergeLayers } from "../oci.ts";
@@ -133,3 +134,37 @@ describe("a layer", () => {
     );
   });
 });
+
+test("whatever is done to a layer's bytes, it is read, or refused as what it is", async () => {
+  const whole = tar([
+    { path: "d/", type: "5" },
+    { path: "d/a", content: "x".repeat(700), pax: { "SCHILY.xattr.user.x": "y", mtime: "1.5" } },
+    { path: "l", type: "2", link: "d/../a" },
+    { path: "h", type: "1", link: "d/a" },
+    { path: ".wh.x" },
+  ]);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      async (changes, mendChecksums) => {
+        const bytes = Buffer.from(whole);
+        for (const [at, value] of changes) bytes[at] = value;
+        if (mendChecksums) mend(bytes);
+        const error = await failure(flattened([plain(bytes)]));
+        if (error !== undefined) expect(error).toMatchObject({ code: "corrupt" });
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+/** Gives every block that looks like a header the checksum that it should have. */
+function mend(bytes: Buffer): void {
+  for (let at = 0; at + 512 <= bytes.length; at += 512) {
+    if (bytes.toString("latin1", at + 257, at + 262) !== "ustar") continue;
+    bytes.fill(0x20, at + 148, at + 156);
+    const sum = bytes.subarray(at, at + 512).reduce((total, byte) => total + byte, 0);
+    bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, at + 148, "latin1");
+  }
+}
