@@ -15,6 +15,22 @@ export const agentMissing = existsSync(binary)
   : "build/native/agent is missing; run: make -C native";
 if (agentMissing !== undefined) console.warn(`agent tests skipped: ${agentMissing}`);
 
+/** The agent needs a moment to listen, and nothing tells when. */
+export async function dialAgent(path: string): Promise<Socket> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await new Promise((resolve, reject) => {
+        const socket = connect(path);
+        socket.once("connect", () => resolve(socket));
+        socket.once("error", reject);
+      });
+    } catch (error) {
+      if (attempt > 500) throw error;
+      await Bun.sleep(10);
+    }
+  }
+}
+
 export class AgentFixture {
   readonly dir = mkdtempSync(join(tmpdir(), "banger-agent-"));
   readonly #socket = join(this.dir, "s");
@@ -35,20 +51,9 @@ export class AgentFixture {
     return this.#agent.exitCode === null && this.#agent.signalCode === null;
   }
 
-  /** A raw connection; the agent needs a moment to listen, and nothing tells when. */
-  async dial(): Promise<Socket> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await new Promise((resolve, reject) => {
-          const socket = connect(this.#socket);
-          socket.once("connect", () => resolve(socket));
-          socket.once("error", reject);
-        });
-      } catch (error) {
-        if (attempt > 500) throw error;
-        await Bun.sleep(10);
-      }
-    }
+  /** A raw connection. */
+  dial(): Promise<Socket> {
+    return dialAgent(this.#socket);
   }
 
   async session(): Promise<GuestSession> {

@@ -2,11 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GuestSession, openAgentSession, type Personality } from "../../src/guest/guest.ts";
-import { agentMissing, runIn } from "./agent-fixture.ts";
+import { agentMissing, dialAgent, runIn } from "./agent-fixture.ts";
 
 const binary = join(import.meta.dir, "../../build/native/agent");
 /** A root of its own, with the host's programs readable in it, and a device that is no loopback. */
@@ -59,16 +58,7 @@ describe.skipIf(missing !== undefined)("personalise", () => {
   let session: GuestSession;
 
   async function open(): Promise<GuestSession> {
-    for (let attempt = 0; ; attempt += 1) {
-      const socket = connect(join(dir, "run/s"));
-      const error = await new Promise<unknown>((resolve) => {
-        socket.once("connect", () => resolve(undefined));
-        socket.once("error", resolve);
-      });
-      if (error === undefined) return openAgentSession(socket, { handshakeTimeoutMs: 5000 });
-      if (attempt > 500) throw error;
-      await Bun.sleep(10);
-    }
+    return openAgentSession(await dialAgent(join(dir, "run/s")), { handshakeTimeoutMs: 5000 });
   }
 
   beforeAll(async () => {

@@ -2,11 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GuestSession, openAgentSession } from "../../src/guest/guest.ts";
-import { agentMissing, runIn } from "./agent-fixture.ts";
+import { agentMissing, dialAgent, runIn } from "./agent-fixture.ts";
 
 const binary = join(import.meta.dir, "../../build/native/agent");
 const script = `set -e
@@ -63,16 +62,7 @@ describe.skipIf(missing !== undefined)("a work disk", () => {
   });
 
   async function open(): Promise<GuestSession> {
-    for (let attempt = 0; ; attempt += 1) {
-      const socket = connect(join(dir, "s"));
-      const error = await new Promise<unknown>((resolve) => {
-        socket.once("connect", () => resolve(undefined));
-        socket.once("error", resolve);
-      });
-      if (error === undefined) return openAgentSession(socket, { handshakeTimeoutMs: 5000 });
-      if (attempt > 500) throw error;
-      await Bun.sleep(10);
-    }
+    return openAgentSession(await dialAgent(join(dir, "s")), { handshakeTimeoutMs: 5000 });
   }
 
   const list = async () => (await runIn(session, ["ls", "/root"])).stdout.split("\n").filter(Boolean);
@@ -107,10 +97,9 @@ describe.skipIf(missing !== undefined)("a work disk", () => {
   });
 
   test("that is mounted in another namespace, too, stays where it is", async () => {
-    const argv = ["unshare", "--mount", "--propagation", "private", "sleep", "60"];
+    const argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"];
     const child = await session.exec({ argv, cwd: "/", after: "agent" });
-    const sleeps = async () => (await runIn(session, ["pgrep", "-x", "sleep"])).status === 0;
-    for (let turn = 0; turn < 500 && !(await sleeps()); turn += 1) await Bun.sleep(10);
+    await new Promise((resolve) => child.stdout.once("data", resolve));
     await expect(session.releaseWorkDisk()).rejects.toThrow(/work disk: in use/);
     expect(await list()).toContain("old");
     child.signal(9);
