@@ -108,6 +108,7 @@ await runDaemon(
         ensure: async () => source,
         renew: async () => source,
         bootSource: async () => source,
+        commandDefaults: async () => ({ env: {}, cwd: undefined }),
         ...{
           listImages: async () => [],
           image: none,

@@ -27,6 +27,10 @@ void copy_tree(int from, int to);
 void own_tree(int dir);
 void remove_files(const char *dir);
 
+/* alone.c: for images without an init. What an init would mount, and what it would do. */
+void furnish(void);
+_Noreturn void stay(void);
+
 /* systemd.c */
 bool is_systemd(const char *init);
 void announce_basic_target(void);

@@ -6,7 +6,7 @@
  *   root=DEV               root disk, ext4                                  (/dev/vda)
  *   banger.work=DEV        work disk, ext4, mounted at /root
  *   banger.personalise     wait for the agent to be told who this guest is before init is started
- *   banger.init=PATH       the image's init                                 (/sbin/init)
+ *   banger.init=PATH       the image's init                                 (/sbin/init); without one this process stays
  *   norandmaps         (the kernel's own) no address space randomisation: the agent turns it on at basic.target
  *   banger.vsock=PORT      the agent listens on this vsock port instead of opening its virtio-serial port
  *
@@ -58,6 +58,13 @@ static void make_nodes(void) {
     if (mknod(nodes[i].path, S_IFCHR | nodes[i].mode, makedev(nodes[i].major, nodes[i].minor)) < 0 && errno != EEXIST) say("%s: %s", nodes[i].path, strerror(errno));
     else if (chmod(nodes[i].path, nodes[i].mode) < 0) say("%s: %s", nodes[i].path, strerror(errno));
   }
+}
+
+/* An image that was made for a container need not have them. */
+static void make_places(void) {
+  static const char *const places[] = {"/mnt/dev", "/mnt/proc", "/mnt/sys", "/mnt/run", "/mnt/root"};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+    if (mkdir(places[i], 0755) < 0 && errno != EEXIST) say("%s: %s", places[i], strerror(errno));
 }
 
 static void loopback_up(void) {
@@ -127,6 +134,7 @@ int main(void) {
   const char *root_device = option("root", "/dev/vda", root, sizeof root);
   mount_disk(root_device, "/mnt");
   grow(root_device, "/mnt");
+  make_places();
   const char *work_device = option("banger.work", NULL, work, sizeof work);
   if (work_device) mount_disk(work_device, "/mnt/root");
 
@@ -152,6 +160,8 @@ int main(void) {
   } else {
     write_file("/run/banger/ready", "");
   }
+  bool alone = access(path, X_OK) < 0;
+  if (alone) furnish();
 
   /* For the agent: addresses are to be random again once the guest has booted. */
   if (has_word("norandmaps")) write_file("/run/banger/norandmaps", "");
@@ -163,6 +173,7 @@ int main(void) {
     if (poll(&waiting, 1, PERSONALISE_WAIT_MS) != 1 || read(told, &byte, 1) != 1) say("nobody has personalised this guest; starting it as it is");
   }
   close(told);
+  if (alone) stay();
   char *argv[] = {(char *)path, NULL};
   char *envp[] = {"TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   execve(path, argv, envp);

@@ -14,6 +14,7 @@ import type { ProgressContext } from "./parts.ts";
 import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { artifactBuilds } from "./shelf/builds.ts";
+import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.ts";
 import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
@@ -32,6 +33,8 @@ export interface ImageShelf {
   removeReplaced(used: ReadonlySet<string>): Promise<void>;
   /** What an existing VM boots. Throws not_found or corrupt. */
   bootSource(imageId: string, kernelId: string): Promise<BootSource>;
+  /** What commands in a VM of the image begin with. */
+  commandDefaults(imageId: string): Promise<CommandDefaults>;
   listImages(available: boolean): Promise<ImageInfo[]>;
   image(ref: string): Promise<ImageInfo>;
   deleteImage(id: string): Promise<void>;
@@ -76,6 +79,7 @@ export function imageShelf(
       }
     },
     bootSource,
+    commandDefaults: commandDefaults(stores.images),
     listImages: (available) => imageInfos(stores.images, available),
     image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images))),
     deleteImage: async (id) => {

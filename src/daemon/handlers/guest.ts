@@ -40,11 +40,12 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
       using(params.ref, ctx, async (vm) => {
         const session = await runtimes.session(vm, ctx.signal);
         if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
-        const cwd = params.cwd ?? vm.workspace?.guestPath;
+        const image = await parts.images.commandDefaults(vm.image.id);
+        const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
         const child = await session.exec(
           {
             argv: params.argv,
-            ...(params.env === undefined ? {} : { env: params.env }),
+            env: { ...image.env, ...params.env },
             ...(cwd === undefined ? {} : { cwd }),
             ...(params.tty === undefined ? {} : { tty: params.tty }),
           },

@@ -20,9 +20,9 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
   };
 }
 
-/** Until an imported image is made ready for booting, it is what its publisher made for a container. */
+/** Nothing is added to an imported image. */
 const caveat =
-  "as its publisher made it: a VM of it starts only if it has an init of its own (/sbin/init); entrypoint, environment and user are recorded, and not applied";
+  "as its publisher made it: commands have its environment and working directory, and run as root; its entrypoint is not run, and without an sshd of its own there is vm exec, but no vm ssh";
 
 export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
   return {

@@ -1,0 +1,87 @@
+/** A container image with one program in it, and nothing else: no init, no shell, no directories of a system. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
+import { tar } from "../../src/oci/testing/tar-writer.ts";
+import { Banger } from "./fixture.ts";
+
+const banger = new Banger();
+const name = "one-program";
+const small = ["--image", name, "--memory", "256M", "--vcpu", "1", "--disk-size", "64M"];
+
+/** Says what it was started with, and ends with the status that it is told. */
+const program = `#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  char cwd[256] = "";
+  printf("%s %s %s\\n", getenv("GREETING"), getcwd(cwd, sizeof cwd), argc > 1 ? argv[1] : "");
+  FILE *file = argc > 2 ? fopen(argv[2], "r") : NULL;
+  for (int c; file && (c = fgetc(file)) != EOF;) putchar(c);
+  return argc > 1 ? atoi(argv[1]) : 0;
+}
+`;
+
+beforeAll(async () => {
+  await banger.image();
+  const source = join(banger.dir, "say.c");
+  writeFileSync(source, program);
+  execFileSync("musl-gcc", ["-static", "-s", "-o", join(banger.dir, "say"), source]);
+  const layer = tar([
+    { path: "app/", type: "5" },
+    { path: "app/say", content: readFileSync(join(banger.dir, "say")), mode: 0o755 },
+  ]);
+  const config = {
+    Env: ["GREETING=hello there", "PATH=/app"],
+    WorkingDir: "/app",
+    Entrypoint: ["/app/never"],
+  };
+  writeLayout(join(banger.dir, "layout"), buildImage([layer], "gzip", { config: { config } }));
+  await banger.run(["image", "delete", name]);
+  await banger.ok(["image", "pull", `oci:${join(banger.dir, "layout")}:t`, "--name", name]);
+}, 300_000);
+afterAll(async () => {
+  await banger.run(["image", "delete", name]);
+  await banger.close();
+}, 60_000);
+
+test("boots, and its command has its environment and working directory, and gives its status", async () => {
+  const { status, stdout } = await banger.run(["vm", "run", "--rm", ...small, "--", "say", "42"]);
+  expect([status, stdout]).toEqual([42, "hello there /app 42\n"]);
+}, 300_000);
+
+test("takes a repository along", async () => {
+  const repo = join(banger.dir, "repo");
+  mkdirSync(repo);
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], { cwd: repo });
+  git("init", "-q");
+  writeFileSync(join(repo, "tracked"), "of the repository\n");
+  git("add", ".");
+  git("commit", "-qm", "t");
+  const { status, stdout } = await banger.run([
+    "vm",
+    "run",
+    "--rm",
+    ...small,
+    repo,
+    "--",
+    "say",
+    "0",
+    "tracked",
+  ]);
+  expect([status, stdout]).toEqual([0, "hello there /root/repo 0\nof the repository\n"]);
+}, 300_000);
+
+test("stops in order, and keeps its disks", async () => {
+  await banger.ok(["vm", "create", "--name", "kept", ...small]);
+  const began = Date.now();
+  await banger.ok(["vm", "stop", "kept"]);
+  // Else it would have been given 30 s.
+  expect(Date.now() - began).toBeLessThan(25_000);
+  await banger.ok(["vm", "start", "kept"]);
+  expect(await banger.ok(["vm", "exec", "kept", "--", "say", "0"])).toBe("hello there /app 0\n");
+  await banger.ok(["vm", "delete", "kept"]);
+}, 300_000);
