@@ -1,8 +1,11 @@
 /** banger image pull, from a real registry to a file system that the kernel mounts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
 import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
+import { testRegistry } from "../../src/oci/testing/registry.ts";
 import { type TarSpec, tar } from "../../src/oci/testing/tar-writer.ts";
 import { complaints, mounted, mountMissing } from "./ext4-fixture.ts";
 import { type OciBed, ociBed } from "./oci-registry.ts";
@@ -138,6 +141,37 @@ describe("image pull", () => {
       }
     },
   );
+
+  test("that was killed goes on from where it was, and leaves nothing half made", async () => {
+    const registry = await testRegistry();
+    try {
+      const noise = buildImage([tar([file("noise", randomBytes(2_000_000))])]);
+      registry.put(noise);
+      const large = noise.layers[0]?.digest ?? "";
+      const hanging = Promise.withResolvers<void>();
+      registry.intercept = (request, response) => {
+        if (request.url?.endsWith(large) !== true) return false;
+        const bytes = noise.blobs.get(large) ?? Buffer.alloc(0);
+        response.writeHead(200, { "content-length": bytes.length });
+        response.write(bytes.subarray(0, 1_000_000), () => hanging.resolve());
+        return true;
+      };
+      const first = bed.start("image", "pull", `${registry.host}/image:t`, "--name", "noise");
+      await hanging.promise;
+      await bed.until(() => bed.partialBytes() >= 1_000_000);
+      process.kill(JSON.parse(bed.banger("daemon", "status", "--json").out).pid, "SIGKILL");
+      expect(await first).not.toBe(0);
+      registry.intercept = () => false;
+      expect(await bed.start("image", "pull", `${registry.host}/image:t`, "--name", "noise")).toBe(0);
+      expect(registry.requests.at(-1)).toMatch(/bytes=1000000-$/);
+      expect(bed.partialBytes()).toBe(0);
+      expect(
+        readdirSync(join(bed.dir, "state/banger/images")).filter((name) => name.startsWith(".")),
+      ).toEqual([]);
+    } finally {
+      registry.close();
+    }
+  });
 
   test("refuses what is not there, and a size that it does not fit into", () => {
     const gone = bed.banger("image", "pull", `${bed.registry}/team/tools:nosuch`);

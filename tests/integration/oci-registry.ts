@@ -1,6 +1,17 @@
 /** Debian's docker-registry on loopback, and a banger of its own beside it. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +25,11 @@ export interface OciBed {
   /** Its access log so far. */
   log(): string;
   banger(...args: string[]): { status: number; out: string; err: string };
+  /** The same, while this process goes on: its status. */
+  start(...args: string[]): Promise<number>;
+  /** Bytes of blobs that are on their way into the cache. */
+  partialBytes(): number;
+  until(condition: () => boolean): Promise<void>;
   skopeo(...args: string[]): void;
   end(): Promise<void>;
 }
@@ -45,8 +61,20 @@ export async function ociBed(): Promise<OciBed> {
     const run = Bun.spawnSync([process.execPath, join(root, "src/main.ts"), ...args], { cwd: dir, env });
     return { status: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() };
   };
+  const blobs = join(dir, "cache/banger/oci/blobs/sha256");
   return {
     ...{ dir, registry, banger },
+    start: (...args) =>
+      Bun.spawn([process.execPath, join(root, "src/main.ts"), ...args], {
+        ...{ cwd: dir, env, stdout: "ignore", stderr: "ignore" },
+      }).exited,
+    partialBytes: () => {
+      const parts = existsSync(blobs) ? readdirSync(blobs).filter((name) => name.endsWith(".partial")) : [];
+      return parts.reduce((sum, name) => sum + statSync(join(blobs, name)).size, 0);
+    },
+    until: async (condition) => {
+      while (!condition()) await Bun.sleep(20);
+    },
     log: () => readFileSync(join(dir, "registry.log"), "utf8"),
     skopeo: (...args) => {
       const run = Bun.spawnSync(["skopeo", "--insecure-policy", ...args], { cwd: dir });

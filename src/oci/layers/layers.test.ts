@@ -49,6 +49,14 @@ describe("whiteouts", () => {
     expect((await of(lower, [file(".wh..wh..opq", "")])).root.names()).toEqual([]);
   });
 
+  test("of what cannot be there take nothing away", async () => {
+    const { root } = await of(
+      [file("f"), symlink("s", "f")],
+      [file("f/.wh.x", ""), file("s/d/.wh.x", ""), file("no/.wh..wh..opq", "")],
+    );
+    expect(root.names()).toEqual(["f", "s"]);
+  });
+
   test("that are AUFS's own mean nothing, and are no files", async () => {
     const { root } = await of([
       file("a"),

@@ -95,7 +95,7 @@ export class Tree {
   /**
    * The directory that a path means, with symlinks in it followed as inside of a chroot: absolute ones from the root, and
    * nothing is above the root. `create`: what is not there is made, with this modification time, as all unpackers do for
-   * layers that leave parents out. Throws corrupt for a way through what is no directory.
+   * layers that leave parents out; else undefined stands for it. Throws corrupt for a way that cannot be made.
    */
   enter(path: readonly string[], create: { mtimeS: number } | undefined): Directory | undefined {
     const pending = [...path].reverse();
@@ -119,7 +119,8 @@ export class Tree {
         if (symlinks > maxSymlinks) throw refuse(path, "leads through too many symlinks");
         if (child.target.startsWith("/")) at = this.root;
         for (const part of child.target.split("/").reverse()) pending.push(part);
-      } else throw refuse(path, `leads through ${show(name)}, which is no directory`);
+      } else if (create === undefined) return undefined;
+      else throw refuse(path, `leads through ${show(name)}, which is no directory`);
     }
     return at;
   }

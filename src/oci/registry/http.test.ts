@@ -75,6 +75,18 @@ describe("a redirect", () => {
 });
 
 describe("plain http", () => {
+  test("where https is spoken is told of, with the way out", async () => {
+    const plain = await bench.serve((_, response) => response.end());
+    bench.registry.intercept = (__, response) => {
+      response.writeHead(302, { location: `https://${plain}/` }).end();
+      return true;
+    };
+    expect(await failure(pull())).toMatchObject({
+      ...{ code: "unavailable", message: `${plain} does not speak https` },
+      hint: expect.stringContaining("--insecure-http"),
+    });
+  });
+
   test("is spoken with this machine only, unless the user says otherwise", async () => {
     // A proxy is where both kinds of request can be seen, and nothing else is asked.
     const seen: string[] = [];

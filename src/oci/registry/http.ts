@@ -158,9 +158,15 @@ function explain(error: unknown, { host }: URL, { signal, patience }: GetRequest
   if (silent) return new Interrupted(`${host} said nothing for ${Math.round(patience.silenceMs / 1000)} s`);
   const said = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  if (/CERT|SELF_SIGNED|ISSUER|TLS|SSL/.test(code)) {
+  if (/CERT|SIGNATURE|ISSUER|TLS|SSL/.test(code)) {
     return new BangerError("unavailable", `${host} cannot show who it is: ${said}`, {
       hint: "its certificate must be of an authority that this machine trusts",
+      cause: error,
+    });
+  }
+  if (code === "EPROTO") {
+    return new BangerError("unavailable", `${host} does not speak https`, {
+      hint: "if it is a registry in a network that you trust: --insecure-http",
       cause: error,
     });
   }
