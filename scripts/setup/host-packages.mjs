@@ -60,6 +60,7 @@ export const testPackages = [
   },
   { name: "skopeo", why: "puts images there, and into archives", programs: ["skopeo"] },
   { name: "umoci", why: "a second opinion on layers laid over each other", programs: ["umoci"] },
+  { name: "openssl", why: "makes certificates for the tests' https", programs: ["openssl"] },
   { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];

@@ -19,6 +19,7 @@ export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
 export { type Patience, patience } from "./patience.ts";
 export { type Pruned, pruneBlobs } from "./prune.ts";
+export { trustedAuthorities } from "./registry/authorities.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
 export type { RegistryOptions } from "./registry/registry-source.ts";
 export type { ImageSource } from "./source.ts";

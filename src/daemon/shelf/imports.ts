@@ -5,7 +5,14 @@ import type { Paths } from "../../config/paths.ts";
 import { freeSpace } from "../../disk/disk.ts";
 import { imageCatalog, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
 import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
-import { dockerCredentials, formatImageName, nameInStore, parseImageName, patience } from "../../oci/oci.ts";
+import {
+  dockerCredentials,
+  formatImageName,
+  nameInStore,
+  parseImageName,
+  patience,
+  trustedAuthorities,
+} from "../../oci/oci.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import type { Builds } from "./builds.ts";
@@ -50,6 +57,7 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
             credentials: dockerCredentials(process.env),
             insecureHttp: request.insecureHttp,
             patience,
+            authorities: (host) => trustedAuthorities(process.env, host),
           },
           needSpace: (where, bytes) => needSpace(paths, where, bytes, name),
           progress: report.progress,

@@ -35,6 +35,7 @@ export interface RegistryAccess {
   origin: URL;
   credentials: CredentialSource;
   plainHttpHost: string | undefined;
+  authorities(): Promise<string | undefined>;
   patience: Patience;
 }
 
@@ -101,7 +102,8 @@ async function fetchToken(
     scope: params.get("scope") ?? `repository:${access.repository}:pull`,
   };
   const { plainHttpHost, patience } = access;
-  const request = { headers: { accept: "application/json" }, plainHttpHost, patience, signal };
+  const authorities = await access.authorities();
+  const request = { headers: { accept: "application/json" }, plainHttpHost, authorities, patience, signal };
   if (credentials?.kind === "identity") {
     const form = new URLSearchParams({
       ...query,

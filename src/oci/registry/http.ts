@@ -20,6 +20,8 @@ export interface GetRequest {
   form?: URLSearchParams;
   /** Plain http may be spoken with this host. */
   plainHttpHost: string | undefined;
+  /** Whom to trust, as PEM. */
+  authorities: string | undefined;
   patience: Patience;
   signal: AbortSignal;
 }
@@ -108,6 +110,7 @@ async function ask(url: URL, request: GetRequest, authorized: boolean): Promise<
       redirect: "manual",
       decompress: false,
       signal: AbortSignal.any([signal, left.signal]),
+      ...(request.authorities === undefined ? {} : { tls: { ca: request.authorities } }),
       ...(isLoopback(url) ? { proxy: noProxy } : {}),
     }),
   );

@@ -16,6 +16,8 @@ export interface RegistryOptions {
   /** Speak plain http with this registry. With registries on this machine's loopback that is done anyway. */
   insecureHttp: boolean;
   patience: Patience;
+  /** PEM of whom to trust for a registry's host and port; undefined: whom Bun does. */
+  authorities(host: string): Promise<string | undefined>;
 }
 
 export function registrySource(reference: ImageReference, options: RegistryOptions): ImageSource {
@@ -25,7 +27,12 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
   const origin = new URL(`${plain ? "http" : "https"}://${host}/`);
   const plainHttpHost = options.insecureHttp ? origin.host : undefined;
   const { patience, credentials } = options;
-  const access = { registry, repository, origin, credentials, plainHttpHost, patience };
+  let trusted: Promise<string | undefined> | undefined;
+  const authorities = () => {
+    trusted ??= options.authorities(origin.host);
+    return trusted;
+  };
+  const access = { registry, repository, origin, credentials, plainHttpHost, authorities, patience };
   const authorization = authorizer(access);
   const named = formatReference(reference);
 
@@ -39,7 +46,10 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     const url = new URL(`v2/${repository}/${path}`, origin);
     for (;;) {
       const shown = authorization.header;
-      const answer = await get({ url, headers, authorization: shown, plainHttpHost, patience, signal });
+      const answer = await get({
+        ...{ url, headers, authorization: shown, plainHttpHost, patience, signal },
+        authorities: await authorities(),
+      });
       if (answer.status === 200 || answer.status === 206) {
         authorization.accepted(shown);
         return answer;

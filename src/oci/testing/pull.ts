@@ -23,6 +23,7 @@ export interface PullOptions {
   limits?: Partial<Limits>;
   patience?: Partial<Patience>;
   insecureHttp?: boolean;
+  authorities?: string;
   signal?: AbortSignal;
   needSpace?: (bytes: number) => Promise<void>;
   onLayers?: (done: number, total: number) => void;
@@ -35,7 +36,10 @@ export async function fetchForTest(name: string, options: PullOptions): Promise<
   const credentials = options.credentials ?? (async () => undefined);
   const source = await openSource(
     parsed,
-    { credentials, insecureHttp: options.insecureHttp ?? false, patience },
+    {
+      ...{ credentials, insecureHttp: options.insecureHttp ?? false, patience },
+      authorities: async () => options.authorities,
+    },
     signal,
   );
   try {
