@@ -1,12 +1,14 @@
 /** banger image pull, from a real registry to a file system that the kernel mounts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { randomBytes } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
-import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
+import { blob, buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
 import { testRegistry } from "../../src/oci/testing/registry.ts";
 import { type TarSpec, tar } from "../../src/oci/testing/tar-writer.ts";
+import { end, member } from "../../src/tar/testing/archive.ts";
 import { complaints, mounted, mountMissing } from "./ext4-fixture.ts";
 import { type OciBed, ociBed } from "./oci-registry.ts";
 import { listTree } from "./oci-tree.ts";
@@ -39,6 +41,19 @@ const upper: TarSpec[] = [
   file("large", Buffer.alloc(5_000_000, "0123456789abcdef")),
 ];
 const image = buildImage([tar(lower), tar(upper)]);
+
+/** A layer with one file of so many MiB, of which nobody needs to have all in memory: members of gzip one after the other. */
+function zeros(sizeMiB: number): { bytes: Buffer; diffId: string } {
+  const size = (sizeMiB * 1024 ** 2).toString(8).padStart(11, "0");
+  const header = member({ name: "zeros", size: Buffer.from(`${size}\0`) });
+  const piece = Buffer.alloc(1024 ** 2);
+  const hash = createHash("sha256").update(header);
+  for (let n = 0; n < sizeMiB; n += 1) hash.update(piece);
+  const diffId = `sha256:${hash.update(end).digest("hex")}`;
+  const packed = gzipSync(piece);
+  const pieces = Array.from({ length: sizeMiB }, () => packed);
+  return { bytes: Buffer.concat([gzipSync(header), ...pieces, gzipSync(end)]), diffId };
+}
 
 let bed: OciBed;
 beforeAll(async () => {
@@ -141,6 +156,18 @@ describe("image pull", () => {
       }
     },
   );
+
+  test("takes no more memory for a large image than for a small one", () => {
+    const { bytes, diffId } = zeros(1000);
+    const layer = blob("application/vnd.oci.image.layer.v1.tar+gzip", bytes);
+    const config = { rootfs: { type: "layers", diff_ids: [diffId] } };
+    writeLayout(join(bed.dir, "zeros"), buildImage([Buffer.alloc(0)], "gzip", { config, layers: [layer] }));
+    expect(bed.banger("daemon", "stop").status).toBe(0);
+    expect(pulls("oci:zeros:t")).toBe("zeros-t");
+    const { pid } = JSON.parse(bed.banger("daemon", "status", "--json").out);
+    const peakKiB = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+    expect(peakKiB).toBeLessThan(200 * 1024);
+  });
 
   test("that was killed goes on from where it was, and leaves nothing half made", async () => {
     const registry = await testRegistry();

@@ -53,6 +53,18 @@ describe("a layer", () => {
     },
   );
 
+  test("may be packed in pieces, as lazy pullers want it, or with a frame to be skipped first", async () => {
+    const pieces = [archive.subarray(0, 512), archive.subarray(512, 70_000), archive.subarray(70_000)];
+    const skipped = Buffer.from("502a4d1804000000deadbeef", "hex");
+    const forms = [
+      Buffer.concat(pieces.map((piece) => gzipSync(piece))),
+      Buffer.concat(pieces.map((piece) => Bun.zstdCompressSync(piece))),
+      Buffer.concat([skipped, Bun.zstdCompressSync(archive), skipped]),
+    ];
+    for (const bytes of forms)
+      expect((await flattened([{ bytes, diffId: digestOf(archive) }])).root.names()).toEqual(["a"]);
+  });
+
   test("with more behind its end is refused by its diff_id alone", async () => {
     const longer = Buffer.concat([archive, Buffer.alloc(2048)]);
     expect((await flattened([plain(longer)])).root.names()).toEqual(["a"]);

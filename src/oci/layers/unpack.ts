@@ -23,6 +23,8 @@ export interface Reading {
 }
 
 const chunkBytes = 1024 * 1024;
+/** A frame, or one to be skipped, which some writers put first (RFC 8878, 3.1). */
+const zstd = /^(28b52ffd|5[0-9a-f]2a4d18)$/;
 
 /** Throws corrupt at the end when it is another layer, precondition for one that is too large, cancelled. */
 export async function* unpackLayer(
@@ -66,7 +68,7 @@ async function plain(blob: FileHandle, reading: Reading): Promise<AsyncIterable<
   const packed = readAll(blob, reading);
   const magic = head.subarray(0, bytesRead).toString("hex");
   if (magic.startsWith("1f8b")) return decoded(packed, createGunzip({ chunkSize: chunkBytes }));
-  if (magic === "28b52ffd") return decoded(packed, createZstdDecompress({ chunkSize: chunkBytes }));
+  if (zstd.test(magic)) return decoded(packed, createZstdDecompress({ chunkSize: chunkBytes }));
   return packed;
 }
 
