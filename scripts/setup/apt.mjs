@@ -46,6 +46,19 @@ export async function ensureHostPackages(packages) {
       ...(root ? { status } : { onLine: (line) => update(undefined, line.slice(0, 60)) }),
     });
   });
+  await switchOff(
+    missing.flatMap(({ service }) => service ?? []),
+    root,
+  );
+}
+
+/** Debian's packages start the services in them. */
+async function switchOff(services, root) {
+  if (services.length === 0 || !existsSync("/run/systemd/system")) return;
+  const words = ["systemctl", "disable", "--now", ...services];
+  const [program, ...args] = root ? words : ["sudo", "-n", ...words];
+  await run(program, args);
+  note(`switched off, because only the tests need it: ${services.join(", ")}`);
 }
 
 function present({ name, programs }) {

@@ -1,6 +1,6 @@
 /** What banger needs of the host, and why: each entry is a Debian package and a way to see that it is there. */
 
-/** @typedef {{ name: string, why: string, programs: string[] }} HostPackage */
+/** @typedef {{ name: string, why: string, programs: string[], service?: string }} HostPackage `service`: one that would run from now on, and that nobody asked for. */
 
 /** @type {HostPackage[]} */
 export const productPackages = [
@@ -57,6 +57,8 @@ export const testPackages = [
     name: "docker-registry",
     why: "a real registry for the tests of image pull",
     programs: ["docker-registry"],
+    // Open to everybody, on port 5000 of all addresses.
+    service: "docker-registry.service",
   },
   { name: "skopeo", why: "puts images there, and into archives", programs: ["skopeo"] },
   { name: "umoci", why: "a second opinion on layers laid over each other", programs: ["umoci"] },

@@ -28,7 +28,8 @@ export interface ImageImport {
   name: string;
   /** Of the root file system; undefined: what the content asks for. */
   sizeBytes: number | undefined;
-  kernel: { id: string; name: string };
+  /** The kernel that its VMs boot; asked for when the image is there, because it may have to be made. */
+  kernel(): Promise<{ id: string; name: string }>;
   /** banger's cache directory. */
   cache: string;
   registry: RegistryOptions;
@@ -80,6 +81,7 @@ export async function importImage(request: ImageImport, imagesDir: string): Prom
 
 async function store(request: ImageImport, image: FetchedImage, imagesDir: string): Promise<ImportedImage> {
   const { signal, progress, cache } = request;
+  const kernel = await request.kernel();
   const merged = await mergeLayers({
     ...{ layers: image.layers, limits: imageLimits, signal },
     progress: (done, total) => progress("root", done, total),
@@ -91,7 +93,7 @@ async function store(request: ImageImport, image: FetchedImage, imagesDir: strin
     await writeRoot(join(staging, rootfsName), sizeBytes, merged, signal);
     // /root is the work disk's, which begins empty.
     await mkdir(join(staging, seedName), { mode: 0o700 });
-    const manifest = manifestOf(request, image, sizeBytes);
+    const manifest = manifestOf(request, kernel, image, sizeBytes);
     await sealImage(staging, manifest);
     return manifest.id.replace(/^sha256:/, "");
   });
@@ -172,7 +174,8 @@ function withoutLostAndFound(sink: RootSink): RootSink {
 }
 
 function manifestOf(
-  { name, kernel }: ImageImport,
+  { name }: ImageImport,
+  kernel: { id: string; name: string },
   { reference, digest, config }: FetchedImage,
   sizeBytes: number,
 ): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {

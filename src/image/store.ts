@@ -126,7 +126,8 @@ export async function listImages(imagesDir: string): Promise<StoredImage[]> {
 }
 
 /** Whether the catalog has a newer recipe for an image that was built by one. */
-export function isOutdated({ name, revision }: ImageManifest): boolean {
+export function isOutdated({ name, revision, oci }: ImageManifest): boolean {
+  if (oci !== undefined) return false;
   const entry = imageCatalog.find((candidate) => candidate.name === name);
   return entry?.kind === "recipe" && entry.revision > revision;
 }

@@ -214,6 +214,16 @@ describe("image pull", () => {
     );
     expect(small.err).toMatch(/do not fit into 64M[\s\S]*--size \d+M/);
     expect(bed.banger("image", "pull", "oci:nosuch:t").err).toContain(`${bed.dir}/nosuch is no image layout`);
+    const kernel = bed.banger(
+      "image",
+      "pull",
+      `${bed.registry}/team/tools:1`,
+      "--name",
+      "small",
+      "--kernel-ref",
+      "nosuch",
+    );
+    expect(kernel.err).toContain('there is no kernel "nosuch"');
     expect(bed.banger("image", "pull", "Not A Reference").err).toContain("is not an image reference");
     expect(bed.banger("image", "list", "-q").out).not.toContain("small");
   });

@@ -48,11 +48,14 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
     await refuseTaken(state, stores, name);
     const key = JSON.stringify([formatImageName(from), name, request.sizeBytes, request.kernel]);
     return await shared.run(key, asked, async (ctx) => {
-      const kernel = await kernelOf(request.kernel, ctx);
       const report = importProgress((event) => ctx.emit(event));
       const { directory, totals } = await importImage(
         {
-          ...{ from, name, kernel, sizeBytes: request.sizeBytes, cache: paths.cache, signal: ctx.signal },
+          ...{ from, name, sizeBytes: request.sizeBytes, cache: paths.cache, signal: ctx.signal },
+          kernel: () => {
+            report.end();
+            return kernelOf(request.kernel, ctx);
+          },
           registry: {
             credentials: dockerCredentials(process.env),
             insecureHttp: request.insecureHttp,

@@ -111,12 +111,18 @@ async function askHelper(helper: string, key: string, signal: AbortSignal): Prom
     );
   }
   const program = `docker-credential-${helper}`;
+  const late = AbortSignal.timeout(helperMs);
   const { status, stdout, stderr } = await run(program, ["get"], {
     input: Buffer.from(key),
     // Keyrings are found by the session's variables.
     env: { ...cleanEnvironment(), ...session() },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(helperMs)]),
+    signal: AbortSignal.any([signal, late]),
     maxOutputBytes: 64 * 1024,
+  }).catch((error: unknown) => {
+    if (!late.aborted) throw error;
+    throw new BangerError("timeout", `${program} gave no answer in ${helperMs / 1000} s`, {
+      hint: `it may wait for a keyring to be opened; try it: echo ${key} | ${program} get`,
+    });
   });
   const said = stdout.toString("utf8").trim();
   // Their way of saying that there are none.
