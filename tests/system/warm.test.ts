@@ -4,7 +4,7 @@
  */
 import { beforeAll, expect, test } from "bun:test";
 import { stepLists } from "../../src/vm/vm.ts";
-import { host } from "./host.ts";
+import { host, quote } from "./host.ts";
 import { allOf, settledVms, tracesOf } from "./traces.ts";
 
 const machine = await host();
@@ -29,6 +29,8 @@ async function templateOf(memoryMiB: number): Promise<string> {
 /** Nothing but templates, and what they are made of, is where they are. */
 const halfMade = () => machine.ok(`ls -A ${templates} | grep -vxE '[0-9a-f]{32}'; true`, root);
 
+let nothing = "";
+
 beforeAll(async () => {
   await machine.giveStore({ warm: true });
   // One that waits would be among the traces.
@@ -44,6 +46,7 @@ install -d -o dev -g dev ${dir}; systemctl daemon-reload && systemctl restart ba
     { ...root, ...slow },
   );
   await settledVms(machine);
+  nothing = await allOf(machine);
 }, 400_000);
 
 test("the first VM boots, a template is made, the next one goes on from it and runs its command", async () => {
@@ -53,10 +56,9 @@ test("the first VM boots, a template is made, the next one goes on from it and r
     why: "no template yet for this image and size",
   });
   await machine.ok("banger vm delete first", slow);
-  const before = await allOf(machine);
   const template = await templateOf(256);
   // What the making needed of the host is given back.
-  expect(await allOf(machine)).toBe(before);
+  expect(await allOf(machine)).toBe(nothing);
   expect(await halfMade()).toBe("");
   const { status, stdout, stderr } = await machine.run(
     `banger vm run --rm ${debian} -- sh -c 'hostname; exit 42'`,
@@ -64,7 +66,7 @@ test("the first VM boots, a template is made, the next one goes on from it and r
   );
   expect([status, stdout]).toEqual([42, expect.stringMatching(/^[a-z0-9-]+\n$/)]);
   expect(stderr).toContain("ready (warm)");
-  expect(await allOf(machine)).toBe(before);
+  expect(await allOf(machine)).toBe(nothing);
   await machine.ok(
     "mkdir repo && cd repo && git init -q && echo tracked > file && git add . && git -c user.name=t -c user.email=t@t commit -qm t",
   );
@@ -86,7 +88,7 @@ test("two that go on at once are different guests, each at its own address on th
   const vms = await Promise.all(twins.map(shown));
   for (const vm of vms) expect(vm.start).toMatchObject({ how: "warm" });
   const said = await Promise.all(
-    twins.map((name) => machine.ok(`banger vm exec ${name} -- sh -c ${JSON.stringify(secrets)}`, slow)),
+    twins.map((name) => machine.ok(`banger vm exec ${name} -- sh -c ${quote(secrets)}`, slow)),
   );
   const lines = said.map((text) => text.trim().split("\n"));
   expect(lines[0]?.length).toBeGreaterThan(56);
@@ -164,10 +166,10 @@ const today =
 for (const point of today) {
   test(`a daemon that is killed at ${point} leaves nothing that the next one does not take back`, async () => {
     await machine.ok("banger template prune", slow);
-    const before = await allOf(machine);
+
     await killedAt(point, `banger vm run --rm ${tiny} -- true`);
     await machine.ok("rm -f /var/lib/banger/failpoint/*");
-    expect(await allOf(machine)).toBe(before);
+    expect(await allOf(machine)).toBe(nothing);
     expect(await halfMade()).toBe("");
   }, 600_000);
 }
@@ -175,7 +177,7 @@ for (const point of today) {
 test("a daemon that is killed while a VM goes on leaves one that boots, or nothing", async () => {
   await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
   await templateOf(128);
-  const before = await allOf(machine);
+
   for (const when of ["before", "after"]) {
     await killedAt(`vm.start.vmm_launch:${when}`, `banger vm create --name cut ${tiny}`);
     await machine.ok("rm -f /var/lib/banger/failpoint/*");
@@ -184,7 +186,7 @@ test("a daemon that is killed while a VM goes on leaves one that boots, or nothi
       await machine.ok("banger vm start cut && banger vm exec cut -- /bin/true", slow);
       await machine.ok("banger vm delete cut", slow);
     }
-    expect(await allOf(machine)).toBe(before);
+    expect(await allOf(machine)).toBe(nothing);
   }
 }, 600_000);
 
@@ -221,7 +223,6 @@ test("a VM is paused, and goes on with its session and the right time", async ()
 }, 600_000);
 
 test("one guest waits, halted, and is the next VM, with the address that it has had; it ends with the daemon", async () => {
-  const nothing = await allOf(machine);
   await machine.ok(`rm ~/.config/banger/config.toml; rm -f ${dir}/*; banger daemon stop`, slow);
   await settledVms(machine);
   await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
