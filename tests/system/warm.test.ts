@@ -79,7 +79,7 @@ test("the first VM boots, a template is made, the next one goes on from it and r
 
 /** What must not be the same in two guests, one a line; and their random streams. */
 const secrets = `cat /etc/machine-id /proc/sys/kernel/random/boot_id /etc/ssh/ssh_host_ed25519_key.pub
-hostname; cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | grep -o 172[0-9.]*; ip -6 -o addr show eth0 | grep -o 'fe80[0-9a-f:]*'
+hostname; cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | grep -o 'inet [0-9.]*'; ip -6 -o addr show eth0 | grep -o 'fe80[0-9a-f:]*'
 for i in $(seq 50); do cat /proc/sys/kernel/random/uuid; done; head -c 32 /dev/urandom | od -An -tx1`;
 
 test("two that go on at once are different guests, each at its own address on the bridge", async () => {
