@@ -1,52 +1,20 @@
 /**
  * Templates under a jailed Firecracker: made in the background, gone on from, each clone somebody else, and nothing left of
- * any of it. BANGER_KILL_MATRIX=all kills the daemon at every step of the making, otherwise at three, others each day.
+ * any of it.
  */
 import { beforeAll, expect, test } from "bun:test";
-import { stepLists } from "../../src/vm/vm.ts";
 import { host, quote } from "./host.ts";
 import { allOf, settledVms, tracesOf } from "./traces.ts";
+import { slow, templates, tiny, warmBed } from "./warm-bed.ts";
 
 const machine = await host();
+const { prepare, shown, listed, templateOf, halfMade } = warmBed(machine);
 const root = { user: "root" } as const;
-const slow = { timeoutMs: 400_000 } as const;
-const tiny = "--image tiny --memory 128M --vcpu 1 --disk-size 64M";
 const debian = "--memory 256M --vcpu 1 --disk-size 64M";
-const templates = "/var/lib/banger/templates";
-const dir = "/var/lib/banger/failpoint";
-
-const shown = async (name: string) => JSON.parse(await machine.ok(`banger vm show ${name}`, slow));
-const listed = async (): Promise<{ key: string; memoryMiB: number }[]> =>
-  JSON.parse(await machine.ok("banger template list --json", slow));
-/** One with this much memory; made when the VM before it has been left alone for some seconds. */
-async function templateOf(memoryMiB: number): Promise<string> {
-  for (;;) {
-    const found = (await listed()).find((each) => each.memoryMiB === memoryMiB);
-    if (found !== undefined) return found.key;
-    await Bun.sleep(1000);
-  }
-}
-/** Nothing but templates, and what they are made of, is where they are. */
-const halfMade = () => machine.ok(`ls -A ${templates} | grep -vxE '[0-9a-f]{32}'; true`, root);
-
 let nothing = "";
 
 beforeAll(async () => {
-  await machine.giveStore({ warm: true });
-  // One that waits would be among the traces.
-  await machine.ok(
-    `mkdir -p ~/.config/banger && printf '[warm]\nspare = false\n' > ~/.config/banger/config.toml`,
-  );
-  await machine.ok("sudo ./banger system install --owner dev", slow);
-  await machine.ok(
-    `mkdir -p /run/systemd/system/bangerd.service.d
-printf '[Service]\\nEnvironment=BANGER_FAILPOINT=${dir}\\n' > /run/systemd/system/bangerd.service.d/failpoint.conf
-printf '[Unit]\\nStartLimitIntervalSec=0\\n' > /run/systemd/system/bangerd.service.d/limit.conf
-install -d -o dev -g dev ${dir}; systemctl daemon-reload && systemctl restart bangerd`,
-    { ...root, ...slow },
-  );
-  await settledVms(machine);
-  nothing = await allOf(machine);
+  nothing = await prepare();
 }, 400_000);
 
 test("the first VM boots, a template is made, the next one goes on from it and runs its command", async () => {
@@ -141,56 +109,8 @@ test("neither is gone when the template is: it is pruned under them", async () =
   expect(await tracesOf(machine)).toBe("");
 }, 400_000);
 
-/** Stands at a point, kills the daemon there, and waits for the next one. */
-async function killedAt(point: string, command: string): Promise<void> {
-  await machine.ok(
-    `rm -f ${dir}/*; echo '${point}' > ${dir}/point; (${command} > /tmp/said 2>&1; true) &
-until [ -e ${dir}/hit ]; do sleep 0.1; done
-sudo systemctl kill --signal=KILL bangerd; touch ${dir}/go; wait`,
-    slow,
-  );
-  await settledVms(machine);
-}
-
-const making = stepLists.find(({ name }) => name === "template.make");
-const points = (making?.list ?? []).flatMap(({ name }) =>
-  ["before", "after"].map((when) => `template.make.${name}:${when}`),
-);
-const day = Math.floor(Date.now() / 86_400_000);
-const today =
-  process.env.BANGER_KILL_MATRIX === "all"
-    ? points
-    : // The machine runs, is halted and half copied, and another one.
-      ["template.make.guest:before", "template.make.save:after", points[day % points.length] ?? ""];
-
-for (const point of today) {
-  test(`a daemon that is killed at ${point} leaves nothing that the next one does not take back`, async () => {
-    await machine.ok("banger template prune", slow);
-
-    await killedAt(point, `banger vm run --rm ${tiny} -- true`);
-    await machine.ok("rm -f /var/lib/banger/failpoint/*");
-    expect(await allOf(machine)).toBe(nothing);
-    expect(await halfMade()).toBe("");
-  }, 600_000);
-}
-
-test("a daemon that is killed while a VM goes on leaves one that boots, or nothing", async () => {
-  await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
-  await templateOf(128);
-
-  for (const when of ["before", "after"]) {
-    await killedAt(`vm.start.vmm_launch:${when}`, `banger vm create --name cut ${tiny}`);
-    await machine.ok("rm -f /var/lib/banger/failpoint/*");
-    const vm = (await settledVms(machine)).find(({ name }) => name === "cut");
-    if (vm !== undefined) {
-      await machine.ok("banger vm start cut && banger vm exec cut -- /bin/true", slow);
-      await machine.ok("banger vm delete cut", slow);
-    }
-    expect(await allOf(machine)).toBe(nothing);
-  }
-}, 600_000);
-
 test("a template whose memory is damaged is removed, which is said once; the VM boots, and --cold does, too", async () => {
+  await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
   const key = await templateOf(128);
   const memory = `${templates}/${key}/memory`;
   // As a failing disk would: no time changes with it.
@@ -223,7 +143,7 @@ test("a VM is paused, and goes on with its session and the right time", async ()
 }, 600_000);
 
 test("one guest waits, halted, and is the next VM, with the address that it has had; it ends with the daemon", async () => {
-  await machine.ok(`rm ~/.config/banger/config.toml; rm -f ${dir}/*; banger daemon stop`, slow);
+  await machine.ok(`rm ~/.config/banger/config.toml; banger daemon stop`, slow);
   await settledVms(machine);
   await machine.ok(`banger vm run --rm ${tiny} -- true`, slow);
   const waiting = async () => (await machine.ok("banger template list", slow)).match(/ 1$/m) !== null;
