@@ -11,6 +11,7 @@ async function refusal(line: string): Promise<string> {
 describe("a wrong command line is refused before anything happens", () => {
   test.each([
     ["vmm list", "2 banger: unknown command vmm\n  hint: did you mean banger vm?"],
+    ["list", "2 banger: unknown command list\n  hint: did you mean banger vm list?"],
     ["frobnicate", "2 banger: unknown command frobnicate\n  hint: see: banger --help"],
     ["constructor", "2 banger: unknown command constructor\n  hint: see: banger --help"],
     ["vm strat x", "2 banger: unknown command strat\n  hint: did you mean banger vm start?"],

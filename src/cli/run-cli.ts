@@ -55,7 +55,13 @@ function findTarget(words: readonly string[]): Target {
   const single = own(topLevel, first);
   if (single !== undefined) return { kind: "command", path: first, load: single, words: words.slice(1) };
   const group = own(groups, first);
-  if (group === undefined) throw unknown(first, "", [...visibleGroups(), ...Object.keys(topLevel), "help"]);
+  if (group === undefined) {
+    // Other tools have them at the top.
+    const vm = own(groups, "vm");
+    if (vm !== undefined && own({ ...vm.commands, ...vm.aliases }, first) !== undefined)
+      throw unknownWord("command", first, "", `banger vm ${first}`);
+    throw unknown(first, "", [...visibleGroups(), ...Object.keys(topLevel), "help"]);
+  }
   if (second === undefined) return { kind: "group", name: first, group };
   const name = own(group.aliases ?? {}, second) ?? second;
   const load = own(group.commands, name);

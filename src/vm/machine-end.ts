@@ -9,9 +9,11 @@ const endsWithinMs = 300;
 
 export class MachineEnded extends BangerError {}
 
-/** Throws with what the VMM said last. */
+/** Throws with what the guest's init or, where that has nothing to say, the VMM said last. */
 export async function machineEnded({ id, deps }: VmContext): Promise<never> {
-  const words = await lastLines(vmFiles(deps.paths, id).vmmLog, 0, (line) => line);
+  const { vmmLog, consoleLog } = vmFiles(deps.paths, id);
+  const gaveUp = await lastLines(consoleLog, 0, (line) => (line.startsWith("banger-init: ") ? line : ""), "");
+  const words = gaveUp || (await lastLines(vmmLog, 0, (line) => line));
   throw new MachineEnded(
     "guest_failed",
     `the virtual machine ended while it started: ${words}`,

@@ -13,6 +13,7 @@ export async function lastLines(
   path: string,
   from: number,
   clean: (line: string) => string,
+  otherwise = "it said nothing",
 ): Promise<string> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0));
   const lines = bytes
@@ -21,5 +22,5 @@ export async function lastLines(
     .split("\n")
     .map((line) => clean(line.trim()))
     .filter((line) => line !== "");
-  return lines.slice(-2).join("; ") || "it said nothing";
+  return lines.slice(-2).join("; ") || otherwise;
 }

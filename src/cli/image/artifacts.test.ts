@@ -120,6 +120,14 @@ test("a container image is asked for as it was written, but for paths, and its c
   expect((await pull("alpine", "--name", "Not-A-Name")).err).toContain("must be a-z and 0-9");
 });
 
+test("a file that is here is not looked for at a registry", async () => {
+  const daemon = new FakeDaemon({ "image.pull": () => imported });
+  const path = import.meta.path;
+  const { status, err } = await banger(["image", "pull", path], { daemon });
+  expect([status, daemon.methods]).toEqual([1, []]);
+  expect(err).toContain(`hint: say what it is: banger image pull docker-archive:${path}`);
+});
+
 test("the cache of blobs is pruned, or it is said what that would free", async () => {
   const daemon = new FakeDaemon({
     "image.prune_cache": ({ dryRun }) => ({

@@ -1,5 +1,7 @@
 /** banger image pull */
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import { size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
@@ -35,6 +37,7 @@ export const command = defineCommand({
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
   },
   run: async ({ image, name, size: sizeBytes, kernelRef, insecureHttp }, ctx) => {
+    refuseFile(image, ctx.cwd);
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {
@@ -58,6 +61,20 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** A file that is here would be looked for at a registry. */
+function refuseFile(image: string, cwd: string): void {
+  const found = statSync(resolve(cwd, image), { throwIfNoEntry: false });
+  if (found === undefined || !/[./]/.test(image)) return;
+  const transport = found.isDirectory() ? "oci" : "docker-archive";
+  throw new BangerError(
+    "bad_request",
+    `${image} is a ${found.isDirectory() ? "directory" : "file"} here, not the name of an image`,
+    {
+      hint: `say what it is: banger image pull ${transport}:${image}`,
+    },
+  );
+}
 
 /** The daemon has no working directory of the user's. */
 function absolute(image: string, cwd: string): string {

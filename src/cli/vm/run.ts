@@ -74,12 +74,13 @@ function finish(
   ctx: Context,
 ): undefined | GuestExit {
   if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
-  if (plan.argv !== undefined) return new GuestExit(outcome.status);
-  if (plan.remove) return undefined;
   const { name, state } = outcome.vm;
-  if (state === "stopped") ctx.err(`VM ${name} is stopped`);
-  else ctx.err(`VM ${name} is still running; stop with: banger vm stop ${name}`);
-  return undefined;
+  // After a command only for a person: what a program reads from it is the command's.
+  if (!plan.remove && (plan.argv === undefined || ctx.tty.stderr)) {
+    if (state === "stopped") ctx.err(`VM ${name} is stopped`);
+    else ctx.err(`VM ${name} is still running; stop with: banger vm stop ${name}`);
+  }
+  return plan.argv === undefined ? undefined : new GuestExit(outcome.status);
 }
 
 function wrongUse(message: string, hint = "see: banger vm run --help"): BangerError {

@@ -139,8 +139,9 @@ const attach: Step<VmContext, StartInput & Machine, object> = {
     const limited = AbortSignal.any([signal, over.signal]);
     const late = AbortSignal.timeout(agentMs);
     const ended = deps.driver.exited(machine, limited).then(() => machineEnded({ id, deps }));
-    const session = talk(deps, id, machine, patience, limited).catch((error: unknown) => {
-      if (signal.aborted) throw error;
+    const asked = talk(deps, id, machine, patience, limited);
+    const session = orItsEnd({ id, deps }, machine, asked).catch((error: unknown) => {
+      if (signal.aborted || error instanceof MachineEnded) throw error;
       const bySsh = toBangerError(error).details?.ssh;
       const why = late.aborted
         ? ` within ${agentMs / 1000} s${typeof bySsh === "string" ? `, nor by ssh: ${bySsh}` : ""}`
