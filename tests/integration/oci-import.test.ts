@@ -92,7 +92,7 @@ describe("image pull", () => {
     expect(status, err).toBe(0);
     expect(out).toBe("tools-1\n");
     expect(err).toContain("1 devices and FIFOs");
-    expect(err).toContain("an init of its own");
+    expect(err).toContain("its entrypoint is not run");
     expect(shown("tools-1")).toMatchObject({
       ...{ name: "tools-1", kind: "oci", present: true, outdated: false, kernel: "debian-cloud-6.1" },
       oci: {
