@@ -109,7 +109,9 @@ export class BlockSink implements FileSink {
     try {
       return this.writer.append(from, offset, blocks);
     } catch (error) {
-      if (!(error instanceof BangerError) || error.code !== "no_space") throw error;
+      // One with a cause is the host's disk, which is full.
+      if (!(error instanceof BangerError) || error.code !== "no_space" || error.cause !== undefined)
+        throw error;
       const neededBytes = this.sizeBytes - this.#extents.blocks * blockBytes;
       throw new BangerError(
         "no_space",

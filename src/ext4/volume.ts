@@ -1,6 +1,6 @@
 /** Reads and writes at offsets of the disk's file. Whatever the structures say, nothing is touched outside of the file system. */
 import { readSync, writeSync } from "node:fs";
-import { BangerError, toBangerError } from "../base/base.ts";
+import { BangerError, wrap } from "../base/base.ts";
 
 export class Volume {
   /** Bytes of the file system; until the superblock has been read, of the file. */
@@ -31,7 +31,7 @@ export class Volume {
     try {
       while (at < end) at += writeSync(this.fd, from, at, end - at, offset + at - start);
     } catch (error) {
-      throw toBangerError(error);
+      throw wrap(error, "the disk's file could not be written");
     }
   }
 

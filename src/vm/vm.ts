@@ -19,4 +19,4 @@ export { Runtimes } from "./runtime.ts";
 export { VmService } from "./service.ts";
 export { stepLists } from "./steps/lists.ts";
 export { coldReasons } from "./warm/warm-start.ts";
-export { Workspaces } from "./workspaces.ts";
+export { WorkspaceFailed, Workspaces } from "./workspaces.ts";

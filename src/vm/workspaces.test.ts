@@ -7,7 +7,7 @@ import { VmName } from "../base/ids.ts";
 import type { VmRecord } from "../state/state.ts";
 import { LiveRoom, spec } from "./testing/live-room.ts";
 import { tarOf } from "./testing/tar.ts";
-import { vmFiles } from "./vm.ts";
+import { vmFiles, WorkspaceFailed } from "./vm.ts";
 
 let room: LiveRoom;
 beforeEach(() => {
@@ -102,7 +102,7 @@ describe("a new VM's workspace", () => {
     await expect(receive(vm, tarOf({ big: random.repeat(1200) }))).rejects.toMatchObject({
       code: "no_space",
     });
-    await expect(start).rejects.toMatchObject({ code: "no_space" });
+    await expect(start).rejects.toBeInstanceOf(WorkspaceFailed);
   });
 
   test("goes below /root, where the work disk is", async () => {
@@ -112,6 +112,20 @@ describe("a new VM's workspace", () => {
     for (const path of ["/srv/repo", "/root", "/root/../etc"])
       await expect(receive(vm, tarOf({}), path)).rejects.toMatchObject({ code: "bad_request" });
     await start.catch(() => {});
+  });
+
+  test("that cannot be had takes no template with it", async () => {
+    await room.start("first");
+    for (let turn = 0; turn < 1000 && (room.service.maker.busy || turn < 10); turn += 1) await Bun.sleep(2);
+    const vm = await create("a");
+    const start = room.service.start(vm.id, room.options());
+    start.catch(() => {});
+    await expect(receive(vm, Readable.from([Buffer.alloc(512, 1)]))).rejects.toMatchObject({
+      code: "corrupt",
+    });
+    await expect(start).rejects.toBeInstanceOf(WorkspaceFailed);
+    expect((await room.deps.templates?.list())?.length).toBe(1);
+    expect(room.world.started.filter(({ id }) => id === vm.id).length).toBe(1);
   });
 
   test("is there after a boot, when the guest that goes on does not give its work disk back", async () => {

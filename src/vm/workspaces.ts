@@ -5,7 +5,7 @@
 
 import { relative } from "node:path";
 import type { Readable } from "node:stream";
-import { BangerError, type VmId } from "../base/base.ts";
+import { BangerError, toBangerError, type VmId } from "../base/base.ts";
 import { createFilledWorkDisk } from "../disk/disk.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { VmDeps } from "./deps.ts";
@@ -13,6 +13,14 @@ import { type VmPaths, vmFiles } from "./layout.ts";
 
 /** Where guests mount their work disk. */
 const workRoot = "/root";
+
+/** A VM that was made for a workspace does not get it. */
+export class WorkspaceFailed extends BangerError {
+  constructor(cause: BangerError) {
+    const { code, message, hint, details } = cause;
+    super(code, message, { hint, details, cause });
+  }
+}
 
 export class Workspaces {
   readonly #expected = new Map<VmId, { coming: PromiseWithResolvers<void>; over: AbortController }>();
@@ -68,8 +76,9 @@ export class Workspaces {
       expected.coming.resolve();
       return written;
     } catch (error) {
-      expected.coming.reject(error);
-      throw error;
+      const failed = new WorkspaceFailed(toBangerError(error));
+      expected.coming.reject(failed);
+      throw failed;
     }
   }
 

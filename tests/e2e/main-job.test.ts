@@ -1,7 +1,7 @@
 /** The main job, on one VM that many checks share, and on some of their own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Banger, eventually, executable, processesNaming } from "./fixture.ts";
 
@@ -152,6 +152,20 @@ describe("vm run", () => {
       { status: 0, stdout: "two\n" },
     ]);
     expect((await banger.vms()).length).toBe(1);
+  });
+
+  test("is taken back when the repository does not fit", async () => {
+    writeFileSync(join(repo, "large"), crypto.getRandomValues(new Uint8Array(65_536)));
+    for (let doubled = 0; doubled < 9; doubled += 1) {
+      const half = readFileSync(join(repo, "large"));
+      writeFileSync(join(repo, "large"), Buffer.concat([half, half]));
+    }
+    const words = ["vm", "run", "--name", "tight", "--memory", "512M", "--disk-size", "16M"];
+    const { status, stderr } = await banger.run([...words, "--include-untracked", repo, "--", "true"]);
+    rmSync(join(repo, "large"));
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/large does not fit: .*\n {2}hint: .*--disk-size/);
+    expect((await banger.vms()).map(({ name }) => name)).not.toContain("tight");
   });
 
   test("is taken back by Ctrl-C while the VM is made", async () => {

@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
 import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
-import { hostAlias, resolveRef, vmFiles } from "../../vm/vm.ts";
+import { hostAlias, resolveRef, vmFiles, WorkspaceFailed } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { followFile } from "./follow.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
@@ -77,9 +77,12 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       try {
         return await told(made.id, ctx, () => vms.start(made.id, options(ctx, made.id)));
       } catch (error) {
-        // Cancelled: nobody wants it any more. Failed in the guest: it stays, so that its logs can be read.
+        // Cancelled, or without the workspace it was for: nobody wants it any more. Failed in the guest: it stays, so that its
+        // logs can be read.
         const unwanted =
-          ctx.signal.aborted || (params.ephemeral && toBangerError(error).code !== "guest_failed");
+          ctx.signal.aborted ||
+          error instanceof WorkspaceFailed ||
+          (params.ephemeral && toBangerError(error).code !== "guest_failed");
         if (unwanted) await vms.delete(made.id, { signal: new AbortController().signal });
         else tie?.cut();
         throw error;

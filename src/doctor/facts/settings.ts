@@ -1,5 +1,5 @@
 /** config.toml: whether it can be used, and what it says. */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { toBangerError } from "../../base/base.ts";
 import { type Config, loadConfig } from "../../config/config.ts";
 import type { Place } from "../place.ts";
@@ -15,7 +15,11 @@ export interface SettingsFacts {
 
 export async function readSettings({ paths }: Place): Promise<SettingsFacts> {
   const path = paths.config;
-  const exists = existsSync(path);
+  const found = statSync(path, { throwIfNoEntry: false });
+  const exists = found !== undefined;
+  // Reading a FIFO would wait for somebody to write to it.
+  if (found !== undefined && !found.isFile())
+    return { path, exists, problems: [`${path} is no regular file`], config: loadConfig("/dev/null") };
   try {
     return { path, exists, problems: [], config: loadConfig(path) };
   } catch (error) {

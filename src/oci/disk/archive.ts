@@ -1,5 +1,6 @@
 /** A tar on the disk as a set of files: read through once for where each of them is and what its digest is. */
 import { createHash, type Hash } from "node:crypto";
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { posix } from "node:path";
 import { BangerError, wrap } from "../../base/base.ts";
@@ -48,7 +49,7 @@ export async function openArchive(path: string, signal: AbortSignal): Promise<Ar
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    const file = await open(path, "r");
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (error) {

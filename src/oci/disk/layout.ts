@@ -1,4 +1,5 @@
 /** An image layout (the image specification's "image-layout"): oci-layout, index.json, blobs/ALGORITHM/HEX. */
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -26,13 +27,20 @@ export interface LayoutRequest {
 /** The caller closes it. Throws not_found, corrupt, precondition when there are several images and none was named. */
 export async function layoutSource(request: LayoutRequest, signal: AbortSignal): Promise<ImageSource> {
   const openFile: OpenFile = async (path) => {
-    const file = await open(join(request.path, path), "r").catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && ["ENOENT", "ENOTDIR"].includes(String(error.code)))
-        return undefined;
-      throw error;
-    });
+    const file = await open(join(request.path, path), constants.O_RDONLY | constants.O_NONBLOCK).catch(
+      (error: unknown) => {
+        if (error instanceof Error && "code" in error && ["ENOENT", "ENOTDIR"].includes(String(error.code)))
+          return undefined;
+        throw error;
+      },
+    );
     if (file === undefined) return undefined;
-    const { size } = await file.stat();
+    const found = await file.stat();
+    if (!found.isFile()) {
+      await file.close();
+      throw new BangerError("corrupt", `${join(request.path, path)} is no regular file`);
+    }
+    const { size } = found;
     return { file, offset: 0, sizeBytes: size, done: () => file.close() };
   };
   return await sourceOf(request, openFile, async () => {}, signal);

@@ -101,6 +101,15 @@ describe("names", () => {
     ["through a file", [file("f"), file("f/x")], /leads through "f", which is no directory/],
     ["in a circle of symlinks", [symlink("a", "b"), symlink("b", "a"), file("a/x")], /too many symlinks/],
     ["through a symlink to itself", [symlink("a", "a/a"), file("a/x")], /too many (symlinks|directories)/],
+    [
+      "by ways that only cost time",
+      [
+        ...Array.from({ length: 4 }, (_, n) => symlink(`s${n}`, `${"./".repeat(2030)}s${n + 1}`)),
+        ...Array.from({ length: 40_000 }, () => file("s0/f")),
+        file(`${"s0/".repeat(300)}f`),
+      ],
+      /too many/,
+    ],
     ["longer than any file system has them", [file("n".repeat(256))], /longer than 255 bytes/],
     ["deeper than anybody goes", [file(`${"d/".repeat(1500)}x`)], /directories deep/],
     ["to be the root, but no directory", [{ path: "./", type: "2", link: "x" } as TarSpec], /is the root/],

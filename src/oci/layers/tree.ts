@@ -65,6 +65,10 @@ export type Node = Directory | File | Symlink | Special;
 const maxSymlinks = 255;
 /** Of one path with all that its symlinks add. */
 const maxSteps = 8192;
+/** Names that symlinks add to paths, in all paths together: real images have some per file at most. */
+const maxDetours = 8_000_000;
+/** Of directories' extended attributes, which are kept while layers are merged: real ones have some hundred bytes. */
+const maxAttributeBytes = 64 * 1024 ** 2;
 const maxNameBytes = 255;
 /** What a path of PATH_MAX bytes can reach in most cases, and what recursion bears. */
 const maxDepth = 1024;
@@ -73,6 +77,8 @@ export class Tree {
   readonly root: Directory;
   /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
   made = 0;
+  #detours = 0;
+  #attributeBytes = 0;
   #layer = 0;
   /** Directories in which the layer under way has put something. */
   #touched: Directory[] = [];
@@ -118,7 +124,12 @@ export class Tree {
         symlinks += 1;
         if (symlinks > maxSymlinks) throw refuse(path, "leads through too many symlinks");
         if (child.target.startsWith("/")) at = this.root;
-        for (const part of child.target.split("/").reverse()) pending.push(part);
+        const detour = child.target.split("/").filter((part) => part !== "" && part !== ".");
+        // Even the shortest costs as much as some names.
+        this.#detours += detour.length + child.target.length / 64 + 1;
+        if (this.#detours > maxDetours)
+          throw refuse(path, "is one way through symlinks too many for an image");
+        pending.push(...detour.reverse());
       } else if (create === undefined) return undefined;
       else throw refuse(path, `leads through ${show(name)}, which is no directory`);
     }
@@ -127,6 +138,9 @@ export class Tree {
 
   /** A directory of a layer's own: one that is there keeps what is in it, anything else gives way. */
   putDirectory(parent: Directory, name: string, metadata: Metadata): void {
+    for (const { value } of metadata.xattrs) this.#attributeBytes += value.length;
+    if (this.#attributeBytes > maxAttributeBytes)
+      throw refuse([name], "has more extended attributes, with those before it, than an image may have");
     const known = parent.children.get(name);
     if (known?.kind !== "directory") this.#addDirectory(parent, name, metadata);
     else {

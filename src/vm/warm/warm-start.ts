@@ -5,6 +5,7 @@ import type { Template } from "../../warm/warm.ts";
 import type { VmContext, VmDeps } from "../deps.ts";
 import type { NewVm } from "../new-vm.ts";
 import { WorkDiskHeld } from "../steps/workspace.ts";
+import { WorkspaceFailed } from "../workspaces.ts";
 import { templateKey } from "./template-key.ts";
 
 /** The name of the template that a new VM may go on from, or why it is to boot. Never a reason to fail. */
@@ -65,7 +66,8 @@ export async function goOnOrBoot(
   } catch (error) {
     const tried = deps.state.vms.get(id)?.start?.how === "warm";
     const { code, message } = toBangerError(error);
-    if ((before === null && !waited) || !tried || notTheTemplates.has(code)) throw error;
+    const hopeless = notTheTemplates.has(code) || error instanceof WorkspaceFailed;
+    if ((before === null && !waited) || !tried || hopeless) throw error;
     deps.log.warn("going on failed", { vm: id, template: before?.key, error: message });
     if (before === null) warn?.(`the guest that waited for it does not go on (${message}): the VM boots`);
     else if (error instanceof WorkDiskHeld) warn?.(`${message}: the VM boots`);
