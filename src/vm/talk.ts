@@ -27,11 +27,12 @@ export async function talk(
 }
 
 /**
- * A guest that has just gone on may end its first connection: Firecracker has its vsock driver end those that there were when
- * it was saved, and up to 1.15 that can strike one that has been made since. So another one is tried.
+ * By the agent. A guest that has just gone on may end its first connection: Firecracker has its vsock driver end those that
+ * there were when it was saved, and up to 1.15 that strikes one that comes before the guest has come to it. So another one is
+ * tried; it never strikes one that has answered.
  */
-async function greet(
-  { driver, openSession }: VmDeps,
+export async function greet(
+  { driver, openSession }: Pick<VmDeps, "driver" | "openSession">,
   machine: MachineHandle,
   limit: AbortSignal,
 ): Promise<GuestSession> {

@@ -14,6 +14,7 @@ import { removeTree } from "../../sys/sys.ts";
 import { limits, type VmContext } from "../deps.ts";
 import { vmFiles } from "../layout.ts";
 import type { Halted } from "../runtime.ts";
+import { greet } from "../talk.ts";
 import { machineSpec } from "./start.ts";
 
 const SpareInput = z.strictObject({
@@ -108,7 +109,7 @@ const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
   output: nothing,
   do: async ({ deps, offer }, { rootDisk, machine }, signal) => {
     const late = AbortSignal.any([signal, AbortSignal.timeout(limits.spare)]);
-    const session = await deps.openSession(await deps.driver.agentStream(machine, late), late);
+    const session = await greet(deps, machine, late);
     try {
       await firstCommand(session, late);
       session.rest(true);

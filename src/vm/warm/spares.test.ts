@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../../tests/fakes/machines.ts";
-import type { VmSpec } from "../../base/base.ts";
+import { BangerError, type VmSpec } from "../../base/base.ts";
 import { VmName } from "../../base/ids.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { VmDeps } from "../deps.ts";
@@ -106,6 +106,21 @@ describe("a VM that is made in advance", () => {
     const given = [first.address, other.address, address];
     expect(new Set([...given, ...world.connected]).size).toBe(new Set(world.connected).size);
     expect(new Set(given).size).toBe(3);
+  });
+
+  test("is made, and later VMs go on, though each guest ends its first connection", async () => {
+    await start("a");
+    for (let turn = 0; turn < 1000 && service.maker.busy; turn += 1) await Bun.sleep(2);
+    await service.spares.dismiss();
+    let asked = 0;
+    deps.openSession = async (stream) => {
+      asked += 1;
+      if (asked % 2 === 1) throw new BangerError("guest_failed", "the way to the guest was closed");
+      return world.session(stream);
+    };
+    expect((await start("b")).start?.how).toBe("warm");
+    await waiting();
+    expect(asked).toBe(4);
   });
 
   test("whose machine ends is forgotten with all that was of it", async () => {
