@@ -97,7 +97,10 @@ dmsetup info --columns --noheadings --separator ' ' -o major,minor by-hand`,
 
 /** Takes away what a machine by hand consists of, also one of a run that was killed. */
 export function clean(): void {
-  sh(`dmsetup remove --retry by-hand 2>/dev/null || true; ip link del ${tap} 2>/dev/null || true`);
+  sh(
+    `awk '$2 ~ "^${base}/" { print $2 }' /proc/mounts | xargs -r umount
+dmsetup remove --retry by-hand 2>/dev/null || true; ip link del ${tap} 2>/dev/null || true`,
+  );
   rmSync(base, { recursive: true, force: true });
 }
 
@@ -125,7 +128,9 @@ export async function startByHand(asked: MachineByHand): Promise<StartedByHand> 
       'cp --sparse=always "$1/root.cow" "$2"; cp --sparse=always "$1/work.ext4" "$3"',
       ...[asked.template, layer, inJail("workDisk")],
     );
-    for (const file of ["memory", "state"] as const) linkSync(join(asked.template, file), inJail(file));
+    // Not linked: the daemon would find the files changed, and read them again before the next VM goes on from them.
+    for (const file of ["memory", "state"] as const)
+      sh(': > "$2"; mount --bind "$1" "$2"', join(asked.template, file), inJail(file));
   }
   const number = makeRoot(rootfs, layer, asked.chunkSectors ?? 8);
   sh(
