@@ -89,9 +89,12 @@ function memoryOf({ memory, memoryMiB }: MachineSpec): string {
   return `${object}${memoryMiB}M`;
 }
 
-/** Memory in a file without a name, which lives as long as the process: counted as shared, so no state has it in it. */
+/**
+ * Memory in a file without a name, which lives as long as the process: counted as shared, so no state has it in it. All its
+ * pages are made at the start: whoever waits for them to be written waits for nothing else then.
+ */
 export function namelessMemory({ memoryMiB }: MachineSpec): string {
-  return `memory-backend-memfd,id=${memoryId},share=on,size=${memoryMiB}M`;
+  return `memory-backend-memfd,id=${memoryId},share=on,prealloc=on,size=${memoryMiB}M`;
 }
 
 /** What the value of -object begins with; its end is the size. share=off is MAP_PRIVATE: the file is read, and never written. */
