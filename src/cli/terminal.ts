@@ -16,7 +16,7 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
     stdout: isatty(1),
     stderr: isatty(2),
     size: () => {
-      const { columns, rows } = process.stdout.isTTY ? process.stdout : process.stderr;
+      const { columns, rows } = screen();
       return {
         columns: clamp(columns, env.COLUMNS, 80),
         rows: clamp(rows, env.LINES, 24),
@@ -24,10 +24,16 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
     },
     setRaw,
     onResize: (listener) => {
+      // The stream hears of its size by a listener of its own, made with it: only if that comes first is the size the new one.
+      screen();
       process.on("SIGWINCH", listener);
       return () => void process.off("SIGWINCH", listener);
     },
   };
+}
+
+function screen() {
+  return process.stdout.isTTY ? process.stdout : process.stderr;
 }
 
 /**
