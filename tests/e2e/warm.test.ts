@@ -152,7 +152,7 @@ describe("templates", () => {
   test.skipIf(process.getuid?.() !== 0)(
     "that are being made when their disk fills up are taken back, and VMs that run go on",
     async () => {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=1400M,mode=0700", "templates", templates]);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=1700M,mode=0700", "templates", templates]);
       try {
         await banger.ok(["vm", "create", "--name", "beside", ...size]);
         await eventually("a template's guest runs", 60_000, () => making().length > 0);
