@@ -7,7 +7,7 @@
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { getPriority, tmpdir } from "node:os";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -29,7 +29,10 @@ const HostRecord = z.strictObject({
   process: ProcessIdentitySchema,
   /** On loopback, forwarded to the host's sshd. */
   sshPort: z.int(),
-  /** Directory of ssh's control sockets. Its path is short, because a socket's must be. */
+  /**
+   * Directory of ssh's control sockets. Its path is short, because a socket's must be; and not in the TMPDIR of the test file
+   * that starts the host, which outlives the file.
+   */
   control: z.string(),
   key: z.string(),
   vmlinux: z.string(),
@@ -61,7 +64,7 @@ export async function hostRecord(): Promise<HostRecord | undefined> {
 export async function launch(parts: HostParts, saved?: string): Promise<HostRecord> {
   await endMachine();
   const sshPort = await freePort();
-  const control = await mkdtemp(join(tmpdir(), "banger-host-"));
+  const control = await mkdtemp("/tmp/banger-host-");
   const log = openSync(runFiles.qemuLog, "w", 0o600);
   try {
     // Niceness adds up: what runs the tests may be nice already, and a host at 19 starves beside a compiler.
