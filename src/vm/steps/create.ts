@@ -17,9 +17,9 @@ const CreateInput = z.strictObject({
   record: VmRecord,
   rootfs: z.string(),
   workSeed: z.string().nullable(),
-  /** The name of the template that it may go on from, or why it boots. */
   /** A machine waits already, with these disks, in this VM's directory. */
   spare: VmRecord.pick({ rootDisk: true }).extend({ template: z.string() }).optional(),
+  /** The name of the template that it may go on from, or why it boots. */
   plan: z.union([z.strictObject({ template: z.string() }), z.strictObject({ cold: ColdReason })]).optional(),
 });
 type CreateInput = z.infer<typeof CreateInput>;
