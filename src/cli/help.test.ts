@@ -24,7 +24,8 @@ describe("help", () => {
         vm           run, enter and manage virtual machines
         image        list, build, import and delete images
         kernel       list, fetch and remove kernels
-        template     look after the templates that new VMs go on from, instead of booting
+        template     look after the templates that new VMs go on from, instead of
+                     booting
         daemon       look after bangerd, the daemon that owns the VMs
         system       install banger's services, restart and remove them
         firecracker  fetch Firecracker, the VMM of the supported path
@@ -48,8 +49,10 @@ describe("help", () => {
       goes on from there, kill ends it at once, delete removes it with its disks.
 
       Examples:
-        banger vm run ./repo -- make test      a command on a repository, in a fresh VM
-        banger vm run --rm                     a shell in a VM that goes away afterwards
+        banger vm run ./repo -- make test      a command on a repository, in a fresh
+                                               VM
+        banger vm run --rm                     a shell in a VM that goes away
+                                               afterwards
         banger vm exec calm-otter -- uname -a  a command in a running VM
         banger vm stop calm-otter              power off; disks are kept
 
@@ -84,11 +87,12 @@ describe("help", () => {
       "make a VM, put a repository in it, and run a command or a shell
 
       Examples:
-        banger vm run ./repo -- make test                        run a command on a repository
-        banger vm run --rm ./repo -- sh -c 'make && make check'  and leave no VM behind
-        banger vm run ./repo                                     a shell in the repository
-        banger vm run --rm -- cat /etc/os-release                a command without a repository
-        banger vm run ./repo --dry-run                           only list what would be copied
+        banger vm run ./repo -- make test          run a command on a repository
+        banger vm run --rm ./repo -- sh -c 'make && make check'
+            and leave no VM behind
+        banger vm run ./repo                       a shell in the repository
+        banger vm run --rm -- cat /etc/os-release  a command without a repository
+        banger vm run ./repo --dry-run             only list what would be copied
 
       Usage:
         banger vm run [flags] [path] [-- command...]
@@ -103,16 +107,24 @@ describe("help", () => {
         command  command for the guest, with its arguments; its status is banger's
 
       Flags:
-        -n, --name NAME          name of the VM (a-z, 0-9, '-'; default: a made-up one)
-        -i, --image IMAGE        image to boot (default: default_image_name in config.toml)
-            --vcpu COUNT         virtual CPUs (default: config.toml, else what suits the host)
-            --memory SIZE        memory (default: config.toml, else what suits the host)
-            --disk-size SIZE     size of the disk at /root (default: config.toml, else 8G)
+        -n, --name NAME          name of the VM (a-z, 0-9, '-'; default: a made-up
+                                 one)
+        -i, --image IMAGE        image to boot (default: default_image_name in
+                                 config.toml)
+            --vcpu COUNT         virtual CPUs (default: config.toml, else what suits
+                                 the host)
+            --memory SIZE        memory (default: config.toml, else what suits the
+                                 host)
+            --disk-size SIZE     size of the disk at /root (default: config.toml, else
+                                 8G)
             --nat                let the VM reach the network outside
-            --cold               boot it, even if there is a template that it could go on from
-            --rm                 delete the VM afterwards, whatever the command's status
+            --cold               boot it, even if there is a template that it could go
+                                 on from
+            --rm                 delete the VM afterwards, whatever the command's
+                                 status
         -b, --branch NAME        make this branch in the VM's copy and switch to it
-            --from REF           with --branch: where the branch begins (default: HEAD)
+            --from REF           with --branch: where the branch begins (default:
+                                 HEAD)
             --include-untracked  copy untracked files too; ignored ones never are
             --dry-run            list what would be copied and do nothing
       "
@@ -124,9 +136,11 @@ describe("help", () => {
       "run a command in a running VM
 
       Examples:
-        banger vm exec calm-otter -- make test                in the workspace
-        banger vm exec calm-otter --guest-path /etc -- ls -l  in another directory
-        banger vm exec calm-otter -- sh -c 'ps | wc -l'       through a shell
+        banger vm exec calm-otter -- make test  in the workspace
+        banger vm exec calm-otter --guest-path /etc -- ls -l
+            in another directory
+        banger vm exec calm-otter -- sh -c 'ps | wc -l'
+            through a shell
 
       Usage:
         banger vm exec [flags] <vm> -- <command...>
@@ -140,7 +154,8 @@ describe("help", () => {
         command  the command and its arguments
 
       Flags:
-        -w, --guest-path DIR  directory in the guest to run in (default: the workspace, else /root)
+        -w, --guest-path DIR  directory in the guest to run in (default: the
+                              workspace, else /root)
       "
     `);
   });
@@ -153,7 +168,7 @@ describe("help", () => {
       expect([status, err]).toEqual([0, ""]);
       expect(out).toMatch(/^[a-z][^\n]{5,77}\n\nExamples:\n {2}banger /);
       expect(out).toContain(`\nUsage:\n  banger ${path.join(" ")}`);
-      expect(out.split("\n").every((line) => line.length <= 120)).toBe(true);
+      expect(out.split("\n").filter((line) => line.length > 80)).toEqual([]);
     },
   );
 

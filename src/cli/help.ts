@@ -80,9 +80,27 @@ function sections(parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
+/** What every terminal has. */
+const lineWidth = 80;
+/** Beside less room than this for it, a description begins on a line of its own. */
+const leastDescription = 34;
+const ownLine = " ".repeat(6);
+
 function columns(rows: readonly [string, string][]): string {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join("\n");
+  const fits = rows.filter(([left]) => lineWidth - left.length - 4 >= leastDescription);
+  const width = Math.max(0, ...fits.map(([left]) => left.length));
+  return rows.map((row) => hanging(row, width)).join("\n");
+}
+
+/** One row, its description wrapped in a column of its own, or below. */
+function hanging([left, right]: [string, string], width: number): string {
+  if (left.length > width)
+    return [`  ${left}`, ...wrapWords(right, lineWidth - ownLine.length).map((line) => ownLine + line)].join(
+      "\n",
+    );
+  const [first = "", ...more] = wrapWords(right, lineWidth - width - 4);
+  const indent = " ".repeat(width + 4);
+  return [`  ${left.padEnd(width)}  ${first}`.trimEnd(), ...more.map((line) => indent + line)].join("\n");
 }
 
 function wrap(paragraph: string): string {
