@@ -2,8 +2,8 @@
 import { copyFile, mkdir, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree, runChecked, waitForExit } from "../../../src/sys/sys.ts";
-import { endMachine, type HostParts, type HostRecord, hostRecord, launch } from "./machine.ts";
-import { executable, kept, payloadBytes, runFiles } from "./places.ts";
+import { endMachine, type HostParts, type HostRecord, hostRecord, launch, monitor } from "./machine.ts";
+import { executable, kept, payloadBytes, runFiles, silentName } from "./places.ts";
 import { bootMs, layer, savedState, settledHost } from "./settled.ts";
 import { runSsh, whenAnswering } from "./ssh.ts";
 
@@ -116,11 +116,26 @@ export async function collect(): Promise<string> {
   }
   const record = await hostRecord();
   if (record === undefined) return dir;
+  await writeFile(join(dir, "processors.txt"), await processors(record));
+  if ((await runSsh(record, "true", { ...asRoot, timeoutMs: 60_000 })).status !== 0) {
+    await writeFile(join(dir, silentName), "the host did not answer within a minute; QEMU still ran\n");
+    return dir;
+  }
   for (const [name, command] of Object.entries(questions)) {
     const { stdout, stderr } = await runSsh(record, command, asRoot);
     await writeFile(join(dir, name), stdout + stderr);
   }
   return dir;
+}
+
+/** Of a host that nobody can ask any more it shows where its processors are, and whether they move. */
+async function processors(record: HostRecord): Promise<string> {
+  const seen: string[] = [];
+  for (let look = 0; look < 3; look += 1) {
+    seen.push(await monitor(record, "info registers -a").catch((error: unknown) => String(error)));
+    await Bun.sleep(1000);
+  }
+  return seen.join("\n");
 }
 
 const questions = {

@@ -127,6 +127,16 @@ export async function saveMachine(record: HostRecord, to: string): Promise<void>
   await waitForExit(record.process, AbortSignal.timeout(30_000));
 }
 
+/** What QEMU's human monitor answers to a command. */
+export async function monitor(record: HostRecord, command: string): Promise<string> {
+  const qmp = await connectQmp(qmpSocket(record), AbortSignal.timeout(10_000));
+  try {
+    return String(await qmp.execute("human-monitor-command", { "command-line": command }));
+  } finally {
+    qmp.close();
+  }
+}
+
 const qmpSocket = ({ control }: Pick<HostRecord, "control">) => join(control, "qmp");
 
 const console = `file:${runFiles.consoleLog}`;

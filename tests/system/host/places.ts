@@ -16,6 +16,9 @@ export const runFiles = {
   record: join(runDir, "host.json"),
 } as const;
 
+/** Among what was collected of a host that did not answer any more. scripts/host-kernel.mjs reads it. */
+export const silentName = "silent.txt";
+
 /** The size of the payload's disk, which must be the same in all of them: a machine that was saved goes on with another one. */
 export const payloadBytes = 256 * 1024 ** 2;
 
