@@ -191,8 +191,11 @@ export type KernelInfo = z.infer<typeof KernelInfo>;
 
 export const TemplateInfo = z.strictObject({
   key: z.string(),
-  /** The image's id. */
-  image: z.string(),
+  image: z.strictObject({
+    id: z.string(),
+    /** Empty when the image has been deleted. */
+    name: z.string(),
+  }),
   vcpu: z.int(),
   memoryMiB: z.int(),
   /** Allocated bytes on the host. */

@@ -4,7 +4,7 @@ import { defineCommand } from "../command.ts";
 import { json } from "../flags.ts";
 import { printJson, renderTable } from "../output/table.ts";
 import { ago } from "../output/when.ts";
-import { shortId } from "../vm/list.ts";
+import { imageWord } from "../vm/list.ts";
 
 export const command = defineCommand({
   summary: "list the templates that new VMs go on from, instead of booting",
@@ -20,7 +20,7 @@ export const command = defineCommand({
     }
     const rows = templates.map((template) => [
       template.key.slice(0, 8),
-      shortId(template.image),
+      imageWord(template.image),
       String(template.vcpu),
       `${template.memoryMiB} MiB`,
       formatBytes(template.sizeBytes),

@@ -44,7 +44,7 @@ export function vmTable(vms: readonly Vm[], now: Date): string {
     vm.id.slice(0, 8),
     vm.name,
     vm.state,
-    vm.image.name === "" ? shortId(vm.image.id) : vm.image.name,
+    imageWord(vm.image),
     vm.ip ?? "-",
     String(vm.spec.vcpu),
     `${vm.spec.memoryMiB} MiB`,
@@ -53,6 +53,11 @@ export function vmTable(vms: readonly Vm[], now: Date): string {
     ago(vm.createdAt, now),
   ]);
   return renderTable(header, rows);
+}
+
+/** Its name, or of one that has none any more the beginning of its id. */
+export function imageWord({ id, name }: Vm["image"]): string {
+  return name === "" ? shortId(id) : name;
 }
 
 /** The first 12 digits of a digest. */

@@ -4,15 +4,21 @@ import type { Parts } from "../parts.ts";
 
 export function templateHandlers({
   templates,
+  images,
   vms,
 }: Parts): Pick<Handlers, "template.list" | "template.prune"> {
   return {
-    "template.list": async () =>
-      (await templates.list()).map(({ key, record, sizeBytes, createdAt, lastUsedAt }) => ({
-        ...{ key, image: record.image ?? "", sizeBytes, createdAt, lastUsedAt },
-        waiting: key === vms.spares.template,
-        ...{ vcpu: Number(record.vcpu), memoryMiB: Number(record.memoryMiB) },
-      })),
+    "template.list": async () => {
+      const names = new Map((await images.listImages(false)).map(({ id, name }) => [id, name]));
+      return (await templates.list()).map(({ key, record, sizeBytes, createdAt, lastUsedAt }) => {
+        const id = record.image ?? "";
+        return {
+          ...{ key, image: { id, name: names.get(id) ?? "" }, sizeBytes, createdAt, lastUsedAt },
+          waiting: key === vms.spares.template,
+          ...{ vcpu: Number(record.vcpu), memoryMiB: Number(record.memoryMiB) },
+        };
+      });
+    },
     "template.prune": async () => {
       await vms.spares.dismiss();
       const gone = await templates.fit(0);
