@@ -34,6 +34,8 @@ const HostRecord = z.strictObject({
    * that starts the host, which outlives the file.
    */
   control: z.string(),
+  /** The program that emulates it. */
+  qemu: z.string(),
   key: z.string(),
   vmlinux: z.string(),
   initramfs: z.string(),
@@ -44,7 +46,7 @@ const HostRecord = z.strictObject({
   used: z.boolean(),
 });
 export type HostRecord = z.infer<typeof HostRecord>;
-export type HostParts = Pick<HostRecord, "key" | "vmlinux" | "initramfs" | "disk" | "payload">;
+export type HostParts = Pick<HostRecord, "qemu" | "key" | "vmlinux" | "initramfs" | "disk" | "payload">;
 
 const sigkill = 9;
 const niceness = 10;
@@ -71,7 +73,7 @@ export async function launch(parts: HostParts, saved?: string): Promise<HostReco
     const nicer = String(Math.max(0, niceness - getPriority()));
     const incoming = saved === undefined ? [] : ["-incoming", `exec:exec cat ${quote(saved)}`];
     const qmp = ["-qmp", `unix:${qmpSocket({ control })},server=on,wait=off`];
-    const qemu = ["qemu-system-x86_64", ...qemuArguments(parts, sshPort), ...qmp, ...incoming];
+    const qemu = [parts.qemu, ...qemuArguments(parts, sshPort), ...qmp, ...incoming];
     const child = spawnDetached("nice", ["-n", nicer, ...qemu], { stdout: log, stderr: log });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw new Error(`QEMU did not start; its log: ${runFiles.qemuLog}`);
