@@ -61,7 +61,7 @@ async function withTemplate(machine: Host, act: () => Promise<void>): Promise<vo
   );
   await machine.ok(
     `banger vm run --rm --memory 512M --vcpu 1 -- true
-until [ "$(banger template list --json | jq length)" = 1 ]; do sleep 1; done`,
+until [ "$(banger template list --json | jq length)" = 1 ]; do sleep 10; done`,
     asDev,
   );
   await act();
