@@ -2,14 +2,17 @@
 import { BangerError, type VmId, type VmName } from "../base/base.ts";
 import type { GuestSession } from "../guest/guest.ts";
 import type { MachineHandle } from "../vmm/vmm.ts";
+import type { Network, RootAttachment } from "./devices.ts";
 
 /** Waits in line for a VM's life cycle: one start, stop or delete at a time. */
 export type Unlock = () => void;
 
-/** A machine that stands still, and the way to its guest. */
+/** A machine that stands still, the way to its guest, and what it has of the host's. */
 export interface Halted {
   machine: MachineHandle;
   session: GuestSession;
+  root: RootAttachment;
+  network: Network | null;
 }
 
 interface Runtime {
@@ -75,13 +78,13 @@ export class Runtimes {
     this.#get(id).halted = halted;
   }
 
-  hasHalted(id: VmId): boolean {
-    return this.#all.get(id)?.halted !== undefined;
+  halted(id: VmId): Halted | undefined {
+    return this.#all.get(id)?.halted;
   }
 
   /** Whoever takes it lets it go on, or ends it. */
   takeHalted(id: VmId): Halted | undefined {
-    const halted = this.#all.get(id)?.halted;
+    const halted = this.halted(id);
     if (halted !== undefined) this.#get(id).halted = undefined;
     return halted;
   }

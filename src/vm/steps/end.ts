@@ -92,10 +92,11 @@ export const vmmEnd: Step<VmContext, object, object> = {
   do: async ({ id, deps }) => {
     const { runDir } = vmFiles(deps.paths, id);
     deps.runtimes.detach(id, new BangerError("guest_failed", "the VM was stopped"));
-    const recorded = deps.state.vms.get(id)?.machine;
-    if (recorded) await deps.driver.kill(recorded);
-    const found = await deps.driver.find(id, runDir);
-    if (found !== undefined) await deps.driver.kill(found);
+    const recorded = deps.state.vms.get(id)?.machine ?? undefined;
+    // A row that was found again may name one that has long ended, beside one that nobody has written down.
+    const lives = recorded !== undefined && (await deps.driver.alive(recorded));
+    const machine = (lives ? undefined : await deps.driver.find(id, runDir)) ?? recorded;
+    if (machine !== undefined) await deps.driver.kill(machine);
     return {};
   },
 };

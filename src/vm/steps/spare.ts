@@ -12,7 +12,7 @@ import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";
 import { limits, type VmContext } from "../deps.ts";
-import { Network } from "../devices.ts";
+import { Network, RootAttachment } from "../devices.ts";
 import { generateKey, personality, writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
 import type { Halted } from "../runtime.ts";
@@ -39,7 +39,11 @@ export interface SpareContext extends VmContext {
 const nothing = z.strictObject({});
 const Disks = VmRecord.pick({ rootDisk: true });
 type Disks = z.infer<typeof Disks>;
-const Machine = z.strictObject({ machine: VmRecord.shape.machine.unwrap(), network: Network.nullable() });
+const Machine = z.strictObject({
+  machine: VmRecord.shape.machine.unwrap(),
+  root: RootAttachment,
+  network: Network.nullable(),
+});
 type Machine = z.infer<typeof Machine>;
 
 async function templateOf({ deps }: VmContext, { template }: SpareInput) {
@@ -90,7 +94,7 @@ const launch: Step<SpareContext, SpareInput & Disks, Machine> = {
     await mkdir(files.runDir, { recursive: true, mode: 0o700 });
     const saved = { memory: { path: memory, use: "map" as const }, restore: { state } };
     const machine = await deps.driver.start({ ...machineSpec(vm, files, made), ...saved }, signal);
-    return { machine, network };
+    return { machine, root, network };
   },
   undo: async ({ id, deps }, output) => {
     const { runDir } = vmFiles(deps.paths, id);
@@ -105,9 +109,10 @@ const launch: Step<SpareContext, SpareInput & Disks, Machine> = {
 const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
   name: "wait",
   output: nothing,
-  do: async ({ id, deps, offer }, { record, rootDisk, machine, network }, signal) => {
+  do: async ({ id, deps, offer }, { record, rootDisk, ...held }, signal) => {
     const files = vmFiles(deps.paths, id);
     await writeHostKey(files, record.name, await generateKey(record.name));
+    const { machine, network } = held;
     const nobody = await personality({ vm: record, files, authorizedKeys: [], network });
     const late = AbortSignal.any([signal, AbortSignal.timeout(limits.spare)]);
     const session = await greet(deps, machine, late);
@@ -120,7 +125,7 @@ const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
         throw new Error("its machine ended");
       });
       ended.catch(() => {});
-      await Promise.race([offer?.({ rootDisk, halted: { machine, session } }), ended]).finally(() =>
+      await Promise.race([offer?.({ rootDisk, halted: { ...held, session } }), ended]).finally(() =>
         over.abort(),
       );
     } catch (error) {

@@ -79,8 +79,10 @@ const rootDevice: Step<VmContext, StartInput, Root> = {
   name: "root_device",
   output: Root,
   do: async ({ id, deps }) => {
+    const halted = deps.runtimes.halted(id);
+    if (halted !== undefined) return { root: halted.root };
     const vm = getVm(deps.state, id);
-    const goesOn = vm.warm !== null || vm.checkpoint !== null || deps.runtimes.hasHalted(id);
+    const goesOn = vm.warm !== null || vm.checkpoint !== null;
     return { root: await deps.devices.attachRoot(vm, { goesOn }) };
   },
   undo: ({ id, deps }) => deps.devices.detachRoot(id),
@@ -89,7 +91,11 @@ const rootDevice: Step<VmContext, StartInput, Root> = {
 const network: Step<VmContext, StartInput, Connected> = {
   name: "network",
   output: Connected,
-  do: async ({ id, deps }) => ({ network: await deps.devices.connect(getVm(deps.state, id)) }),
+  do: async ({ id, deps }) => {
+    const halted = deps.runtimes.halted(id);
+    if (halted !== undefined) return { network: halted.network };
+    return { network: await deps.devices.connect(getVm(deps.state, id)) };
+  },
   undo: ({ id, deps }) => deps.devices.disconnect(id),
 };
 
@@ -99,7 +105,7 @@ const runDirectory: Step<VmContext, StartInput, object> = {
   do: async ({ id, deps }) => {
     const { runDir } = vmFiles(deps.paths, id);
     // The machine that waits has its sockets there.
-    if (deps.runtimes.hasHalted(id)) return {};
+    if (deps.runtimes.halted(id) !== undefined) return {};
     await removeTree(runDir);
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     return {};

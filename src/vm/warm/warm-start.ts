@@ -60,7 +60,7 @@ export async function goOnOrBoot(
   start: (input: { id: VmId; templateFailed?: true }) => Promise<unknown>,
 ): Promise<void> {
   const before = deps.state.vms.get(id)?.warm ?? null;
-  const waited = deps.runtimes.hasHalted(id);
+  const waited = deps.runtimes.halted(id) !== undefined;
   try {
     await start({ id });
   } catch (error) {
