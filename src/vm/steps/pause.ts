@@ -40,7 +40,7 @@ async function halt(ctx: VmContext): Promise<void> {
 
 async function goOn(ctx: VmContext): Promise<void> {
   const { id, deps } = ctx;
-  await needDriver(deps, "resume", "resumed")(machineOf(ctx), AbortSignal.timeout(limits.resume));
+  await needDriver(deps, "resume", "resumed")(machineOf(ctx), AbortSignal.timeout(limits.resumeSaved));
   deps.runtimes.current(id)?.rest(false);
 }
 
