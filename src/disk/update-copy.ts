@@ -7,8 +7,8 @@ const chunkBytes = 1024 * 1024;
 const blockBytes = 64 * 1024;
 
 /**
- * Where the file system has reflinks that is one call; where it has not, both are read and what differs is written: a third of
- * what a new copy takes. Nobody writes to either meanwhile. When it fails the copy is of no use.
+ * Where the file system has reflinks that is one call; where it has not, both are read, and only what differs is written. Nobody
+ * writes to either meanwhile. When it fails the copy is of no use.
  */
 export async function updateCopy(from: string, to: string): Promise<void> {
   const source = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
