@@ -74,7 +74,10 @@ function nullDriver(): VmmDriver {
   };
   return {
     name: "null",
-    capabilities: { qcow2: true, userModeNetwork: true, saveRestore: false },
+    capabilities: {
+      ...{ qcow2: true, userModeNetwork: true, saveRestore: false },
+      ...{ frozenDisks: "layers", keepsConnections: true },
+    },
     guestModules: [],
     probe: async () => ({ driver: "null", usable: true, acceleration: "none", version: "0" }),
     start: async ({ runDir }) => {

@@ -40,6 +40,25 @@ static void set_address(struct sockaddr *out, uint32_t address) {
   memcpy(out, &in, sizeof in);
 }
 
+/*
+ * A fork's card is up, as the original's: down, the kernel forgets what it made of the old MAC (the link-local address) and all
+ * routes. One that has the MAC already, as when a VM goes on from its own memory, stays as it is.
+ */
+static int set_mac(int s, const char *device, const uint8_t *mac) {
+  struct ifreq r = {0};
+  snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device);
+  if (ioctl(s, SIOCGIFHWADDR, &r) < 0) return errno;
+  if (memcmp(r.ifr_hwaddr.sa_data, mac, 6) == 0) return 0;
+  if (ioctl(s, SIOCGIFFLAGS, &r) < 0) return errno;
+  if (r.ifr_flags & IFF_UP) {
+    r.ifr_flags &= ~IFF_UP;
+    if (ioctl(s, SIOCSIFFLAGS, &r) < 0) return errno;
+  }
+  r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  memcpy(r.ifr_hwaddr.sa_data, mac, 6);
+  return ioctl(s, SIOCSIFHWADDR, &r) < 0 ? errno : 0;
+}
+
 /* The old ioctls (netdevice(7)): they know one address per device, which is what a guest has. */
 static int configure(const char *address, uint8_t prefix, const char *gateway, const uint8_t *mac, size_t mac_size) {
   struct in_addr a, g;
@@ -51,11 +70,7 @@ static int configure(const char *address, uint8_t prefix, const char *gateway, c
   if (inet_pton(AF_INET, address, &a) != 1 || prefix > 32) error = EINVAL;
   struct ifreq r = {0};
   if (!error) snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device);
-  if (!error && mac_size == 6) {
-    r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-    memcpy(r.ifr_hwaddr.sa_data, mac, 6);
-    if (ioctl(s, SIOCSIFHWADDR, &r) < 0) error = errno;
-  }
+  if (!error && mac_size == 6) error = set_mac(s, device, mac);
   if (!error) {
     set_address(&r.ifr_addr, a.s_addr);
     if (ioctl(s, SIOCSIFADDR, &r) < 0) error = errno;

@@ -22,4 +22,5 @@ export { type DiskReserve, diskReserve } from "./reserve.ts";
 export { createRootDisk, probeRootDiskStrategy } from "./root-disk.ts";
 export { createRootFileSystem, leastBytesFor } from "./root-file-system.ts";
 export { freeSpace } from "./space.ts";
+export { updateCopy } from "./update-copy.ts";
 export { createWorkDisk, growWorkDisk } from "./work-disk.ts";

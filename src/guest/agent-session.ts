@@ -256,11 +256,8 @@ class AgentSession implements GuestSession {
   }
 
   async powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void> {
-    await this.ask(
-      "power-off",
-      new PayloadWriter().u8(Operation.powerOff).u8(how === "systemd" ? 1 : 2),
-      signal,
-    );
+    const request = new PayloadWriter().u8(Operation.powerOff).u8(how === "systemd" ? 1 : 2);
+    await this.ask("power-off", request, signal);
   }
 
   resize(channel: Channel, columns: number, rows: number): void {
@@ -271,8 +268,12 @@ class AgentSession implements GuestSession {
     this.control(channel, new PayloadWriter().u8(Control.signal).u8(signal));
   }
 
-  close(): void {
-    this.#end(new BangerError("guest_failed", "the session was closed"));
+  get openStreams(): number {
+    return this.#channels.size;
+  }
+
+  close(why = new BangerError("guest_failed", "the session was closed")): void {
+    this.#end(why);
   }
 
   #end(error: BangerError): void {

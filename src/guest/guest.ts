@@ -6,6 +6,7 @@
  * its own session and nothing else. Never knows which VMM carries the bytes, and never touches the host's files.
  */
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { BangerError } from "../base/base.ts";
 
 /** What to run in a guest. Strings are passed as they are: no shell between caller and guest. */
 export interface ExecRequest {
@@ -130,8 +131,10 @@ export interface GuestSession {
   rest(paused: boolean): void;
   /** sync(2) in the guest, then an orderly or immediate power-off. Resolves when the guest has acknowledged the sync. */
   powerOff(how: "systemd" | "immediate", signal?: AbortSignal): Promise<void>;
-  /** Ends the session on this side; the guest keeps running. */
-  close(): void;
+  /** How many commands, transfers and connections are open by way of it. */
+  readonly openStreams: number;
+  /** Ends the session on this side; the guest keeps running. What is open in it hears `why`. */
+  close(why?: BangerError): void;
 }
 
 export { openAgentSession } from "./agent-session.ts";

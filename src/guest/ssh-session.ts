@@ -167,6 +167,9 @@ class SshSession implements GuestSession {
     await this.#run(`sync; (sleep 0.2; ${end}) </dev/null >/dev/null 2>&1 &`, [], signal);
   }
 
+  /** Not counted: what ends connections to a guest's agent leaves these. */
+  readonly openStreams = 0;
+
   close(): void {
     this.main.end();
   }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { ImageId, KernelId } from "../base/base.ts";
 import { VmId } from "../base/ids.ts";
-import type { Home } from "../rpc/rpc.ts";
+import type { Home, Saved } from "../rpc/rpc.ts";
 
 /** For people; the UUID decides. */
 export function mapperName(vm: VmId): string {
@@ -60,9 +60,10 @@ export function stateFiles(vm: VmId, home: Home = "vms") {
   };
 }
 
-/** What a template has beside its disks. */
-export function templateFiles(key: string) {
-  return { memory: `templates/${key}/memory`, state: `templates/${key}/state` };
+/** What a template or a checkpoint has beside its disks. */
+export function savedFiles(saved: Saved) {
+  const directory = "template" in saved ? `templates/${saved.template}` : `checkpoints/${saved.checkpoint}`;
+  return { memory: `${directory}/memory`, state: `${directory}/state` };
 }
 
 export function imageFile(image: ImageId): string {

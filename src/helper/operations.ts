@@ -3,6 +3,7 @@ import type { HandlersOf, HelperMethod, helper } from "../rpc/rpc.ts";
 import { attachDisk } from "./disk/attach.ts";
 import { checkDisk } from "./disk/check.ts";
 import { detachDisk } from "./disk/detach.ts";
+import { flushDisk } from "./disk/flush.ts";
 import { diskStatus } from "./disk/status.ts";
 import { takeInventory } from "./inventory.ts";
 import { endMachine } from "./machine/end.ts";
@@ -32,6 +33,7 @@ const operations: { [M in HelperMethod]: Handler<M> } = {
   "disk.attach": handler("disk.attach", attachDisk),
   "disk.check": handler("disk.check", checkDisk),
   "disk.status": handler("disk.status", diskStatus),
+  "disk.flush": handler("disk.flush", flushDisk),
   "disk.detach": handler("disk.detach", detachDisk),
   "machine.launch": handler("machine.launch", launchMachine),
   "machine.signal": handler("machine.signal", signalMachine),

@@ -40,13 +40,24 @@ export type Presence = z.infer<typeof Presence>;
 /** Directory of the state in which the VM's files are: those of a template that is being made are beside the others. */
 const Home = z.enum(["vms", "templates"]);
 export type Home = z.infer<typeof Home>;
-/** Name of a template: see templateName of the warm room. */
-const TemplateKey = z.string().regex(/^[0-9a-f]{32}$/);
+/**
+ * What a machine goes on from, by the name of its directory: a template (see templateName of the warm room), or a checkpoint, a
+ * lower-case UUID.
+ */
+const Saved = z.union([
+  z.strictObject({ template: z.string().regex(/^[0-9a-f]{32}$/, "not the key of a template") }),
+  z.strictObject({
+    checkpoint: z
+      .string()
+      .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, "not a checkpoint"),
+  }),
+]);
+export type Saved = z.infer<typeof Saved>;
 
 /**
  * What Firecracker finds in its jail, as it names it in there: a saved machine goes on only where its files have the names
  * that they had. The two sockets are made by Firecracker itself; memory and state are there in a jail that is made to go
- * on from a template.
+ * on from a template or a checkpoint.
  */
 export const jailFiles = {
   kernel: "/vmlinux",
@@ -98,6 +109,11 @@ export const helper = {
     params: vm,
     result: z.strictObject({ usedSectors: z.int(), totalSectors: z.int(), overflowed: z.boolean() }),
   },
+  "disk.flush": {
+    summary: "what a machine has written to the root disk is in the VM's layer, and on the host's disk",
+    params: vm,
+    result: none,
+  },
   "disk.detach": { summary: "takes the root disk's devices away; files stay", params: vm, result: none },
   "machine.launch": {
     summary: "a jailed Firecracker for the VM, waiting at its API socket",
@@ -105,7 +121,7 @@ export const helper = {
       vm: VmId,
       home: Home.optional(),
       /** Its memory and state are to be in the jail, for reading. */
-      template: TemplateKey.optional(),
+      saved: Saved.optional(),
       kernel: KernelId,
       /** File name beside the kernel. */
       initramfs: z.string().regex(/^initramfs-[0-9a-f]{32}\.cpio$/),

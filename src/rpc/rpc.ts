@@ -22,6 +22,7 @@ export {
   helper,
   jailFiles,
   type Presence,
+  type Saved,
 } from "./helper-contract.ts";
 export { journal } from "./journal.ts";
 export { privateDirectory, type SocketPlace } from "./listen.ts";

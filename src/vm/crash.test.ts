@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { MachineWorld } from "../../tests/fakes/machines.ts";
+import { copying, layered, type MachineWorld, type WorldManner } from "../../tests/fakes/machines.ts";
 import { type VmId, VmName } from "../base/ids.ts";
 import type { VmDeps } from "./deps.ts";
 import { Daemons, make, ofRunning, options } from "./testing/daemons.ts";
@@ -14,10 +14,11 @@ let room: Daemons;
 let dir: string;
 let world: MachineWorld;
 
-beforeEach(() => {
-  room = new Daemons();
+const begin = (manner?: WorldManner) => {
+  room = new Daemons(manner);
   ({ dir, world } = room);
-});
+};
+beforeEach(() => begin());
 afterEach(() => room.close());
 const daemon = (change: Partial<VmDeps> = {}) => room.daemon(change);
 
@@ -59,10 +60,18 @@ describe("a daemon that is killed", () => {
     expect(dead).toBe(true);
   }
 
-  for (const list of stepLists) {
+  /** What a machine is saved for is gone through with both kinds of drivers; all else is the same with either. */
+  const swept = stepLists.flatMap((list) => {
+    const saves = /^vm\.(checkpoint|fork|snapshot|prepare|restore|suspend|suspended)$/.test(list.name);
+    return (saves ? [layered, copying] : [layered]).map((manner) => ({ list, manner }));
+  });
+  for (const { list, manner } of swept) {
     for (const step of list.list) {
       for (const when of ["before", "after"]) {
-        test(`${when} ${list.name}.${step.name} is recovered from by the next one`, async () => {
+        const by = manner === copying ? " (copies)" : "";
+        test(`${when} ${list.name}.${step.name}${by} is recovered from by the next one`, async () => {
+          room.close();
+          begin(manner);
           const bystander = daemon();
           const other = await make(bystander.service, bystander.deps, "bystander");
           await bystander.service.start(other.id, options());
@@ -75,9 +84,10 @@ describe("a daemon that is killed", () => {
             if (list.name === "vm.resume") await service.live.resume(vm.id, options());
             if (list.name === "vm.checkpoint" || list.name === "vm.fork")
               await service.live.fork(vm.id, { name: undefined, count: 2 }, options());
-            if (list.name === "vm.snapshot" || list.name === "vm.restore")
+            if (/^vm\.(snapshot|prepare|restore)$/.test(list.name))
               await service.live.snapshot(vm.id, "kept", options());
-            if (list.name === "vm.restore") await service.live.restore(vm.id, "kept", options());
+            if (list.name === "vm.prepare" || list.name === "vm.restore")
+              await service.live.restore(vm.id, "kept", options());
             if (list.name === "vm.suspend" || list.name === "vm.suspended")
               await service.live.suspend(vm.id, options());
             if (list.name === "vm.stop") await service.stop(vm.id, options());

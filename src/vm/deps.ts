@@ -91,6 +91,8 @@ export const limits = {
   orderlyStop: 30_000,
   /** Of the VMM, to halt or to go on. */
   resume: 10_000,
+  /** The same for one that may be writing its memory to the disk, and has to come to an end with that. */
+  resumeSaved: 25_000,
   /** Of a fork's guest, to start its journal anew. */
   renewal: 30_000,
   /** Of a guest, to take the time. */

@@ -42,6 +42,8 @@ export interface HostDevices {
   attachRoot(vm: VmRecord, options: { goesOn: boolean }): Promise<RootAttachment>;
   /** Absent is success. */
   detachRoot(id: VmId): Promise<void>;
+  /** What a machine that runs has written to its root disk is in the VM's own file, and on the disk. */
+  flushRoot(id: VmId): Promise<void>;
   /** How full the root disk's layer is; undefined where that cannot be, or is not known. */
   layerOf(id: VmId): Promise<LayerUse | undefined>;
   /** Null for a guest without a network device. */
@@ -70,6 +72,8 @@ export function noDevices(network: Network | null): HostDevices {
       return { path: rootDisk.path, format: rootDisk.format };
     },
     detachRoot: async () => {},
+    // The machine has the file itself open.
+    flushRoot: async () => {},
     layerOf: async () => undefined,
     connect: async () => network,
     liveEgress: false,

@@ -125,13 +125,16 @@ export class Runtimes {
     this.hangUp(id);
   }
 
-  /** Ends what there is of a session. Whoever waits for one goes on waiting: the start may be gone through once more. */
-  hangUp(id: VmId): void {
+  /**
+   * Ends what there is of a session; what is open in it hears `why`. Whoever waits for one goes on waiting: the start may be
+   * gone through once more.
+   */
+  hangUp(id: VmId, why?: BangerError): void {
     const runtime = this.#get(id);
     const session = runtime.session;
     runtime.session = undefined;
     runtime.channel = undefined;
-    session?.close();
+    session?.close(why);
     runtime.booting?.close();
     runtime.booting = undefined;
   }
@@ -198,7 +201,7 @@ export class Runtimes {
     }
     const answering = runtime.session && (await this.answering(vm.id));
     if (answering !== undefined) return answering;
-    if (runtime.coming === undefined && vm.state === "running") this.revive?.(vm.id);
+    this.regain(vm);
     if (runtime.coming === undefined) {
       if (vm.state === "running") {
         throw new BangerError("unavailable", `the guest agent of VM ${vm.name} does not answer`, {
@@ -218,6 +221,13 @@ export class Runtimes {
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** A running VM that has no session, and none that is coming, is given one. */
+  regain({ id, state }: { id: VmId; state: string }): void {
+    const runtime = this.#get(id);
+    const wanted = runtime.session === undefined && runtime.coming === undefined;
+    if (wanted && state === "running") this.revive?.(id);
   }
 
   forget(id: VmId): void {

@@ -62,12 +62,23 @@ export interface MachineSpec {
 
 /** A machine's memory and state as files, with its disks as they were at that moment. */
 export interface CheckpointRequest {
-  /** A machine of the same kind, which takes the memory: with an id, and files, of its own. Nothing of it is left. */
+  /**
+   * A machine of the same kind, which takes the memory, for drivers that need one: with an id, and files, of its own. Nothing
+   * of it is left.
+   */
   receiver: MachineSpec;
   /** Made. */
   to: { state: string; memory: string };
-  /** One for each disk: an empty qcow2 layer over the file that the disk is now, in which it goes on from that moment. None: it stays. */
+  /**
+   * One for each disk: an empty qcow2 layer over the file that the disk is now, in which it goes on from that moment. None: it
+   * stays. For drivers whose disks are frozen by layers.
+   */
   layers: readonly string[];
+  /**
+   * Called while the machine stands still, when its memory is saved: from that moment until this resolves nothing is written
+   * to its disks. For drivers whose disks are frozen by copies. When it rejects, so does the checkpoint.
+   */
+  whenHalted?: () => Promise<void>;
 }
 
 /** What is written to the journal when a machine has been started: enough to find it again. Serialisable. */
@@ -83,6 +94,13 @@ export interface DriverCapabilities {
   userModeNetwork: boolean;
   /** `save` and `stateKey` are there, and `start` takes `memory` and `restore`. */
   saveRestore: boolean;
+  /**
+   * How the disks of a machine become those of a checkpoint. `layers`: they stay as they are, and the machine goes on in layers
+   * over them. `copies`: they are copied while it stands still.
+   */
+  frozenDisks: "layers" | "copies";
+  /** Connections with its guest's agent outlive a checkpoint of a machine; else they have ended, and new ones are to be had. */
+  keepsConnections: boolean;
 }
 
 export interface DriverProbe {

@@ -6,21 +6,37 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { Duplex, Readable, Writable } from "node:stream";
 import { BangerError } from "../../src/base/base.ts";
 import { VmId } from "../../src/base/ids.ts";
+import type { RootDiskStrategy } from "../../src/disk/disk.ts";
 import type { GuestHello, GuestSession, Personality } from "../../src/guest/guest.ts";
 import type { HostDevices } from "../../src/vm/vm.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../../src/vmm/vmm.ts";
 
 interface FakeMachine {
   handle: MachineHandle;
+  spec: MachineSpec;
   id: string;
   ended: PromiseWithResolvers<void>;
   paused: boolean;
 }
 
+/** What differs between drivers that can save machines which run. */
+export type WorldManner = Pick<VmmDriver["capabilities"], "frozenDisks" | "keepsConnections">;
+export const layered: WorldManner = { frozenDisks: "layers", keepsConnections: true };
+export const copying: WorldManner = { frozenDisks: "copies", keepsConnections: false };
+/** As the two modes have it. */
+export const strategyOf = ({ frozenDisks }: WorldManner): RootDiskStrategy =>
+  frozenDisks === "layers" ? "overlay" : "snapshot";
+
 export class MachineWorld {
+  constructor(private readonly manner: WorldManner = layered) {}
+
   readonly #machines = new Map<number, FakeMachine>();
   readonly #devices = new Set<string>();
   readonly #streams = new WeakMap<Duplex, number>();
+  /** Sessions whose other end is gone, and how many commands each has open. */
+  readonly #cut = new WeakSet<Duplex>();
+  readonly #open = new Map<number, Set<Duplex>>();
+  openStreams = 0;
   #nextPid = 1000;
   /** Guests never reach basic.target. */
   hangs = false;
@@ -30,6 +46,10 @@ export class MachineWorld {
   refusesRestore = false;
   /** No machine can be saved while it runs. */
   refusesCheckpoint = false;
+  /** Called when a machine stands still and its memory is saved. */
+  whenHalted: (() => void) | undefined;
+  /** How often what machines had written to their root disks was asked for. */
+  flushed = 0;
   /** Of every guest: its load average of a minute. */
   load = 0;
   /** No machine can be started. */
@@ -69,6 +89,10 @@ export class MachineWorld {
         return { path: "/dev/root", format: "raw" };
       },
       detachRoot: async (vm) => void this.#devices.delete(`root ${vm}`),
+      flushRoot: async (vm) => {
+        if (!this.#devices.has(`root ${vm}`)) throw new BangerError("precondition", "there is no root disk");
+        this.flushed += 1;
+      },
       layerOf: async () => undefined,
       connect: async (vm) => {
         this.#devices.add(`tap ${vm.id}`);
@@ -93,6 +117,11 @@ export class MachineWorld {
     this.#machines.delete(pid);
   }
 
+  #cutOff(pid: number): void {
+    for (const stream of this.#open.get(pid) ?? []) this.#cut.add(stream);
+    this.#open.delete(pid);
+  }
+
   #halt({ process }: MachineHandle, paused: boolean): void {
     const machine = this.#machines.get(process.pid);
     if (machine === undefined) throw new BangerError("guest_failed", "there is no such machine");
@@ -104,7 +133,7 @@ export class MachineWorld {
       [...this.#machines.values()].filter(predicate).map((machine) => machine.handle);
     return {
       name: "fake",
-      capabilities: { qcow2: true, userModeNetwork: true, saveRestore: true },
+      capabilities: { qcow2: true, userModeNetwork: true, saveRestore: true, ...this.manner },
       guestModules: [],
       probe: async () => ({ driver: "fake", usable: true, acceleration: "none", version: "1" }),
       start: async (spec) => {
@@ -122,7 +151,8 @@ export class MachineWorld {
           process: { pid, startTicks: 1, bootId: "boot" },
           runDir: spec.runDir,
         };
-        this.#machines.set(pid, { handle, id: spec.id, ended: Promise.withResolvers(), paused: false });
+        const ended = Promise.withResolvers<void>();
+        this.#machines.set(pid, { handle, spec, id: spec.id, ended, paused: false });
         return handle;
       },
       find: async (id) => find((machine) => machine.id === id)[0],
@@ -140,6 +170,8 @@ export class MachineWorld {
       agentStream: async (handle) => {
         const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
         this.#streams.set(stream, handle.process.pid);
+        const open = this.#open.get(handle.process.pid) ?? new Set();
+        this.#open.set(handle.process.pid, open.add(stream));
         return stream;
       },
       signal: async (handle, signal) => {
@@ -147,13 +179,26 @@ export class MachineWorld {
       },
       pause: async (handle) => this.#halt(handle, true),
       resume: async (handle) => this.#halt(handle, false),
-      checkpoint: async (handle, { to }) => {
+      checkpoint: async (handle, { to, layers, whenHalted }) => {
         if (this.refusesCheckpoint) throw new BangerError("guest_failed", "QEMU could not save the machine");
+        const machine = this.#machines.get(handle.process.pid);
+        if (machine === undefined) throw new BangerError("guest_failed", "there is no machine");
+        const ran = !machine.paused;
+        machine.paused = true;
+        if (!this.manner.keepsConnections) this.#cutOff(handle.process.pid);
+        try {
+          if (this.manner.frozenDisks === "layers") this.whenHalted?.();
+          else {
+            if (layers.length > 0) throw new Error("this driver knows no layers");
+            await whenHalted?.();
+            this.whenHalted?.();
+          }
+        } finally {
+          machine.paused = !ran;
+        }
         writeFileSync(to.memory, "memory", { flag: "wx", mode: 0o600 });
         truncateSync(to.memory, 1 << 20);
         writeFileSync(to.state, "state", { flag: "wx", mode: 0o600 });
-        if (!this.#machines.has(handle.process.pid))
-          throw new BangerError("guest_failed", "there is no machine");
         return { haltedMs: 1 };
       },
       save: async (_handle, { state }) => writeFileSync(state, "state", { mode: 0o600 }),
@@ -165,8 +210,12 @@ export class MachineWorld {
   /** A guest that does everything at once and nothing at all. */
   session(stream: Duplex, hello: Partial<GuestHello> = {}): GuestSession {
     const closed = Promise.withResolvers<{ reason: string }>();
+    const reached = () => {
+      if (this.#cut.has(stream)) throw new BangerError("guest_failed", "this session was cut off");
+    };
     return {
       channel: "agent",
+      openStreams: this.openStreams,
       answering: async () => {},
       hello: {
         protocol: 1,
@@ -186,14 +235,17 @@ export class MachineWorld {
         if (signal?.aborted) cancel();
         await promise;
       },
-      exec: async () => ({
-        stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
-        stdout: Readable.from([]),
-        stderr: Readable.from([]),
-        resize: () => {},
-        signal: () => {},
-        exit: Promise.resolve(0),
-      }),
+      exec: async () => {
+        reached();
+        return {
+          stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
+          stdout: Readable.from([]),
+          stderr: Readable.from([]),
+          resize: () => {},
+          signal: () => {},
+          exit: Promise.resolve(0),
+        };
+      },
       personalise: async (person) => void this.persons.push(person),
       unpack: async () => ({ files: 0, bytes: 0 }),
       pack: async () => Readable.from([]),
@@ -210,6 +262,7 @@ export class MachineWorld {
       }),
       ping: async () => {},
       setClock: async () => {
+        reached();
         this.clocksSet += 1;
       },
       releaseWorkDisk: async () => {
@@ -220,7 +273,7 @@ export class MachineWorld {
       powerOff: async () => {
         this.#end(this.#streams.get(stream) ?? 0);
       },
-      close: () => closed.resolve({ reason: "closed" }),
+      close: (why) => closed.resolve({ reason: why?.message ?? "closed" }),
     };
   }
 }

@@ -50,10 +50,11 @@ describe.if(isRoot)("the helper's socket", () => {
     "disk.attach": { vm, image: bed.image, home: "templates" },
     "disk.check": { vm },
     "disk.status": { vm },
+    "disk.flush": { vm },
     "disk.detach": { vm },
     "machine.launch": {
       ...{ vm, kernel: bed.kernel, initramfs: bed.initramfs, vcpu: 1, memoryMiB: 128 },
-      ...{ home: "vms", template: "4d".repeat(16) },
+      ...{ home: "vms", saved: { template: "4d".repeat(16) } },
     },
     "machine.signal": { vm, signal: "TERM" },
     "machine.end": { vm },
@@ -231,7 +232,7 @@ describe.if(isRoot)("the helper's socket", () => {
     expect(await codeOf(bed.client.call("disk.attach", { vm: absent, image: bed.image }))).toBe("not_found");
     for (const method of ["disk.detach", "machine.end"] as const)
       expect(await codeOf(bed.client.call(method, { vm: absent }))).toBe("done");
-    for (const method of ["disk.check", "disk.status"] as const)
+    for (const method of ["disk.check", "disk.status", "disk.flush"] as const)
       expect(await codeOf(bed.client.call(method, { vm: absent }))).toBe("precondition");
     expect(await codeOf(bed.client.call("machine.signal", { vm: absent, signal: "KILL" }))).toBe(
       "precondition",

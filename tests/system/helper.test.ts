@@ -34,13 +34,15 @@ beforeAll(async () => {
 test("a device that only has the VM's name is left alone: not used, not removed", async () => {
   await machine.ok(`dmsetup create ${mapperName(vm)} --table '0 8 zero'`, root);
   const before = await traces();
-  const [attached, checked, detached] = await ask(
+  const [attached, checked, flushed, detached] = await ask(
     ["disk.attach", { vm, image }],
     ["disk.check", { vm }],
+    ["disk.flush", { vm }],
     ["disk.detach", { vm }],
   );
   expect(attached).toMatchObject({ refused: "denied", message: expect.stringContaining("is not this VM's") });
   expect(checked).toMatchObject({ refused: "precondition" });
+  expect(flushed).toMatchObject({ refused: "precondition" });
   expect(detached).toEqual({ result: {} });
   expect(await traces()).toBe(before);
   await machine.ok(`dmsetup remove ${mapperName(vm)}`, root);

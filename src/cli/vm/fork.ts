@@ -6,7 +6,7 @@ import { startProgress } from "../output/progress.ts";
 export const command = defineCommand({
   summary: "copy a running VM, processes and all",
   details:
-    "Each fork runs on from where the VM is, with its processes, its files and its size, but as another machine: name, machine id, host key and random numbers are its own, and connections to the outside end. What commands of vm exec run in the VM ends in the forks; what runs in the background goes on. Memory and disks are shared until somebody writes to them. The VM itself stands still for a moment.",
+    "Each fork runs on from where the VM is, with its processes, its files and its size, but as another machine: name, machine id, host key and random numbers are its own, and connections to the outside end. What commands of vm exec run in the VM ends in the forks; what runs in the background goes on. Memory is shared until somebody writes to it, and so are disks in user mode; in system mode they are copied. The VM itself stands still for a moment, and in system mode loses what is open to it: commands of vm exec, shells and vm ssh end there, too.",
   examples: [
     { command: "vm fork calm-otter", note: "one more of it, with a made-up name" },
     { command: "vm fork calm-otter --name agent -n 10", note: "agent-1 to agent-10" },

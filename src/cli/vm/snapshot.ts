@@ -18,7 +18,7 @@ interface Asked {
 export const command = defineCommand({
   summary: "keep what a VM is, memory and disks, and go back to it",
   details:
-    "create keeps a running VM as it is, and lets it run on; list shows what was kept, of one VM or of all; restore makes the VM what it was then, and starts it: what it has become since is lost; delete removes a snapshot. A VM's snapshots go with it.",
+    "create keeps a running VM as it is, and lets it run on (in system mode commands of vm exec, shells and vm ssh end then); list shows what was kept, of one VM or of all; restore makes the VM what it was then, and starts it: what it has become since is lost; delete removes a snapshot. A VM's snapshots go with it.",
   examples: [
     { command: "vm snapshot create calm-otter before", note: "keep it under a name" },
     { command: "vm snapshot restore calm-otter before", note: "go back" },

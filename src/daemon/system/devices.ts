@@ -41,6 +41,8 @@ export function systemDevices(
       await helper.call("disk.detach", { vm: id });
     },
 
+    flushRoot: async (id) => void (await helper.call("disk.flush", { vm: id })),
+
     layerOf: async (id) => {
       try {
         const { usedSectors, totalSectors, overflowed } = await helper.call("disk.status", { vm: id });

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { KernelId, VmId } from "../../base/ids.ts";
-import { type HelperParams, type Home, jailFiles, type Presence } from "../../rpc/rpc.ts";
+import { type HelperParams, type Home, jailFiles, type Presence, type Saved } from "../../rpc/rpc.ts";
 import { type VmPaths, vmFiles } from "../../vm/vm.ts";
 import type { JailedMachine, Jailer, JailView } from "../../vmm/vmm.ts";
 import type { Helper } from "./helper-client.ts";
@@ -29,6 +29,13 @@ export function homeOf(path: string): Home {
   return basename(dirname(dirname(path))) === "templates" ? "templates" : "vms";
 }
 
+/** What a state is of, by where it is: templates and checkpoints have a directory of the owner's state each. */
+function savedOf(state: string): Saved {
+  const directory = dirname(state);
+  const name = basename(directory);
+  return basename(dirname(directory)) === "templates" ? { template: name } : { checkpoint: name };
+}
+
 export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer {
   const machine = ({ vm, process }: Presence): JailedMachine => ({
     id: vm,
@@ -51,7 +58,7 @@ export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer
       const params = {
         vm,
         home: homeOf(request.consoleLog),
-        ...(request.restore && { template: basename(dirname(request.restore.state)) }),
+        ...(request.restore && { saved: savedOf(request.restore.state) }),
         kernel: KernelId.parse(`sha256:${basename(dirname(request.kernel))}`),
         initramfs: basename(request.initramfs),
         vcpu: request.vcpu,

@@ -82,7 +82,7 @@ export interface JailContent {
   initramfs: number;
   workDisk: number;
   rootDisk: BlockDevice;
-  /** Whether it has places for a template's memory and state. */
+  /** Whether it has places for saved memory and state. */
   saved: boolean;
 }
 

@@ -5,7 +5,7 @@ import { jailFiles } from "../../rpc/rpc.ts";
 import { type BlockDevice, readOnlyMount, type Spawned, signalProcess, spawnAs } from "../../sys/sys.ts";
 import { holding } from "../descriptors.ts";
 import { requireSnapshot } from "../disk/snapshot.ts";
-import { kernelDirectory, stateFiles, templateFiles } from "../names.ts";
+import { kernelDirectory, savedFiles, stateFiles } from "../names.ts";
 import type { Operation, Site } from "../operation.ts";
 import { findVmm } from "../programs.ts";
 import { openOwned, openState } from "../state-files.ts";
@@ -26,7 +26,7 @@ export interface Plan {
   workDisk: string;
   consoleLog: string;
   vmmLog: string;
-  /** Of the template that it goes on from. */
+  /** Of the template or checkpoint that it goes on from. */
   saved: { memory: string; state: string } | undefined;
   background: boolean;
   vcpu: number;
@@ -34,12 +34,12 @@ export interface Plan {
 }
 
 export const launchMachine: Operation<"machine.launch", Plan> = {
-  validate: ({ vm, home, template, kernel, initramfs, vcpu, memoryMiB }) => {
+  validate: ({ vm, home, saved, kernel, initramfs, vcpu, memoryMiB }) => {
     const directory = kernelDirectory(kernel);
     return {
       ...stateFiles(vm, home),
       vm,
-      saved: template === undefined ? undefined : templateFiles(template),
+      saved: saved && savedFiles(saved),
       background: home === "templates",
       kernel: `${directory}/vmlinux`,
       initramfs: `${directory}/${initramfs}`,
@@ -71,8 +71,8 @@ export function launchIn(site: Site, plan: Plan, rootDisk: BlockDevice, signal: 
     const open = (path: string, flags: number, links: "one" | "any") =>
       hold(openOwned(site, state, path, flags, links));
     /**
-     * All VMs of a template have its files before them, and each VMM is a process of the owner's, to whom the files belong:
-     * so no link of them is in the jail, through which one VMM could write what the next one runs.
+     * All VMs of a template, or of a checkpoint, have its files before them, and each VMM is a process of the owner's, to whom the
+     * files belong: so no link of them is in the jail, through which one VMM could write what the next one runs.
      */
     const toRead = (path: string) => hold(readOnlyMount(open(path, constants.O_RDONLY, "one")));
     const saved = plan.saved && { memory: toRead(plan.saved.memory), state: toRead(plan.saved.state) };

@@ -6,7 +6,7 @@ import { type MemoryUse, memoryUse } from "../../sys/sys.ts";
 import { memoryName, stateName } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
 import { vmFiles } from "../layout.ts";
-import { workDiskOf } from "../steps/checkpoint.ts";
+import { workDiskOf } from "../steps/frozen-disks.ts";
 
 export interface Cost {
   /** Of its machine, the VMM included; null where there is none, or nobody may look. */

@@ -10,6 +10,7 @@ import { generateName } from "../names.ts";
 import { getVm } from "../rows.ts";
 import { checkpointSteps } from "../steps/checkpoint.ts";
 import { forkSteps } from "../steps/fork.ts";
+import { freezing } from "../steps/frozen-disks.ts";
 import { needDriver } from "../steps/pause.ts";
 import { whatIsLacking } from "../warm/template-maker.ts";
 import type { Lent } from "./live.ts";
@@ -39,7 +40,7 @@ export async function forkVm(
   const made: VmRecord[] = [];
   try {
     const { source, frozen, haltedMs } = await locked(id, async (vm) => {
-      await checkRuns(deps, vm, "forked");
+      await checkRuns(deps, vm, "forked", 1 + request.count);
       namesOf(request, deps);
       const { frozen, haltedMs } = await run(checkpointSteps, id, { id, checkpoint }, options);
       return { source: getVm(deps.state, id), frozen, haltedMs };
@@ -70,24 +71,29 @@ export async function forkVm(
     for (const fork of made) await lent.delete(fork.id, { signal: new AbortController().signal });
     throw error;
   } finally {
+    const vm = deps.state.vms.get(id);
+    if (vm !== undefined) deps.runtimes.regain(vm);
     deps.checkpoints.release(checkpoint);
     await sweepCheckpoints(deps);
   }
 }
 
-/** Throws precondition, and changes nothing, for a VM that cannot be saved while it runs. */
-export async function checkRuns(deps: VmDeps, vm: VmRecord, what: string): Promise<void> {
+/**
+ * Throws precondition, and changes nothing, for a VM that cannot be saved while it runs; no_space where its memory, and its
+ * disks so many times, could not be kept.
+ */
+export async function checkRuns(deps: VmDeps, vm: VmRecord, what: string, copies: number): Promise<void> {
   needDriver(deps, "checkpoint", what);
   if (vm.machine === null || (vm.state !== "running" && vm.state !== "paused")) {
     throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: only one that runs can be ${what}`, {
       hint: `start it first: banger vm start ${vm.name}`,
     });
   }
-  const lacking = await whatIsLacking(deps, vm.spec);
+  const lacking = await whatIsLacking(deps, vm.spec, await freezing(deps).takes({ id: vm.id, deps }, copies));
   if (lacking === undefined) return;
   throw new BangerError(
     "no_space",
-    `VM ${vm.name} cannot be ${what}: there is too little ${lacking} for its memory`,
+    `VM ${vm.name} cannot be ${what}: there is too little ${lacking} for what has to be kept of it`,
   );
 }
 

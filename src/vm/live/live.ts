@@ -60,12 +60,14 @@ export class LiveService {
         if (finished.includes(suspendedSteps.name) && vm.state === "suspended") return vm;
         needDriver(deps, "checkpoint", "suspended");
         transition(vm, "suspend");
-        await checkRuns(deps, vm, "suspended");
+        await checkRuns(deps, vm, "suspended", 0);
         await run(suspendSteps, id, { id, checkpoint, by }, options);
         await run(suspendedSteps, id, { id }, { ...options, signal: new AbortController().signal });
         return getVm(deps.state, id);
       });
     } finally {
+      const vm = deps.state.vms.get(id);
+      if (vm !== undefined) deps.runtimes.regain(vm);
       deps.checkpoints.release(checkpoint);
       await sweepCheckpoints(deps);
     }

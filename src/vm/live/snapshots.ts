@@ -6,7 +6,7 @@ import type { CallOptions } from "../call-options.ts";
 import type { VmDeps } from "../deps.ts";
 import { getVm } from "../rows.ts";
 import { needDriver } from "../steps/pause.ts";
-import { restoreSteps, snapshotSteps } from "../steps/snapshot.ts";
+import { prepareSteps, restoreSteps, snapshotSteps } from "../steps/snapshot.ts";
 import { checkRuns } from "./fork.ts";
 import type { Lent } from "./live.ts";
 import { SnapshotAbout, sweepCheckpoints } from "./needed-checkpoints.ts";
@@ -51,7 +51,7 @@ export async function createSnapshot(
   const checkpoint = deps.checkpoints.newId();
   try {
     return await locked(id, async (vm) => {
-      await checkRuns(deps, vm, "saved");
+      await checkRuns(deps, vm, "saved", 1);
       const taken = new Set((await listSnapshots(deps, id)).map(({ name }) => name));
       if (wanted !== undefined && taken.has(wanted)) {
         throw new BangerError("already_exists", `VM ${vm.name} has a snapshot ${wanted} already`, {
@@ -65,6 +65,8 @@ export async function createSnapshot(
       return { ...made, haltedMs };
     });
   } finally {
+    const vm = deps.state.vms.get(id);
+    if (vm !== undefined) deps.runtimes.regain(vm);
     deps.checkpoints.release(checkpoint);
     await sweepCheckpoints(deps);
   }
@@ -93,15 +95,22 @@ export async function restoreSnapshot(
   name: string,
   options: CallOptions,
 ): Promise<VmRecord> {
-  await locked(id, async (vm) => {
-    needDriver(deps, "checkpoint", "restored");
-    const { id: checkpoint, about } = await find(deps, vm, name);
-    // Every byte of it is looked at before anything is given up for it.
-    await deps.checkpoints.take(checkpoint);
-    const layer = randomBytes(4).toString("hex");
-    await run(restoreSteps, id, { id, checkpoint, about, layer }, options);
+  const aside = deps.checkpoints.newId();
+  try {
+    await locked(id, async (vm) => {
+      needDriver(deps, "checkpoint", "restored");
+      const { id: checkpoint, about } = await find(deps, vm, name);
+      // Every byte of it is looked at before anything is given up for it.
+      await deps.checkpoints.take(checkpoint);
+      const layer = randomBytes(4).toString("hex");
+      const input = { id, checkpoint, about, layer, aside };
+      await run(prepareSteps, id, input, options);
+      await run(restoreSteps, id, input, options);
+    });
+  } finally {
+    deps.checkpoints.release(aside);
     await sweepCheckpoints(deps);
-  });
+  }
   await start(id, options);
   return getVm(deps.state, id);
 }

@@ -1,20 +1,20 @@
 /**
- * A VM that runs becomes a checkpoint and runs on: its disks are frozen where they are, under a second name, and it goes on
- * in layers over them. The row says so before it is so: a layer that nothing was written to is the same as its base.
+ * A VM that runs becomes a checkpoint and runs on. What becomes of its disks: see frozen-disks.ts. Where it goes on in layers
+ * the row says so before it is so: a layer that nothing was written to is the same as its base.
  */
-import { mkdir, readdir, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
 import { VmId } from "../../base/ids.ts";
-import { createLayer, type DiskFile, flushDisk, linkDisk } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
-import type { VmRecord } from "../../state/state.ts";
-import { removeTree, syncDirectory } from "../../sys/sys.ts";
+import { removeTree } from "../../sys/sys.ts";
+import type { CheckpointRequest } from "../../vmm/vmm.ts";
 import { memoryName, stateName } from "../../warm/warm.ts";
 import { limits, type VmContext } from "../deps.ts";
-import { type VmFiles, vmFiles } from "../layout.ts";
+import { vmFiles } from "../layout.ts";
 import { getVm, updateVm } from "../rows.ts";
+import { Frozen, freezing } from "./frozen-disks.ts";
 import { needDriver } from "./pause.ts";
 import { machineSpec } from "./start.ts";
 
@@ -22,62 +22,22 @@ export const CheckpointInput = z.strictObject({ id: VmId, checkpoint: z.uuid() }
 export type CheckpointInput = z.infer<typeof CheckpointInput>;
 
 const nothing = z.strictObject({});
-const Disk = z.strictObject({ path: z.string(), format: z.enum(["raw", "qcow2"]) });
-const Frozen = z.strictObject({
-  frozen: z.strictObject({ root: Disk, work: Disk }),
-  own: z.strictObject({ root: Disk, work: Disk }),
-});
-export type Frozen = z.infer<typeof Frozen>;
 const Halted = z.strictObject({ haltedMs: z.number() });
 
-export function workDiskOf(vm: VmRecord, files: VmFiles): DiskFile {
-  return vm.workDisk ?? { path: files.workDisk, format: "raw" };
-}
-
-export const layers: Step<VmContext, CheckpointInput, Frozen> = {
-  name: "layers",
+export const freeze: Step<VmContext, CheckpointInput, Frozen> = {
+  name: "freeze_disks",
   output: Frozen,
-  do: async ({ id, deps }, { checkpoint }) => {
-    const vm = getVm(deps.state, id);
-    const files = vmFiles(deps.paths, id);
-    if (vm.rootDisk === null) throw new BangerError("corrupt", `VM ${vm.name} has no root disk on record`);
-    const dir = await deps.checkpoints.begin(checkpoint);
-    const freeze = async (what: "root" | "work", { path, format }: DiskFile) => {
-      // QEMU flushes it while the guest is halted: what `npm ci` has just written must not be waited for then.
-      await flushDisk(path);
-      const frozen = await linkDisk({ path, format }, join(dir, what + extname(path)));
-      const own = join(files.dir, `${what}-${checkpoint.slice(0, 8)}.qcow2`);
-      return { frozen, own: await createLayer(own, frozen, { durable: true }) };
-    };
-    const [root, work] = [await freeze("root", vm.rootDisk), await freeze("work", workDiskOf(vm, files))];
-    for (const each of [dir, join(dir, ".."), files.dir]) await syncDirectory(each);
-    return { frozen: { root: root.frozen, work: work.frozen }, own: { root: root.own, work: work.own } };
-  },
-  undo: ({ id, deps }) => removeUnusedLayers({ id, deps }),
+  do: (ctx, { checkpoint }, signal) => freezing(ctx.deps).begin(ctx, checkpoint, signal),
+  undo: (ctx) => freezing(ctx.deps).forget(ctx),
 };
 
-/** Layers in the VM's directory that its row does not name, and no checkpoint either. */
-export async function removeUnusedLayers({ id, deps }: VmContext): Promise<void> {
-  const vm = deps.state.vms.get(id);
-  if (vm === undefined) return;
-  const { dir } = vmFiles(deps.paths, id);
-  for (const name of await readdir(dir)) {
-    const path = join(dir, name);
-    if (!/^(root|work)-[0-9a-f]{8}\.qcow2(\.new)?$/.test(name)) continue;
-    if (path === vm.rootDisk?.path || path === vm.workDisk?.path || (await stat(path)).nlink > 1) continue;
-    await removeTree(path);
-  }
-}
-
 export const record: Step<VmContext, CheckpointInput & Frozen, object> = {
-  name: "layers_record",
+  name: "frozen_record",
   output: nothing,
   do: async ({ id, deps }, { checkpoint, own }) => {
-    const vm = getVm(deps.state, id);
-    const disks = { rootDisk: { ...own.root, strategy: "overlay" }, workDisk: own.work };
-    deps.state.durably(() =>
-      updateVm(deps.state, deps.paths, id, { ...disks, layers: [...vm.layers, checkpoint] }),
-    );
+    const change = freezing(deps).onRecord(getVm(deps.state, id), checkpoint, own);
+    if (Object.keys(change).length > 0)
+      deps.state.durably(() => updateVm(deps.state, deps.paths, id, change));
     return {};
   },
 };
@@ -86,29 +46,45 @@ export const record: Step<VmContext, CheckpointInput & Frozen, object> = {
 export const memory: Step<VmContext, CheckpointInput & Frozen, z.infer<typeof Halted>> = {
   name: "checkpoint",
   output: Halted,
-  do: async (ctx, { checkpoint, own }, signal) => {
-    const halted = await saveMemory(ctx, { checkpoint, layers: [own.root.path, own.work.path] }, signal);
+  do: async (ctx, { checkpoint, own, frozen }, signal) => {
+    const way = freezing(ctx.deps);
+    const whenHalted = () => way.finish(ctx, frozen);
+    const halted = await saveMemory(ctx, { checkpoint, layers: way.layers(own), whenHalted }, signal);
     // So long it has stood still; one that is paused still does.
-    const runs = getVm(ctx.deps.state, ctx.id).state === "running";
-    const session = runs ? ctx.deps.runtimes.current(ctx.id) : undefined;
-    await session?.setClock(AbortSignal.timeout(limits.setClock)).catch((error: unknown) => {
-      ctx.deps.log.warn("the clock of a VM is late", { vm: ctx.id, ...halted, error: String(error) });
-    });
+    if (getVm(ctx.deps.state, ctx.id).state === "running") await catchUp(ctx, halted);
     return halted;
   },
   undo: async ({ id, deps }) => {
     const vm = deps.state.vms.get(id);
     if (vm?.state !== "running" || vm.machine === null || !(await deps.driver.alive(vm.machine))) return;
-    await deps.driver.resume?.(vm.machine, AbortSignal.timeout(limits.resume));
+    await deps.driver.resume?.(vm.machine, AbortSignal.timeout(limits.resumeSaved));
   },
 };
 
+/** The guest is told the time. That it cannot be is no reason to fail. */
+async function catchUp({ id, deps }: VmContext, halted: z.infer<typeof Halted>): Promise<void> {
+  const { runtimes } = deps;
+  try {
+    const limit = AbortSignal.timeout(limits.setClock);
+    const session = deps.driver.capabilities.keepsConnections
+      ? runtimes.current(id)
+      : await runtimes.session(getVm(deps.state, id), limit);
+    await session?.setClock(limit);
+  } catch (error) {
+    deps.log.warn("the clock of a VM is late", { vm: id, ...halted, error: String(error) });
+  }
+}
+
 /** Memory and state of the VM's machine, into the checkpoint's directory. */
 export async function saveMemory(
-  { id, deps }: VmContext,
-  { checkpoint, layers }: { checkpoint: string; layers: readonly string[] },
+  ctx: VmContext,
+  {
+    checkpoint,
+    ...request
+  }: { checkpoint: string } & Required<Pick<CheckpointRequest, "layers" | "whenHalted">>,
   signal: AbortSignal,
 ): Promise<{ haltedMs: number }> {
+  const { id, deps } = ctx;
   const take = needDriver(deps, "checkpoint", "saved while they run");
   const vm = getVm(deps.state, id);
   if (vm.machine === null || vm.rootDisk === null)
@@ -128,13 +104,30 @@ export async function saveMemory(
       name: "checkpoint",
     };
     const to = { state: join(dir, stateName), memory: join(dir, memoryName) };
-    return await take(vm.machine, { receiver, to, layers }, signal);
+    const whenHalted = async () => {
+      // Before the guest runs again, and closes them itself.
+      if (!deps.driver.capabilities.keepsConnections) endConnections(ctx);
+      await request.whenHalted();
+    };
+    return await take(vm.machine, { receiver, to, layers: request.layers, whenHalted }, signal);
   } finally {
     await removeTree(runDir);
   }
 }
 
+/** In the guest they have ended: what is open here hears so, and why. */
+function endConnections({ id, deps, warn }: VmContext): void {
+  const session = deps.runtimes.current(id);
+  // By ssh it goes over the network, which stays.
+  if (session?.channel !== "agent") return;
+  const { name } = getVm(deps.state, id);
+  const open = session.openStreams;
+  const why = `VM ${name} was saved, and with ${deps.driver.name} that ends what is connected to its guest`;
+  deps.runtimes.hangUp(id, new BangerError("guest_failed", why));
+  if (open > 0) warn?.(`${why}: ${open} ${open === 1 ? "command or connection" : "commands or connections"}`);
+}
+
 export const checkpointSteps = steps<VmContext, CheckpointInput>("vm.checkpoint", "undo", CheckpointInput)
-  .step(layers)
+  .step(freeze)
   .step(record)
   .step(memory);

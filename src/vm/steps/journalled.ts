@@ -8,7 +8,7 @@ import { deleteSteps, stopSteps } from "./end.ts";
 import { forkSteps } from "./fork.ts";
 import { pauseSteps, resumeSteps } from "./pause.ts";
 import { setSteps } from "./set.ts";
-import { restoreSteps, snapshotSteps } from "./snapshot.ts";
+import { prepareSteps, restoreSteps, snapshotSteps } from "./snapshot.ts";
 import { spareSteps } from "./spare.ts";
 import { startSteps } from "./start.ts";
 import { suspendedSteps, suspendSteps } from "./suspend.ts";
@@ -60,6 +60,7 @@ const lists: readonly Known[] = [
   known(checkpointSteps, ofId),
   known(forkSteps, ofRecord),
   known(snapshotSteps, ofId),
+  known(prepareSteps, ofId),
   known(restoreSteps, ofId),
   known(suspendSteps, ofId),
   known(suspendedSteps, ofId),

@@ -5,7 +5,7 @@ import { deleteSteps, stopSteps } from "./end.ts";
 import { forkSteps } from "./fork.ts";
 import { pauseSteps, resumeSteps } from "./pause.ts";
 import { setSteps } from "./set.ts";
-import { restoreSteps, snapshotSteps } from "./snapshot.ts";
+import { prepareSteps, restoreSteps, snapshotSteps } from "./snapshot.ts";
 import { spareSteps } from "./spare.ts";
 import { startSteps } from "./start.ts";
 import { suspendedSteps, suspendSteps } from "./suspend.ts";
@@ -20,6 +20,7 @@ export const stepLists = [
   checkpointSteps,
   forkSteps,
   snapshotSteps,
+  prepareSteps,
   restoreSteps,
   suspendSteps,
   suspendedSteps,

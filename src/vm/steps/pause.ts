@@ -21,7 +21,7 @@ export function needDriver<K extends "pause" | "resume" | "checkpoint">(
   const found = driver[operation];
   if (found !== undefined) return found;
   throw new BangerError("precondition", `VMs that run on ${driver.name} cannot be ${what} yet`, {
-    hint: "those of the user mode can, which run on QEMU",
+    hint: "those can that run on QEMU, or in a jail on Firecracker",
   });
 }
 
@@ -40,7 +40,7 @@ async function halt(ctx: VmContext): Promise<void> {
 
 async function goOn(ctx: VmContext): Promise<void> {
   const { id, deps } = ctx;
-  await needDriver(deps, "resume", "resumed")(machineOf(ctx), AbortSignal.timeout(limits.resume));
+  await needDriver(deps, "resume", "resumed")(machineOf(ctx), AbortSignal.timeout(limits.resumeSaved));
   deps.runtimes.current(id)?.rest(false);
 }
 

@@ -1,15 +1,13 @@
 /** Snapshots: a checkpoint that is sealed and has a name, and a VM that becomes again what it was then. */
-import { join } from "node:path";
 import { z } from "zod";
 import { VmId } from "../../base/ids.ts";
-import { createLayer } from "../../disk/disk.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import type { VmContext } from "../deps.ts";
-import { vmFiles } from "../layout.ts";
 import { SnapshotAbout } from "../live/needed-checkpoints.ts";
 import { getVm, updateVm } from "../rows.ts";
-import { CheckpointInput, type Frozen, layers, memory, record, removeUnusedLayers } from "./checkpoint.ts";
+import { CheckpointInput, freeze, memory, record } from "./checkpoint.ts";
 import { network, rootDevice, runDirectory, vmmEnd } from "./end.ts";
+import { type Disks, type Frozen, freezing } from "./frozen-disks.ts";
 
 const SnapshotInput = CheckpointInput.extend({ name: z.string() });
 type SnapshotInput = z.infer<typeof SnapshotInput>;
@@ -20,15 +18,16 @@ const seal: Step<VmContext, SnapshotInput & Frozen, object> = {
   name: "seal",
   output: nothing,
   do: async ({ id, deps }, { checkpoint, name, frozen }) => {
-    const { spec, layers } = getVm(deps.state, id);
-    const disks = { rootDisk: { ...frozen.root, strategy: "overlay" }, workDisk: frozen.work };
+    const { spec, layers, rootDisk } = getVm(deps.state, id);
+    const strategy = rootDisk?.strategy ?? deps.rootDiskStrategy;
+    const disks = { rootDisk: { ...frozen.root, strategy }, workDisk: frozen.work };
     await deps.checkpoints.seal(checkpoint, SnapshotAbout.parse({ vm: id, name, spec, layers, ...disks }));
     return {};
   },
 };
 
 export const snapshotSteps = steps<VmContext, SnapshotInput>("vm.snapshot", "undo", SnapshotInput)
-  .step(layers)
+  .step(freeze)
   .step(record)
   .step(memory)
   .step(seal);
@@ -39,24 +38,43 @@ const RestoreInput = z.strictObject({
   about: SnapshotAbout,
   /** What its new layers are called. */
   layer: z.string().regex(/^[0-9a-f]{8}$/),
+  /** A directory among the checkpoints, for what is made ready beforehand. */
+  aside: z.uuid(),
 });
-type RestoreInput = z.infer<typeof RestoreInput>;
+export type RestoreInput = z.infer<typeof RestoreInput>;
 
-/** New layers over the snapshot's disks, in place of all that was written since. */
+const frozenOf = ({ rootDisk: { path, format }, workDisk }: SnapshotAbout): Disks => ({
+  root: { path, format },
+  work: workDisk,
+});
+
+/** All that may take long, or fail for want of room, while the VM still runs on. */
+const prepare: Step<VmContext, RestoreInput, object> = {
+  name: "restore_prepare",
+  output: nothing,
+  do: async ({ deps }, { about, aside }, signal) => {
+    const dir = await deps.checkpoints.begin(aside);
+    await freezing(deps).prepare(dir, frozenOf(about), signal);
+    return {};
+  },
+  // What a daemon that was killed has left is swept: nobody needs it.
+  undo: async () => {},
+};
+
+export const prepareSteps = steps<VmContext, RestoreInput>("vm.prepare", "undo", RestoreInput).step(prepare);
+
+/** Disks like the snapshot's, in place of all that was written since. */
 const disks: Step<VmContext, RestoreInput, object> = {
   name: "restore_disks",
   output: nothing,
-  do: async ({ id, deps }, { about, layer, checkpoint }) => {
-    const { dir } = vmFiles(deps.paths, id);
-    const over = (what: "root" | "work") =>
-      createLayer(join(dir, `${what}-${layer}.qcow2`), what === "root" ? about.rootDisk : about.workDisk, {
-        durable: true,
-      });
-    const [root, work] = [await over("root"), await over("work")];
+  do: async (ctx, { about, layer, checkpoint, aside }) => {
+    const { id, deps } = ctx;
+    const from = { aside: deps.checkpoints.directory(aside), layer };
+    const disks = await freezing(deps).replace(ctx, frozenOf(about), from);
     const { spec, layers, name } = about;
     deps.state.durably(() =>
       updateVm(deps.state, deps.paths, id, {
-        ...{ rootDisk: { ...root, strategy: "overlay" }, workDisk: work, layers, spec, warm: null },
+        ...{ ...disks, layers, spec, warm: null },
         ...{ state: "suspended", machine: null, startedAt: null, lastError: null },
         checkpoint: { id: checkpoint, from: `snapshot ${name}` },
       }),
@@ -69,7 +87,7 @@ const unused: Step<VmContext, RestoreInput, object> = {
   name: "unused_layers",
   output: nothing,
   do: async (ctx) => {
-    await removeUnusedLayers(ctx);
+    await freezing(ctx.deps).forget(ctx);
     return {};
   },
 };

@@ -12,6 +12,7 @@ import { getVm, updateVm } from "../rows.ts";
 import { transition } from "../states.ts";
 import { saveMemory } from "./checkpoint.ts";
 import { network, rootDevice, runDirectory, vmmEnd } from "./end.ts";
+import { freezing } from "./frozen-disks.ts";
 import { pause } from "./pause.ts";
 
 const SuspendInput = z.strictObject({
@@ -24,13 +25,14 @@ const EndInput = z.strictObject({ id: VmId });
 type EndInput = z.infer<typeof EndInput>;
 const nothing = z.strictObject({});
 
-/** No layers: nobody writes to its disks until it goes on. */
+/** Its disks stay its own: nobody writes to them until it goes on. */
 const memory: Step<VmContext, SuspendInput, object> = {
   name: "checkpoint",
   output: nothing,
   do: async (ctx, { checkpoint }, signal) => {
     await ctx.deps.checkpoints.begin(checkpoint);
-    await saveMemory(ctx, { checkpoint, layers: [] }, signal);
+    const whenHalted = () => freezing(ctx.deps).settle(ctx);
+    await saveMemory(ctx, { checkpoint, layers: [], whenHalted }, signal);
     return {};
   },
 };

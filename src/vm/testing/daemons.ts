@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MachineWorld } from "../../../tests/fakes/machines.ts";
+import { layered, MachineWorld, strategyOf, type WorldManner } from "../../../tests/fakes/machines.ts";
 import { VmName } from "../../base/ids.ts";
 import { diskReserve } from "../../disk/disk.ts";
 import { openState, type State } from "../../state/state.ts";
@@ -16,10 +16,11 @@ export const options = () => ({ signal: new AbortController().signal });
 
 export class Daemons {
   readonly dir = mkdtempSync(join(tmpdir(), "banger-vm-"));
-  readonly world = new MachineWorld();
+  readonly world: MachineWorld;
   readonly #open: State[] = [];
 
-  constructor() {
+  constructor(private readonly manner: WorldManner = layered) {
+    this.world = new MachineWorld(manner);
     for (const name of ["vms", "run", "seed"]) mkdirSync(join(this.dir, name));
     writeFileSync(join(this.dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
   }
@@ -49,7 +50,7 @@ export class Daemons {
       driver: world.driver(),
       paths,
       bootSource: async () => source,
-      rootDiskStrategy: "overlay",
+      rootDiskStrategy: strategyOf(this.manner),
       authorizedKeys: async () => ["ssh-ed25519 AAAA test"],
       checkpoints: openCheckpoints(join(dir, "checkpoints")),
       templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),

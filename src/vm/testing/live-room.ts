@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MachineWorld } from "../../../tests/fakes/machines.ts";
+import { layered, MachineWorld, strategyOf, type WorldManner } from "../../../tests/fakes/machines.ts";
 import { VmName } from "../../base/ids.ts";
 import { diskReserve } from "../../disk/disk.ts";
 import { openState, type State, type VmRecord } from "../../state/state.ts";
@@ -16,13 +16,18 @@ const source = { image: { id: "sha256:i", name: "image" }, kernel: { id: "sha256
 
 export class LiveRoom {
   readonly dir = mkdtempSync(join(tmpdir(), "banger-live-"));
-  readonly world = new MachineWorld();
   readonly state: State;
   readonly warned: string[] = [];
   deps: VmDeps;
   service: VmService;
 
-  constructor(private readonly change: Partial<VmDeps> = {}) {
+  readonly world: MachineWorld;
+
+  constructor(
+    private readonly change: Partial<VmDeps> = {},
+    private readonly manner: WorldManner = layered,
+  ) {
+    this.world = new MachineWorld(manner);
     for (const name of ["vms", "run"]) mkdirSync(join(this.dir, name));
     writeFileSync(join(this.dir, "rootfs.ext4"), Buffer.alloc(1 << 20));
     this.state = openState(join(this.dir, "banger.db"));
@@ -47,7 +52,7 @@ export class LiveRoom {
     const deps: VmDeps = {
       ...{ state, driver: world.driver(), devices: world.devices(), runtimes: new Runtimes(), log: silent },
       ...{ paths, bootSource, workspaces: new Workspaces(paths, bootSource) },
-      ...{ rootDiskStrategy: "overlay", authorizedKeys: async () => [] },
+      ...{ rootDiskStrategy: strategyOf(this.manner), authorizedKeys: async () => [] },
       reserve: diskReserve(join(dir, "reserve")),
       openSession: async (stream) => world.session(stream),
       checkpoints: openCheckpoints(join(dir, "checkpoints")),

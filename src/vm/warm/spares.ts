@@ -107,7 +107,7 @@ export class Spares implements IdleSource {
       if (key?.name === this.#waiting?.template.key && nat === this.#waiting?.nat) return this.#done(wanted);
       await this.#waiting?.dismiss();
       const template = key === undefined ? "none" : await deps.templates?.lookup(key.name);
-      const lacking = await whatIsLacking(deps, wanted.spec);
+      const lacking = await whatIsLacking(deps, wanted.spec, { files: 1, bytes: 0 });
       if (template === undefined || typeof template === "string" || lacking !== undefined)
         return this.#done(wanted);
       signal.throwIfAborted();

@@ -80,7 +80,7 @@ export class TemplateMaker implements IdleSource {
     const began = performance.now();
     try {
       // Firecracker's own, and the copy that is kept.
-      const lacking = await whatIsLacking(deps, spec, { files: 2 });
+      const lacking = await whatIsLacking(deps, spec, { files: 2, bytes: 0 });
       if (lacking !== undefined) {
         deps.log.info("no template is made", { template: name, lacking });
         this.#wanted.delete(name);
@@ -137,13 +137,20 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
   }
 }
 
-/** A guest's memory becomes a file: neither may be the last that the host has. `files`: how often, for a moment. */
+export interface Needed {
+  /** How often a guest's memory becomes a file, be it for a moment. */
+  files: number;
+  /** What is written beside. */
+  bytes: number;
+}
+
+/** Neither disk space nor memory may be the last that the host has. */
 export async function whatIsLacking(
   deps: VmDeps,
   { memoryMiB }: VmSpec,
-  { files } = { files: 1 },
+  { files, bytes }: Needed,
 ): Promise<string | undefined> {
-  const needed = files * memoryMiB * 1024 * 1024 + spareBytes;
+  const needed = files * memoryMiB * 1024 * 1024 + bytes + spareBytes;
   await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
   if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];

@@ -9,13 +9,14 @@ import { type Probe, rememberedProbe } from "../remembered-probe.ts";
 import type { MachineHandle, MachineSpec, VmmDriver } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { FirecrackerApi } from "./api.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { agentPort } from "./cmdline.ts";
 import { checkSpec, machineRequests, restoreRequests } from "./configure.ts";
 import { type Jailer, type LaunchedMachine, runFiles } from "./jailer.ts";
 import { turn } from "./pause.ts";
 import { probeFirecracker } from "./probe.ts";
 import { type ApiRequest, request } from "./requests.ts";
-import { save } from "./save.ts";
+import { forgetSaved, save } from "./save.ts";
 import { digestOf, firecrackerStateKey } from "./state-key.ts";
 import { canPause, canRestore, driverName } from "./version.ts";
 import { connectVsock } from "./vsock.ts";
@@ -95,7 +96,10 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
 
   return {
     name: driverName,
-    capabilities: { qcow2: false, userModeNetwork: false, saveRestore: jail !== undefined },
+    capabilities: {
+      ...{ qcow2: false, userModeNetwork: false, saveRestore: jail !== undefined },
+      ...{ frozenDisks: "copies", keepsConnections: false },
+    },
     guestModules: ["virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "vmw_vsock_virtio_transport"],
     probe,
 
@@ -170,7 +174,10 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
         throw new BangerError("precondition", `VMs cannot be paused with Firecracker ${version}`);
       await turn(files(runDir).api, "Paused", signal);
     },
-    resume: ({ runDir }, signal) => turn(files(runDir).api, "Running", signal),
+    resume: async ({ runDir }, signal) => {
+      await turn(files(runDir).api, "Running", signal);
+      if (jail !== undefined) await forgetSaved(jailer.runPath(runDir));
+    },
 
     pressPowerButton: async ({ runDir }, signal) => {
       await new FirecrackerApi(files(runDir).api).send(
@@ -183,6 +190,12 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
       : {
           save: ({ runDir }, to, signal) =>
             save({ here: jailer.runPath(runDir), there: jail.run }, to, signal),
+          checkpoint: async ({ runDir }, request, signal) => {
+            const { version } = await probe();
+            if (!canPause(version) || !canRestore(version))
+              throw new BangerError("precondition", `VMs cannot be saved with Firecracker ${version}`);
+            return checkpoint({ here: jailer.runPath(runDir), there: jail.run }, request, signal);
+          },
           stateKey: async (spec) => {
             const { version } = await probe();
             const program = programs.map(findProgram).find((path) => path !== undefined);

@@ -80,7 +80,10 @@ export function qemuDriver(
 
   return {
     name: driverName,
-    capabilities: { qcow2: true, userModeNetwork: true, saveRestore: true },
+    capabilities: {
+      ...{ qcow2: true, userModeNetwork: true, saveRestore: true },
+      ...{ frozenDisks: "layers", keepsConnections: true },
+    },
     // Everything is on PCI.
     guestModules: ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng"],
     probe,
