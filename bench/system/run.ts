@@ -34,16 +34,18 @@ async function inside<T>(machine: Host, bench: string): Promise<T> {
 
 /** The stock guest's disk, with an address instead of DHCP, which nobody here would answer. */
 async function bringStock(machine: Host): Promise<void> {
+  if ((await machine.run("test -e /srv/stock.ext4")).status === 0) return;
   const image = stockImage();
-  const packed = join(tmpdir(), `banger-stock-${process.pid}.tgz`);
+  // Sparse, and not compressed: an emulated processor takes longer over that than over the bytes.
+  const packed = join(tmpdir(), `banger-stock-${process.pid}.tar`);
   try {
-    await runChecked("tar", ["-C", join(image, ".."), "-S", "-czf", packed, "stock.ext4"]);
-    await machine.copyIn(packed, "/srv/stock.tgz", { user: "root" });
+    await runChecked("tar", ["-C", join(image, ".."), "-S", "-cf", packed, "stock.ext4"]);
+    await machine.copyIn(packed, "/srv/stock.tar", { user: "root" });
   } finally {
     await removeTree(packed);
   }
   await machine.ok(
-    `set -e; tar -C /srv -xzf /srv/stock.tgz; rm /srv/stock.tgz
+    `set -e; tar -C /srv -xf /srv/stock.tar; rm /srv/stock.tar
 printf '[Match]\\nName=en* eth*\\n[Network]\\nAddress=172.31.0.2/24\\n' > /srv/eth.network
 printf 'cd /etc/systemd/network\\nrm 10-eth.network\\nwrite /srv/eth.network 10-eth.network\\n' | debugfs -w -f - /srv/stock.ext4 2>&1`,
     asRoot,
@@ -116,6 +118,11 @@ const benches: Record<string, (machine: Host) => Promise<void>> = {
         "the same, when a guest waits / the same template restored by hand",
         "1.50",
         await inside(machine, "waiting"),
+      );
+      pairRow(
+        "`vm run --rm -- true` when a guest waits, enter to exit / stock guest's boot to ssh",
+        "0.083",
+        await inside(machine, "waiting-stock"),
       );
     });
   },
