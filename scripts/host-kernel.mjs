@@ -1,7 +1,6 @@
 /**
- * Whether the emulated host's own kernel failed. QEMU's emulation of nested virtualisation now and then loses what a processor
- * of the host was doing ("scheduling while atomic" in KVM, or silence; QEMU 7.2); what a scenario saw after that says nothing of
- * banger.
+ * Whether the emulated host's own kernel failed, as QEMU's emulation of nested virtualisation has made it do (see
+ * tests/system/host/machine.ts); what a scenario saw after that says nothing of banger.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

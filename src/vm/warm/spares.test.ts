@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { MachineWorld } from "../../../tests/fakes/machines.ts";
 import { BangerError, type VmSpec } from "../../base/base.ts";
 import { VmName } from "../../base/ids.ts";
+import type { Personality } from "../../guest/guest.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { VmDeps } from "../deps.ts";
 import { Daemons, ofRunning, options, spec } from "../testing/daemons.ts";
@@ -50,6 +51,11 @@ async function waiting(): Promise<string> {
   return id;
 }
 
+const fileOf = (person: Personality | undefined, path: string) =>
+  Buffer.from(person?.files.find((file) => file.path === path)?.content ?? "missing").toString();
+const keysOf = (person: Personality | undefined) => fileOf(person, "/root/.ssh/authorized_keys");
+const hostKeyOf = (person: Personality | undefined) => fileOf(person, "/etc/ssh/ssh_host_ed25519_key");
+
 describe("a VM that is made in advance", () => {
   test("waits, halted and unlisted, and is the next VM of its kind", async () => {
     await start("a");
@@ -69,6 +75,21 @@ describe("a VM that is made in advance", () => {
     expect(next).not.toBe(spare);
     await service.delete(vm.id, options());
     expect(existsSync(vmFiles(deps.paths, vm.id).dir)).toBe(false);
+  });
+
+  test("has rehearsed being told who it is, as nobody, with the devices that the VM then has", async () => {
+    await start("a");
+    await waiting();
+    const nobody = world.persons.at(-1);
+    expect(nobody).toMatchObject({ hostname: "spare" });
+    expect(keysOf(nobody)).toBe("");
+    const connected = world.connected.length;
+    const vm = await start("b");
+    const person = world.persons.at(-1);
+    expect(person).toMatchObject({ hostname: "b", machineId: vm.machineId });
+    expect(person?.machineId).not.toBe(nobody?.machineId);
+    expect(hostKeyOf(person)).not.toBe(hostKeyOf(nobody));
+    expect(world.connected.length).toBe(connected);
   });
 
   test("boots at its later starts like any other", async () => {

@@ -13,10 +13,9 @@ const asRoot = { user: "root", input: undefined, timeoutMs: 300_000 } as const;
 
 /** Brings up a host that nothing has happened to yet; one that is up is ended. */
 export async function up(say: Say): Promise<HostRecord> {
-  const { base, kernel, qemu, disk } = await settledHost(say);
+  const { base, kernel, disk } = await settledHost(say);
   await endMachine();
   const parts: HostParts = {
-    qemu,
     key: base.key,
     initramfs: base.initramfs,
     vmlinux: kernel.vmlinux,
@@ -68,8 +67,8 @@ async function shutDown(record: HostRecord): Promise<void> {
 /** From its kernel, or as it was saved. */
 async function boot(parts: HostParts, say: Say, saved?: string): Promise<HostRecord> {
   const started = performance.now();
-  const { qemu, key, initramfs, vmlinux, disk, payload } = parts;
-  const record = await launch({ qemu, key, initramfs, vmlinux, disk, payload }, saved);
+  const { key, initramfs, vmlinux, disk, payload } = parts;
+  const record = await launch({ key, initramfs, vmlinux, disk, payload }, saved);
   await whenAnswering(record, bootMs);
   // A machine that was saved has the time of then.
   const clock = saved === undefined ? "" : `date --set=@${(Date.now() / 1000).toFixed(3)} >/dev/null;`;

@@ -9,9 +9,8 @@ import type { StoredKernel } from "../../../src/kernel/kernel.ts";
 import { removeTree, runChecked, stageDirectory, waitForExit } from "../../../src/sys/sys.ts";
 import { removeStale } from "./as-root.ts";
 import { type HostBase, hostBase } from "./base.ts";
-import { endMachine, type HostParts, launch, saveMachine } from "./machine.ts";
+import { endMachine, launch, saveMachine } from "./machine.ts";
 import { kept, payloadBytes } from "./places.ts";
-import { hostQemu, qemuVersion } from "./qemu.ts";
 import { closeConnections, runSsh, whenAnswering } from "./ssh.ts";
 import { hostStore, packStore } from "./store.ts";
 import { tinyDigest } from "./tiny.ts";
@@ -19,7 +18,6 @@ import { tinyDigest } from "./tiny.ts";
 export interface SettledHost {
   base: HostBase;
   kernel: StoredKernel;
-  qemu: string;
   /** qcow2; for reading. Of the machine that was saved: see savedState. */
   disk: string;
 }
@@ -46,11 +44,11 @@ export async function settledHost(say: (line: string) => void): Promise<SettledH
   await removeStale(kept);
   const store = await hostStore(say);
   const base = await hostBase(store.kernel, say);
-  const qemu = await hostQemu(say);
+  const { stdout: qemu } = await runChecked("qemu-system-x86_64", ["--version"]);
   const contents = [
     ...[base.digest, store.image.id, await tinyDigest(store.kernel, base.busybox), takeStore, quiesce],
     // Only the same QEMU, with the same arguments, can go on.
-    ...[await qemuVersion(qemu), await readFile(join(import.meta.dir, "machine.ts"), "utf8")],
+    ...[qemu.toString("utf8"), await readFile(join(import.meta.dir, "machine.ts"), "utf8")],
   ];
   const name = `settled-${createHash("sha256").update(contents.join("\n")).digest("hex").slice(0, 16)}`;
   const disk = join(kept, name, "running.qcow2");
@@ -61,20 +59,19 @@ export async function settledHost(say: (line: string) => void): Promise<SettledH
       const payload = join(staging, "store.tar");
       await packStore(store, base.busybox, payload);
       await layer(fresh, join("..", `base-${base.digest}`, "root.ext4"), "raw");
-      const { key, initramfs } = base;
-      const parts = { qemu, key, initramfs, vmlinux: store.kernel.vmlinux };
-      await settle({ ...parts, disk: fresh, payload });
+      await settle(base, store.kernel, fresh, payload);
       await removeTree(payload);
-      await saveRunning(parts, staging);
+      await saveRunning(base, store.kernel, staging);
       return name;
     });
     await removeOthers([name, `base-${base.digest}`]);
   }
-  return { base, kernel: store.kernel, qemu, disk };
+  return { base, kernel: store.kernel, disk };
 }
 
-async function settle(parts: HostParts): Promise<void> {
-  const machine = await launch(parts);
+async function settle(base: HostBase, kernel: StoredKernel, disk: string, payload: string): Promise<void> {
+  const { key, initramfs } = base;
+  const machine = await launch({ key, initramfs, vmlinux: kernel.vmlinux, disk, payload });
   try {
     await whenAnswering(machine, bootMs);
     const run = { user: "root", input: undefined, timeoutMs: 600_000 } as const;
@@ -97,13 +94,13 @@ blockdev --flushbufs /dev/vdb
 echo 3 > /proc/sys/vm/drop_caches`;
 
 /** Boots what has settled, and saves it as it runs. */
-async function saveRunning(parts: Omit<HostParts, "disk" | "payload">, staging: string): Promise<void> {
+async function saveRunning({ key, initramfs }: HostBase, kernel: StoredKernel, staging: string) {
   const disk = join(staging, "running.qcow2");
   await layer(disk, "root.qcow2", "qcow2");
   const payload = join(staging, "payload");
   await writeFile(payload, "");
   await truncate(payload, payloadBytes);
-  const machine = await launch({ ...parts, disk, payload });
+  const machine = await launch({ key, initramfs, vmlinux: kernel.vmlinux, disk, payload });
   try {
     await whenAnswering(machine, bootMs);
     const run = { user: "root", input: undefined, timeoutMs: 300_000 } as const;
