@@ -32,12 +32,15 @@ export function give(connection: SshConnection, stalled: Set<Readable>, out: Rea
   connection.hold();
 }
 
-/** `last` is written before the end, if anything is. */
+/**
+ * `terminalEnd`: what a terminal's reader takes for the end of its input. It is written in place of the channel's own end, on which
+ * sshd may hang the terminal up before it is read.
+ */
 export function inputOf(
   connection: SshConnection,
   channel: ClientChannel,
   closed: Promise<unknown>,
-  last?: string,
+  terminalEnd?: string,
 ): Writable {
   // ssh2 never calls back for what is written to a channel that has closed meanwhile.
   const written = (part: Buffer) =>
@@ -52,7 +55,8 @@ export function inputOf(
       done();
     },
     final: (done) => {
-      if (channel.writable) channel.end(last);
+      if (channel.writable && terminalEnd === undefined) channel.end();
+      else if (channel.writable) channel.write(terminalEnd);
       done();
     },
   });
