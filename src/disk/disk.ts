@@ -14,7 +14,7 @@ export interface RootDisk {
   strategy: RootDiskStrategy;
 }
 
-export { copyDisk } from "./copy-disk.ts";
+export { copyDisk, copyOpened } from "./copy-disk.ts";
 export { createFilledWorkDisk, type FilledWorkDisk } from "./filled-work-disk.ts";
 export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
 export { replaceContent } from "./replace.ts";

@@ -9,12 +9,13 @@
 import { readdir, rename, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { z } from "zod";
-import { BangerError } from "../../base/base.ts";
+import { BangerError, formatBytes } from "../../base/base.ts";
 import {
   copyDisk,
   createLayer,
   type DiskFile,
   flushDisk,
+  freeSpace,
   linkDisk,
   probeRootDiskStrategy,
   updateCopy,
@@ -24,7 +25,7 @@ import { removeTree, syncDirectory } from "../../sys/sys.ts";
 import type { VmContext } from "../deps.ts";
 import { type VmFiles, vmFiles } from "../layout.ts";
 import { getVm } from "../rows.ts";
-import type { Needed } from "../warm/template-maker.ts";
+import { type Needed, spareBytes } from "../warm/template-maker.ts";
 
 export const Disk = VmRecord.shape.workDisk.unwrap().unwrap();
 export const Disks = z.strictObject({ root: Disk, work: Disk });
@@ -163,15 +164,18 @@ function ownOnRecord(ctx: VmContext, frozen: Disks): DisksOnRecord {
   return { rootDisk: { ...root, strategy: ctx.deps.rootDiskStrategy }, workDisk: null };
 }
 
+/** What copies of the disks take of the file system of `dir`. */
+async function copyBytes(dir: string, { root, work }: Disks): Promise<number> {
+  if ((await probeRootDiskStrategy(dir, { qcow2: false })) === "reflink") return 0;
+  const stats = await Promise.all([root, work].map(({ path }) => stat(path)));
+  return stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
+}
+
 const byCopies: Freezing = {
   takes: async (ctx, copies) => {
     // The VMM's own file, and the copy that is kept.
     const files = 2;
-    const shared = await probeRootDiskStrategy(ctx.deps.paths.vms, { qcow2: false });
-    if (copies === 0 || shared === "reflink") return { files, bytes: 0 };
-    const { root, work } = disksOf(ctx);
-    const stats = await Promise.all([root, work].map(({ path }) => stat(path)));
-    return { files, bytes: copies * stats.reduce((sum, { blocks }) => sum + blocks * 512, 0) };
+    return { files, bytes: copies === 0 ? 0 : copies * (await copyBytes(ctx.deps.paths.vms, disksOf(ctx))) };
   },
   begin: async (ctx, checkpoint, signal) => {
     const own = disksOf(ctx);
@@ -201,8 +205,15 @@ const byCopies: Freezing = {
     await each(frozen, (what, { path }) => copyDisk(path, places[what], durable));
     return ownOnRecord(ctx, frozen);
   },
-  prepare: (aside, frozen, signal) =>
-    each(frozen, (what, { path }) => copyDisk(path, join(aside, what), { durable: true, signal })),
+  prepare: async (aside, frozen, signal) => {
+    // A host's disk that runs full takes the root disks of VMs that run with it: their layers have holes.
+    const needed = (await copyBytes(aside, frozen)) + spareBytes;
+    if ((await freeSpace(aside)).bytes < needed)
+      throw new BangerError("no_space", "there is too little disk space for copies of the snapshot's disks", {
+        hint: `free ${formatBytes(needed)} where banger keeps its VMs`,
+      });
+    await each(frozen, (what, { path }) => copyDisk(path, join(aside, what), { durable: true, signal }));
+  },
   replace: async (ctx, frozen, { aside }) => {
     const places = ownPlaces(ctx, frozen);
     await each(frozen, async (what, { path }) => {

@@ -70,6 +70,9 @@ const disks: Step<VmContext, RestoreInput, object> = {
   do: async (ctx, { about, layer, checkpoint, aside }) => {
     const { id, deps } = ctx;
     const from = { aside: deps.checkpoints.directory(aside), layer };
+    // Should the power fail while disks are replaced, no memory that knows the old ones may go on over the new.
+    const over = { state: "stopped", checkpoint: null, machine: null, startedAt: null, warm: null } as const;
+    deps.state.durably(() => updateVm(deps.state, deps.paths, id, over));
     const disks = await freezing(deps).replace(ctx, frozenOf(about), from);
     const { spec, layers, name } = about;
     deps.state.durably(() =>

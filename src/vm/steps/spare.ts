@@ -4,10 +4,8 @@
  */
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import { copyDisk } from "../../disk/disk.ts";
-import type { GuestSession, Personality } from "../../guest/guest.ts";
 import { type Step, steps } from "../../pipeline/pipeline.ts";
 import { VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";
@@ -17,6 +15,7 @@ import { generateKey, personality, writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
 import type { Halted } from "../runtime.ts";
 import { greet } from "../talk.ts";
+import { rehearseStart } from "../warm/template-guest.ts";
 import { machineSpec } from "./start.ts";
 
 const SpareInput = z.strictObject({
@@ -117,7 +116,7 @@ const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
     const late = AbortSignal.any([signal, AbortSignal.timeout(limits.spare)]);
     const session = await greet(deps, machine, late);
     try {
-      await rehearse(session, nobody, late);
+      await rehearseStart(session, nobody, late);
       session.rest(true);
       await deps.driver.pause?.(machine, late);
       const over = new AbortController();
@@ -135,20 +134,6 @@ const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
     return {};
   },
 };
-
-/**
- * What the VM's start and its first command need is done already: memory that is read for the first time since it was saved
- * is mapped page by page, and code that is emulated is translated then. Told who it is, a guest that had not gone through that
- * took 3.1 s under Firecracker in an emulated host. The identity is nobody's: its key is thrown away.
- */
-async function rehearse(session: GuestSession, nobody: Personality, signal: AbortSignal): Promise<void> {
-  await session.personalise(nobody, signal);
-  for (let round = 0; round < 2; round += 1) {
-    const child = await session.exec({ argv: ["sh", "-c", "true"], cwd: "/" }, signal);
-    child.stdin.end();
-    await Promise.all([buffer(child.stdout), buffer(child.stderr), child.exit]);
-  }
-}
 
 export const spareSteps = steps<SpareContext, SpareInput>("vm.spare", "undo", SpareInput)
   .step(directory)

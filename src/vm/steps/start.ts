@@ -17,7 +17,7 @@ import { logsHint, MachineEnded, machineEnded, orItsEnd } from "../machine-end.t
 import { getVm, updateVm } from "../rows.ts";
 import { transition } from "../states.ts";
 import { talk } from "../talk.ts";
-import { launchSaved } from "../warm/go-on.ts";
+import { forgetWaiting, launchSaved, waiting } from "../warm/go-on.ts";
 import { workspace } from "./workspace.ts";
 
 const StartInput = z.strictObject({
@@ -78,39 +78,51 @@ const preflight: Step<VmContext, StartInput, Boot> = {
 const rootDevice: Step<VmContext, StartInput, Root> = {
   name: "root_device",
   output: Root,
-  do: async ({ id, deps }) => {
-    const halted = deps.runtimes.halted(id);
+  do: async (ctx) => {
+    const { id, deps } = ctx;
+    const halted = await waiting(ctx);
     if (halted !== undefined) return { root: halted.root };
     const vm = getVm(deps.state, id);
     const goesOn = vm.warm !== null || vm.checkpoint !== null;
     return { root: await deps.devices.attachRoot(vm, { goesOn }) };
   },
-  undo: ({ id, deps }) => deps.devices.detachRoot(id),
+  undo: async (ctx) => {
+    await forgetWaiting(ctx);
+    await ctx.deps.devices.detachRoot(ctx.id);
+  },
 };
 
 const network: Step<VmContext, StartInput, Connected> = {
   name: "network",
   output: Connected,
-  do: async ({ id, deps }) => {
-    const halted = deps.runtimes.halted(id);
+  do: async (ctx) => {
+    const { id, deps } = ctx;
+    const halted = await waiting(ctx);
     if (halted !== undefined) return { network: halted.network };
     return { network: await deps.devices.connect(getVm(deps.state, id)) };
   },
-  undo: ({ id, deps }) => deps.devices.disconnect(id),
+  undo: async (ctx) => {
+    await forgetWaiting(ctx);
+    await ctx.deps.devices.disconnect(ctx.id);
+  },
 };
 
 const runDirectory: Step<VmContext, StartInput, object> = {
   name: "run_directory",
   output: nothing,
-  do: async ({ id, deps }) => {
+  do: async (ctx) => {
+    const { id, deps } = ctx;
     const { runDir } = vmFiles(deps.paths, id);
     // The machine that waits has its sockets there.
-    if (deps.runtimes.halted(id) !== undefined) return {};
+    if ((await waiting(ctx)) !== undefined) return {};
     await removeTree(runDir);
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     return {};
   },
-  undo: ({ id, deps }) => removeTree(vmFiles(deps.paths, id).runDir),
+  undo: async (ctx) => {
+    await forgetWaiting(ctx);
+    await removeTree(vmFiles(ctx.deps.paths, ctx.id).runDir);
+  },
 };
 
 const launch: Step<VmContext, StartInput & Boot & Root & Connected, Machine> = {

@@ -4,6 +4,7 @@ import type { MachineHandle, MachineSpec } from "../../vmm/vmm.ts";
 import { limits, type VmContext } from "../deps.ts";
 import { sweepCheckpoints } from "../live/needed-checkpoints.ts";
 import { getVm, updateVm } from "../rows.ts";
+import type { Halted } from "../runtime.ts";
 import { restorable } from "./warm-start.ts";
 
 export type Saved = Required<Pick<MachineSpec, "memory" | "restore">>;
@@ -39,10 +40,27 @@ export async function launchSaved(
   }
 }
 
+/** The machine that waits for this VM; one that has ended meanwhile is forgotten, and the VM boots from its disks. */
+export async function waiting({ id, deps }: VmContext): Promise<Halted | undefined> {
+  const halted = deps.runtimes.halted(id);
+  if (halted === undefined || (await deps.driver.alive(halted.machine))) return halted;
+  deps.runtimes.takeHalted(id)?.session.close();
+  return undefined;
+}
+
+/** What it has of the host's is about to be taken away. */
+export async function forgetWaiting({ id, deps }: VmContext): Promise<void> {
+  const halted = deps.runtimes.takeHalted(id);
+  if (halted === undefined) return;
+  halted.session.close();
+  await deps.driver.kill(halted.machine);
+}
+
 /** The machine that was made in advance, if the VM was made with one: its guest has said hello long ago. */
 async function letGoOn({ id, deps }: VmContext): Promise<MachineHandle | undefined> {
-  const halted = deps.runtimes.takeHalted(id);
-  if (halted === undefined || !(await deps.driver.alive(halted.machine))) return undefined;
+  const halted = await waiting({ id, deps });
+  if (halted === undefined) return undefined;
+  deps.runtimes.takeHalted(id);
   await deps.driver.resume?.(halted.machine, AbortSignal.timeout(limits.resume));
   halted.session.rest(false);
   deps.runtimes.booting(id, halted.session);

@@ -40,6 +40,8 @@ export interface Spare extends Made {
    * whoever finds the list still open.
    */
   taken(): Promise<void>;
+  /** It is somebody's from now on: it does not end for having waited long. */
+  keep(): void;
   /** Ends it, if it has not been taken. */
   dismiss(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export class Spares implements IdleSource {
     const waiting = this.#waiting;
     if (waiting === undefined || waiting.template.key !== template || waiting.nat !== nat) return undefined;
     this.#waiting = undefined;
+    waiting.keep();
     if (await this.deps.driver.alive(waiting.halted.machine)) return waiting;
     await waiting.dismiss();
     return undefined;
@@ -167,7 +170,8 @@ export class Spares implements IdleSource {
           };
           const timer = setTimeout(() => void dismiss(), deps.spareWaitMs ?? usualWaitMs);
           timer.unref();
-          this.#waiting = { id, address, template, ...made, nat: spec.nat, taken: take, dismiss };
+          const keep = () => clearTimeout(timer);
+          this.#waiting = { id, address, template, ...made, nat: spec.nat, taken: take, keep, dismiss };
           deps.log.info("a VM waits to be the next one", {
             ...{ id, template: template.key },
             ms: Math.round(performance.now() - began),

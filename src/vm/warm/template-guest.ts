@@ -37,6 +37,36 @@ if command -v systemctl >/dev/null; then
 fi
 sync`;
 
+/**
+ * The same for a clone that was told it is nobody: what came up by that is not to go on as nobody. Mostly nothing did, and then
+ * nothing is started for it.
+ */
+const namelessAgain = `for comm in /proc/[0-9]*/comm; do
+  read -r name 2>/dev/null <"$comm" || continue
+  case $name in systemd-journal | systemd-logind)
+    systemctl stop systemd-logind.service systemd-journald.service 2>/dev/null
+    rm -rf /run/log/journal/* /var/log/journal/*
+    break ;;
+  esac
+done
+exit 0`;
+
+/**
+ * What a VM's start and its first command need is done already: memory that is read for the first time since it was saved is
+ * mapped page by page, and code that is emulated is translated then. Told who it is, a guest that had not gone through that
+ * took 3.1 s under Firecracker in an emulated host. The identity is nobody's, its key is thrown away, and the clock stays: what
+ * is due at its step is the VM's own.
+ */
+export async function rehearseStart(
+  session: GuestSession,
+  nobody: Personality,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.personalise({ ...nobody, clock: "keep" }, signal);
+  await run(session, { argv: ["sh", "-c", namelessAgain] }, signal, true);
+  await run(session, { argv: ["sh", "-c", "true"] }, signal, true);
+}
+
 export async function settle(
   session: GuestSession,
   person: () => Promise<Personality>,

@@ -19,7 +19,7 @@ const mostWanted = 4;
 /** A template that could not be made so often is not tried again by this daemon. */
 const mostFailures = 2;
 /** What making one must leave to others. */
-const spareBytes = 1024 ** 3;
+export const spareBytes = 1024 ** 3;
 
 /** Why a VM booted that would have gone on, had there been a good template. */
 const avoidable: ReadonlySet<ColdReason> = new Set<ColdReason>(["none", "damaged", "changed", "failed"]);

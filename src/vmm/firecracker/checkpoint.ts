@@ -10,8 +10,7 @@ import { runFiles } from "./jailer.ts";
 import { turn } from "./pause.ts";
 import { forgetSaved, type Run, takeSaved, writeSaved } from "./save.ts";
 
-/** A request that was cancelled is carried out all the same, and only then the next one: here, that it go on. */
-const goOnMs = 600_000;
+const goOnMs = 120_000;
 
 export async function checkpoint(
   { here, there }: Run,
@@ -27,7 +26,9 @@ export async function checkpoint(
   try {
     try {
       await turn(socket, "Paused", signal);
-      await writeSaved(api, there, signal);
+      // To its end: cancelled, it would be carried out all the same, and whoever lets the machine go on wait behind it.
+      await writeSaved(api, there);
+      signal?.throwIfAborted();
       await whenHalted?.();
     } finally {
       if (ran) await turn(socket, "Running", AbortSignal.timeout(goOnMs));

@@ -7,7 +7,7 @@ import { constants, readlinkSync } from "node:fs";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../../base/base.ts";
-import { copyDisk } from "../../disk/disk.ts";
+import { copyOpened } from "../../disk/disk.ts";
 import { FirecrackerApi } from "./api.ts";
 import { names, runFiles } from "./jailer.ts";
 import { request } from "./requests.ts";
@@ -48,9 +48,12 @@ export async function writeSaved(api: FirecrackerApi, there: string, signal?: Ab
 export async function takeSaved(here: string, to: SavedFiles, signal?: AbortSignal): Promise<void> {
   await inRun(here, async (run) => {
     for (const name of ["memory", "state"] as const) {
-      const written = join(run, names[name]);
-      await expectFile(written, name);
-      await copyDisk(written, to[name], { durable: false, ...(signal && { signal }) });
+      const written = await openSaved(join(run, names[name]), name);
+      try {
+        await copyOpened(written, to[name], { durable: false, ...(signal && { signal }) });
+      } finally {
+        await written.close();
+      }
     }
   });
 }
@@ -95,9 +98,10 @@ function placeOf(here: string): string {
   }
 }
 
-/** In the jail names are the VMM's: a FIFO among them would hold us up. */
-async function expectFile(path: string, name: string): Promise<void> {
+/** In the jail names are the VMM's, from one moment to the next: a FIFO among them would hold us up. */
+async function openSaved(path: string, name: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  const found = await file.stat().finally(() => file.close());
-  if (!found.isFile()) throw new BangerError("guest_failed", `the saved ${name} is no regular file`);
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw new BangerError("guest_failed", `the saved ${name} is no regular file`);
 }
