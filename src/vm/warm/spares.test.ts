@@ -178,6 +178,24 @@ describe("a VM that is made in advance", () => {
     expect(world.dump().match(new RegExp(`machine ${id}`, "g"))?.length).toBe(1);
   });
 
+  test("whose first start is cancelled before it goes on boots at the next, with devices of its own", async () => {
+    await start("a");
+    await waiting();
+    const { id } = await create("b");
+    const abort = new AbortController();
+    const { bootSource } = deps;
+    deps.bootSource = (...args) => {
+      abort.abort();
+      return bootSource(...args);
+    };
+    await expect(service.start(id, { ...options(), signal: abort.signal })).rejects.toThrow("cancelled");
+    deps.bootSource = bootSource;
+    const before = world.connected.length;
+    const vm = await service.start(id, options());
+    expect(vm).toMatchObject({ state: "running" });
+    expect(world.connected.length).toBe(before + 1);
+  });
+
   test("whose size is set before its first start boots with that", async () => {
     await start("a");
     await waiting();
