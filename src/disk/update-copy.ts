@@ -16,8 +16,8 @@ export async function updateCopy(from: string, to: string): Promise<void> {
     const target = await open(to, constants.O_RDWR | constants.O_NOFOLLOW);
     try {
       const { size } = await source.stat();
-      if (cloneFile(target.fd, source.fd)) return;
       await target.truncate(size);
+      if (cloneFile(target.fd, source.fd)) return;
       await writeDifference(source, target, size);
     } finally {
       await target.close();

@@ -52,8 +52,10 @@ export const pause: Step<VmContext, PauseInput, object> = {
     return {};
   },
   undo: async (ctx) => {
-    const machine = ctx.deps.state.vms.get(ctx.id)?.machine;
-    if (machine && (await ctx.deps.driver.alive(machine))) await goOn(ctx);
+    const vm = ctx.deps.state.vms.get(ctx.id);
+    // Paused before, by a person: it was to be suspended, and is to stand still as it did.
+    if (vm?.state === "paused") return;
+    if (vm?.machine && (await ctx.deps.driver.alive(vm.machine))) await goOn(ctx);
   },
 };
 
