@@ -31,7 +31,15 @@ export function locateWorkTree(path: string): Located {
     if (at === dirname(at)) break;
     at = dirname(at);
   }
-  throw refused(`${show(path)} is not in a git repository`, `make it one: git init ${show(start)}`);
+  throw refused(
+    `${show(path)} is not in a git repository`,
+    `make it one: git init ${pasteable(start)}; or run without a path, and copy nothing`,
+  );
+}
+
+/** One word for the shell that a hint is pasted to. */
+function pasteable(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${show(path).replaceAll("'", "'\\''")}'`;
 }
 
 function fromDotGit(root: string, dotGit: Stats): Located {
