@@ -87,6 +87,10 @@ describe("a wrong command line is refused before anything happens", () => {
       "vm exec x make test",
       '1 banger: unexpected argument "make"\n  hint: a command for the guest goes after --: banger vm exec ... -- make test',
     ],
+    [
+      "vm run make test",
+      '1 banger: unexpected argument "test"\n  hint: a command for the guest goes after --: banger vm run ... -- make test',
+    ],
     ["vm exec x --guest-path etc -- ls", '1 banger: --guest-path "etc": must begin with /'],
     [
       "vm run . make test",

@@ -69,10 +69,13 @@ export function parseInput(
       input[key] = readWord(option, word, `${long} ${JSON.stringify(word)}`, path);
     }
   }
+  /** What was taken for a path that nobody had to give: `make`, of `vm run make test`. */
+  const optional: string[] = [];
   for (const { key, name, many, required } of positionalsOf(command)) {
     const option = command.args[key];
     const words = many ? values.splice(0) : values.splice(0, 1);
     const [first] = words;
+    if (!required && first !== undefined && !/^[./~]/.test(first)) optional.push(first);
     if (required && (first === undefined || (first === "" && !many))) {
       throw wrong(first === "" ? `${name} is empty` : `${name} is missing`, path);
     }
@@ -82,10 +85,11 @@ export function parseInput(
       : readWord(option, first, `${name} ${JSON.stringify(first)}`, path);
   }
   if (values[0] !== undefined) {
+    const meant = [...optional, ...values].join(" ");
     const hint =
       command.rest === undefined
         ? undefined
-        : `a command for the guest goes after --: banger ${path} ... -- ${escapeLine(values.join(" "))}`;
+        : `a command for the guest goes after --: banger ${path} ... -- ${escapeLine(meant)}`;
     throw wrong(`unexpected argument ${JSON.stringify(values[0])}`, path, hint);
   }
   input.rest = checkRest(command, path, rest);
