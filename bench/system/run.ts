@@ -9,6 +9,7 @@ import { down, up } from "../../tests/system/host/life.ts";
 import { type Host, host } from "../../tests/system/host.ts";
 import { stockImage } from "../by-hand.ts";
 import { median, type PairResult } from "../pairs.ts";
+import { scratch } from "../world.ts";
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const rows: string[] = [];
@@ -183,6 +184,8 @@ try {
     if (asked.length === 0 || asked.includes(name)) await bench(machine);
 } finally {
   await down();
+  // Made by the benches of the user mode, whose way to the stock image is used here.
+  await removeTree(scratch);
 }
 process.stdout.write(
   "| what (A / B) | A | B | A/B, median of pairs (min-max) | goal |\n|---|---|---|---|---|\n",
