@@ -135,6 +135,9 @@ async function dialSocket(path: string, peer: Peer): Promise<Duplex> {
   return socket.on("error", () => {});
 }
 
+/** What connect(2) says where nobody listens; ECONNRESET when whoever did has just ended, with us in its queue. */
+const nobody = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET"]);
+
 /** Only "nobody listens" may lead to a new daemon: whoever cannot reach the one that runs must hear why. */
 function notReached(path: string, peer: Peer, cause: NodeJS.ErrnoException): BangerError {
   if (cause.code === "EACCES" || cause.code === "EPERM") {
@@ -144,7 +147,7 @@ function notReached(path: string, peer: Peer, cause: NodeJS.ErrnoException): Ban
     });
   }
   // EAGAIN: it listens, and more knock than it can let in; waiting for a daemon to come up is waiting for this one.
-  if (cause.code === "ENOENT" || cause.code === "ECONNREFUSED" || cause.code === "EAGAIN") {
+  if (nobody.has(cause.code ?? "") || cause.code === "EAGAIN") {
     return new BangerError("unavailable", `no ${peer.program} listens on ${path}`, { cause });
   }
   return new BangerError("operation_failed", `${path} cannot be reached: ${cause.message}`, { cause });

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
+import { connect } from "../../src/rpc/client.ts";
 import { dialUnix } from "../../src/rpc/dial.ts";
 
 let dir: string;
@@ -84,4 +85,10 @@ test("where nobody listens, the error says so as connect(2) does", async () => {
   server.close();
   await once(server, "close");
   expect(["ENOENT", "ECONNREFUSED"]).toContain((await code(path)) ?? "");
+});
+
+test("a daemon that ends between the knock and the answer is no daemon", async () => {
+  const knocked = connect(path);
+  server.close();
+  await expect(knocked).rejects.toMatchObject({ code: "unavailable" });
 });
