@@ -8,7 +8,7 @@ import { administratorKeys, type Config, inertKeys, loadConfig, specDefaults } f
 import { type Paths, systemConfigFile } from "../config/paths.ts";
 import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
-import type { DaemonStatus, Handlers } from "../rpc/rpc.ts";
+import type { DaemonStatus, Handlers, Method } from "../rpc/rpc.ts";
 import { openState, type State } from "../state/state.ts";
 import { Runtimes, reattach, reconcile, type VmDeps, type VmPaths, VmService, Workspaces } from "../vm/vm.ts";
 import type { DriverProbe, VmmDriver } from "../vmm/vmm.ts";
@@ -43,6 +43,8 @@ export interface Substitutes {
 
 export interface Composition {
   handlers: Handlers;
+  /** Whoever looks at VMs finds those gone whose removal was answered. */
+  before(method: Method): Promise<void>;
   /** Machines that run: while there is one, the daemon does not idle out. */
   activeVms(): number;
   /** Called whenever a machine has started or ended. */
@@ -50,6 +52,12 @@ export interface Composition {
   config: Config;
   close(): Promise<void>;
 }
+
+/** What makes a VM and runs commands in it: that is not to wait for the end of another. */
+const startsAndCommands: ReadonlySet<Method> = new Set([
+  ...(["ping", "config.defaults", "vm.create", "workspace.import"] as const),
+  ...(["guest.exec", "guest.resize", "guest.signal", "guest.connect"] as const),
+]);
 
 /** Opens the state, probes the host, reconciles rows with the world. Throws bad_config, bad_version, host_missing. */
 export async function composeDaemon(env: DaemonEnvironment, substitutes: Substitutes): Promise<Composition> {
@@ -174,6 +182,9 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...guestHandlers(parts),
       ...imageHandlers(parts),
       ...templateHandlers(parts),
+    },
+    before: async (method) => {
+      if (!startsAndCommands.has(method)) await vms.settled();
     },
     activeVms: () => running() + (vms.maker.busy || vms.idle.busy ? 1 : 0),
     onVmsChanged: (listener) => vms.onChange(listener),

@@ -46,6 +46,7 @@ export async function runDaemon(substitutes: Substitutes, place: DaemonPlace): P
       program: { name: "bangerd", versionHint: "the daemon is of another version: banger daemon stop" },
       socketPath: paths.socket,
       handlers: parts.handlers,
+      before: parts.before,
       log,
       onActivity: idle.busy,
     });

@@ -137,8 +137,9 @@ export const owner = contract({
     events: LifecycleEvent,
   },
   "vm.delete": {
-    summary: "stops a VM and removes all of it; with `idle` only when it does not run",
-    params: vmRef.extend({ idle: z.boolean().optional() }),
+    summary:
+      "stops a VM and removes all of it; with `idle` only when it does not run; with `soon`, of one that is ephemeral, answers when its machine is killed: the rest is gone before the next question about VMs is answered",
+    params: vmRef.extend({ idle: z.boolean().optional(), soon: z.boolean().optional() }),
     result: none,
     events: LifecycleEvent,
   },

@@ -43,6 +43,8 @@ export interface ServiceOptions<T extends Table> {
   /** Who serves it, and what to do when the caller is of another version: for messages. */
   program: { name: string; versionHint: string };
   handlers: HandlersOf<T>;
+  /** What a call waits for before its handler sees it. */
+  before?: (method: MethodOf<T>) => Promise<void>;
   log: CallLog;
 }
 
@@ -202,7 +204,7 @@ function stackOf(error: BangerError): { stack?: string } {
 }
 
 async function dispatch<T extends Table>(
-  { table, handlers, program }: ServiceOptions<T>,
+  { table, handlers, program, before }: ServiceOptions<T>,
   method: string,
   params: unknown,
   ctx: CallContext<unknown>,
@@ -221,6 +223,7 @@ async function dispatch<T extends Table>(
     params: unknown,
     ctx: CallContext<unknown>,
   ) => Promise<unknown>;
+  await before?.(method as MethodOf<T>);
   return shape.result.parse(await handler(parsed.data, ctx));
 }
 

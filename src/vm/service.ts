@@ -5,6 +5,7 @@ import type { VmRecord } from "../state/state.ts";
 import type { CallOptions } from "./call-options.ts";
 import { createVm } from "./create-vm.ts";
 import { limits, type VmContext, type VmDeps } from "./deps.ts";
+import { LeavingVms } from "./leaving.ts";
 import { IdleVms } from "./live/idle-vms.ts";
 import { LiveService } from "./live/live.ts";
 import { sweepCheckpoints } from "./live/needed-checkpoints.ts";
@@ -26,6 +27,8 @@ import { TemplateMaker } from "./warm/template-maker.ts";
 import { goOnOrBoot } from "./warm/warm-start.ts";
 import { watchMachine } from "./watch-machine.ts";
 
+const sigkill = 9;
+
 export class VmService {
   readonly #listeners: (() => void)[] = [];
   /** Starts under way: what ends a VM does not wait for its boot. */
@@ -38,6 +41,7 @@ export class VmService {
   readonly live: LiveService;
   /** Who uses which VM. */
   readonly idleVms: IdleVms;
+  readonly #leaving = new LeavingVms();
 
   constructor(private readonly deps: VmDeps) {
     this.idle = new IdleWork(() => this.#changed());
@@ -55,8 +59,14 @@ export class VmService {
   }
 
   /** By name, id or id prefix, as find; one that sleeps because nobody used it goes on first. */
-  reach(ref: string, options: CallOptions): Promise<VmRecord> {
+  async reach(ref: string, options: CallOptions): Promise<VmRecord> {
+    if (this.#leaving.has(this.find(ref).id)) await this.settled();
     return this.idleVms.wake(this.find(ref), options);
+  }
+
+  /** What deleteSoon has answered for is gone. Before it, a VM that is on its way out is still found, and has its name. */
+  settled(): Promise<void> {
+    return this.#leaving.gone();
   }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
@@ -71,6 +81,7 @@ export class VmService {
   /** Ends what is done in advance. VMs run on. */
   async close(): Promise<void> {
     this.idleVms.close();
+    await this.settled();
     await this.idle.close();
     await this.spares.dismiss();
   }
@@ -184,14 +195,19 @@ export class VmService {
    * Ends it, however it is, and removes all of it; with `onlyIdle` one that runs, or is about to, is left alone with a
    * precondition error. Absent is success.
    */
-  async delete(id: VmId, options: CallOptions, { onlyIdle = false } = {}): Promise<void> {
+  async delete(
+    id: VmId,
+    options: CallOptions,
+    { onlyIdle = false, begin }: { onlyIdle?: boolean; begin?: (vm: VmRecord) => Promise<void> } = {},
+  ): Promise<void> {
     if (!onlyIdle) this.#interruptStart(id);
     const unlock = await this.deps.runtimes.lock(id);
     try {
       const vm = this.deps.state.vms.get(id);
-      if (vm === undefined) return;
+      if (vm === undefined) return this.deps.runtimes.forget(id);
       if (onlyIdle && !isIdle(vm))
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
+      await begin?.(vm);
       await this.#end(deleteSteps, { id, orderly: false, reason: null }, options);
       // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
       for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
@@ -200,6 +216,33 @@ export class VmService {
     } finally {
       unlock();
     }
+  }
+
+  /**
+   * As delete, for a VM that goes with its daemon anyway: resolves when its machine is killed, and the rest goes while its
+   * user goes on. See settled.
+   */
+  async deleteSoon(id: VmId, options: CallOptions): Promise<void> {
+    if (this.deps.state.vms.get(id)?.ephemeral !== true) return this.delete(id, options);
+    const killed = Promise.withResolvers<void>();
+    const begin = async ({ machine }: VmRecord) => {
+      // What cannot be killed is the step list's to say: it does so again, and waits.
+      if (machine !== null) await this.deps.driver.signal(machine, sigkill).catch(() => {});
+      killed.resolve();
+    };
+    const removal = this.delete(id, { ...options, signal: new AbortController().signal }, { begin });
+    this.#leaving.add(
+      id,
+      removal.catch((error: unknown) => this.#stays(id, toBangerError(error).message)),
+    );
+    await Promise.race([killed.promise, removal]);
+  }
+
+  /** Nobody waits any more to be told so. */
+  #stays(id: VmId, why: string): void {
+    this.deps.log.error("a VM that was to go is still there", { vm: id, error: why });
+    if (this.deps.state.vms.get(id) === undefined) return;
+    updateVm(this.deps.state, this.deps.paths, id, { state: "error", lastError: `not deleted: ${why}` });
   }
 
   /** Changes what it is, see checkChange. */

@@ -57,7 +57,7 @@ async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
     if (left?.state !== "stopped") throw error;
     return { status: 0, vm: left };
   } finally {
-    if (plan.remove) await removeVm(ctx, client, vm);
+    if (plan.remove) await removeVm(ctx, client, vm, { soon: true });
   }
 }
 
@@ -132,11 +132,11 @@ async function withWaysOn(client: Daemon, vm: Vm, error: unknown, unexpected: bo
 }
 
 /** Deletes with a budget of its own: interrupts do not shorten it, and its failure does not change the outcome. */
-async function removeVm(ctx: Context, client: Daemon, vm: Vm): Promise<void> {
+async function removeVm(ctx: Context, client: Daemon, vm: Vm, how: { soon?: true } = {}): Promise<void> {
   const release = ctx.takeInterrupts(() => ctx.err(`deleting VM ${vm.name}, one moment`));
   const budget = AbortSignal.timeout(removeBudgetMs);
   try {
-    await client.call("vm.delete", { ref: vm.id }, { signal: budget });
+    await client.call("vm.delete", { ref: vm.id, ...how }, { signal: budget });
   } catch (error) {
     const failure = toBangerError(error);
     // The daemon was quicker: it deletes what was cancelled.

@@ -49,6 +49,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   });
   return {
     "vm.create": async (params, ctx) => {
+      // A name that is being given up is free in a moment.
+      if (params.name !== undefined) await vms.settled();
       // A key of the user's own that cannot be used is better known before a VM is made than after.
       await parts.ssh.identityFile();
       const imageName = params.image ?? parts.config.default_image_name;
@@ -102,8 +104,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     },
     "vm.set": async ({ ref, ...change }, ctx) => show(await vms.set(vms.find(ref).id, change, options(ctx))),
     "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
-    "vm.delete": async ({ ref, idle }, ctx) => {
-      await vms.delete(vms.find(ref).id, options(ctx), { onlyIdle: idle === true });
+    "vm.delete": async ({ ref, idle, soon }, ctx) => {
+      const { id } = vms.find(ref);
+      if (soon === true) await vms.deleteSoon(id, options(ctx));
+      else await vms.delete(id, options(ctx), { onlyIdle: idle === true });
       return {};
     },
     "vm.list": async () => Promise.all(vms.list().map(withUse)),
