@@ -138,7 +138,7 @@ export const owner = contract({
   },
   "vm.delete": {
     summary:
-      "stops a VM and removes all of it; with `idle` only when it does not run; with `soon`, of one that is ephemeral, answers when its machine is killed: the rest is gone before the next question about VMs is answered",
+      "stops a VM and removes all of it; with `idle` only when it does not run; with `soon`, of one that is ephemeral, answers at once: it is gone before the next question about VMs is answered",
     params: vmRef.extend({ idle: z.boolean().optional(), soon: z.boolean().optional() }),
     result: none,
     events: LifecycleEvent,

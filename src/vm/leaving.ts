@@ -1,4 +1,4 @@
-/** VMs whose machine has been killed and whose removal was answered while it still went on. */
+/** VMs whose removal was answered while it still goes on. */
 import type { VmId } from "../base/base.ts";
 
 /** A removal that takes longer keeps nobody waiting any more: it is shown as what it is. In ms. */

@@ -27,8 +27,6 @@ import { TemplateMaker } from "./warm/template-maker.ts";
 import { goOnOrBoot } from "./warm/warm-start.ts";
 import { watchMachine } from "./watch-machine.ts";
 
-const sigkill = 9;
-
 export class VmService {
   readonly #listeners: (() => void)[] = [];
   /** Starts under way: what ends a VM does not wait for its boot. */
@@ -195,11 +193,7 @@ export class VmService {
    * Ends it, however it is, and removes all of it; with `onlyIdle` one that runs, or is about to, is left alone with a
    * precondition error. Absent is success.
    */
-  async delete(
-    id: VmId,
-    options: CallOptions,
-    { onlyIdle = false, begin }: { onlyIdle?: boolean; begin?: (vm: VmRecord) => Promise<void> } = {},
-  ): Promise<void> {
+  async delete(id: VmId, options: CallOptions, { onlyIdle = false } = {}): Promise<void> {
     if (!onlyIdle) this.#interruptStart(id);
     const unlock = await this.deps.runtimes.lock(id);
     try {
@@ -207,7 +201,6 @@ export class VmService {
       if (vm === undefined) return this.deps.runtimes.forget(id);
       if (onlyIdle && !isIdle(vm))
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
-      await begin?.(vm);
       await this.#end(deleteSteps, { id, orderly: false, reason: null }, options);
       // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
       for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
@@ -219,23 +212,18 @@ export class VmService {
   }
 
   /**
-   * As delete, for a VM that goes with its daemon anyway: resolves when its machine is killed, and the rest goes while its
-   * user goes on. See settled.
+   * As delete, for a VM that goes with its daemon anyway: resolves at once, and the VM goes while its user goes on. See
+   * settled.
    */
   async deleteSoon(id: VmId, options: CallOptions): Promise<void> {
     if (this.deps.state.vms.get(id)?.ephemeral !== true) return this.delete(id, options);
-    const killed = Promise.withResolvers<void>();
-    const begin = async ({ machine }: VmRecord) => {
-      // What cannot be killed is the step list's to say: it does so again, and waits.
-      if (machine !== null) await this.deps.driver.signal(machine, sigkill).catch(() => {});
-      killed.resolve();
-    };
-    const removal = this.delete(id, { ...options, signal: new AbortController().signal }, { begin });
+    // First the answer leaves: the end of a machine can take a host's only processor.
+    const answered = new Promise((resolve) => setImmediate(resolve));
+    const removal = answered.then(() => this.delete(id, { signal: new AbortController().signal }));
     this.#leaving.add(
       id,
       removal.catch((error: unknown) => this.#stays(id, toBangerError(error).message)),
     );
-    await Promise.race([killed.promise, removal]);
   }
 
   /** Nobody waits any more to be told so. */
