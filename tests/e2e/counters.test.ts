@@ -53,12 +53,15 @@ async function cost(...args: string[]): Promise<Cost> {
   const before = bed.log().length;
   const words = ["-f", "-e", `trace=${traced}`, "-o", trace("cli"), executable, ...args];
   const { status, stderr } = spawnSync("strace", words, { env: bed.env, encoding: "utf8" });
+  const calls = methodsCalled(bed.log().slice(before));
+  // Answered when what goes on after the command has been done, which counts too.
+  run("vm", "list");
   daemon.kill("SIGINT");
   await new Promise((resolve) => daemon.once("close", resolve));
   expect([status, stderr.includes("banger:")]).toEqual([0, false]);
   const lines = ["daemon", "cli"].flatMap((name) => readFileSync(trace(name), "utf8").split("\n"));
   return {
-    calls: methodsCalled(bed.log().slice(before)),
+    calls,
     spawned: lines.filter((line) => line.includes("execve(")).length - 1,
     syncs: lines.filter((line) => /^\d+ +(fsync|fdatasync|sync_file_range|syncfs|msync)\(/.test(line)).length,
   };

@@ -17,9 +17,14 @@ nft list ruleset 2>/dev/null | grep -E '172\\.16\\.0\\.[0-9]+ \\.|02:'; true`,
     root,
   );
 
-/** The above, and the directories of all VMs: what must be the same before and after a VM's whole life. */
-export const allOf = async (machine: Host): Promise<string> =>
-  `${await tracesOf(machine)}${await machine.ok("ls /var/lib/banger/vms", root)}`;
+/**
+ * The above, and the directories of all VMs: what must be the same before and after a VM's whole life. The end of `vm run
+ * --rm` may still be under way: the daemon has whoever asks after VMs wait for it.
+ */
+export const allOf = async (machine: Host): Promise<string> => {
+  await settledVms(machine);
+  return `${await tracesOf(machine)}${await machine.ok("ls /var/lib/banger/vms", root)}`;
+};
 
 export interface ShownVm {
   name: string;

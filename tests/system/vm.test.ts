@@ -1,7 +1,7 @@
 /** VMs as the owner of an installed host uses them: jailed, on the bridge, over device-mapper disks; and what is left. */
 import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
-import { tracesOf } from "./traces.ts";
+import { settledVms, tracesOf } from "./traces.ts";
 
 const machine = await host();
 const root = { user: "root" } as const;
@@ -29,6 +29,7 @@ test("vm run boots a jailed machine, keeps the streams apart and gives the comma
   );
   expect([status, stdout]).toEqual([42, "out\n"]);
   expect(stderr).toContain("err\n");
+  expect(await settledVms(machine)).toEqual([]);
   expect(await traces()).toBe(before);
 }, 400_000);
 

@@ -163,13 +163,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
 /** `--rm`: however the client ends, its VM goes with it; unless the tie is cut, because its logs are worth more. */
 function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): void } {
   let tied = true;
-  void ctx.connectionClosed.then(async () => {
-    if (!tied) return;
-    try {
-      await parts.vms.delete(id, { signal: new AbortController().signal });
-    } catch (error) {
-      parts.log.error("an ephemeral VM could not be deleted", { vm: id, error: String(error) });
-    }
+  void ctx.connectionClosed.then(() => {
+    if (tied) return parts.vms.deleteSoon(id, { signal: new AbortController().signal });
   });
   return {
     cut: () => {
