@@ -9,6 +9,7 @@ export { commandBytes, maxCommandBytes } from "./command-bytes.ts";
 export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap } from "./errors.ts";
 export type { ImageId, KernelId, VmId, VmName } from "./ids.ts";
 export { nearest } from "./nearest.ts";
+export { shellWord } from "./shell-word.ts";
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from "./units.ts";
 export type { VmSpec, VmState, Workspace } from "./vm.ts";
 export { isVmName, vmNameProblem } from "./vm-name.ts";

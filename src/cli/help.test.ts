@@ -77,6 +77,8 @@ describe("help", () => {
         logs      show what a VM's console printed
         prune     delete every VM that does not run
 
+      Also understood: ls for list, ps for list, rm for delete
+
       More: banger vm <command> --help
       "
     `);

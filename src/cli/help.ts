@@ -30,8 +30,14 @@ export async function groupHelp(name: string, group: Group): Promise<string> {
     group.details === undefined ? "" : wrap(group.details),
     group.examples.length === 0 ? "" : block("Examples", exampleRows(group.examples)),
     block("Commands", columns(await summaries(group.commands))),
+    aliasLine(group),
     `More: banger ${name} <command> --help`,
   ]);
+}
+
+function aliasLine({ aliases = {} }: Group): string {
+  const said = Object.entries(aliases).map(([alias, command]) => `${alias} for ${command}`);
+  return said.length === 0 ? "" : `Also understood: ${said.join(", ")}`;
 }
 
 export function commandHelp(path: string, command: Command): string {

@@ -1,7 +1,7 @@
 /** Finds the work tree around a path and its git directory, and refuses what is no ordinary repository. */
 import { lstatSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { BangerError } from "../base/base.ts";
+import { BangerError, shellWord } from "../base/base.ts";
 import { printable } from "./printable.ts";
 import { errnoOf, readMetadata, unreadable } from "./read-metadata.ts";
 
@@ -33,13 +33,8 @@ export function locateWorkTree(path: string): Located {
   }
   throw refused(
     `${show(path)} is not in a git repository`,
-    `make it one: git init ${pasteable(start)}; or run without a path, and copy nothing`,
+    `make it one: git init ${shellWord(show(start))}; or run without a path, and copy nothing`,
   );
-}
-
-/** One word for the shell that a hint is pasted to. */
-function pasteable(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${show(path).replaceAll("'", "'\\''")}'`;
 }
 
 function fromDotGit(root: string, dotGit: Stats): Located {

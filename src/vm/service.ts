@@ -10,14 +10,14 @@ import { IdleVms } from "./live/idle-vms.ts";
 import { LiveService } from "./live/live.ts";
 import { sweepCheckpoints } from "./live/needed-checkpoints.ts";
 import { fromIdleness } from "./live/suspended.ts";
+import { VmLocks } from "./locks.ts";
 import type { NewVm } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
 import { isDatabaseFull, isFull, withRoom } from "./room.ts";
 import { getVm, updateVm } from "./rows.ts";
-import type { Unlock } from "./runtime.ts";
 import { isIdle, transition } from "./states.ts";
 import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } from "./steps/end.ts";
-import { recoverRun, vmOf } from "./steps/journalled.ts";
+import { recoverRun } from "./steps/journalled.ts";
 import { checkChange, type SpecChange, setSteps } from "./steps/set.ts";
 import { startSteps } from "./steps/start.ts";
 import { mayCancel } from "./warm/go-on.ts";
@@ -39,17 +39,20 @@ export class VmService {
   readonly live: LiveService;
   /** Who uses which VM. */
   readonly idleVms: IdleVms;
-  readonly #leaving = new LeavingVms();
+  readonly #leaving: LeavingVms;
+  readonly #locks: VmLocks;
 
   constructor(private readonly deps: VmDeps) {
+    this.#locks = new VmLocks(deps, (open) => this.recover(open));
     this.idle = new IdleWork(() => this.#changed());
     this.maker = new TemplateMaker(deps, this.idle);
     this.spares = new Spares(deps, this.idle);
     for (const source of [this.maker, this.spares]) this.idle.add(source);
     this.live = new LiveService({
-      ...{ deps, locked: this.#locked.bind(this), run: this.#run.bind(this) },
+      ...{ deps, locked: this.#locks.locked.bind(this.#locks), run: this.#run.bind(this) },
       ...{ start: this.start.bind(this), delete: this.delete.bind(this), idle: this.idle },
     });
+    this.#leaving = new LeavingVms(deps, (id) => this.delete(id, { signal: new AbortController().signal }));
     this.idleVms = new IdleVms(deps, {
       start: this.start.bind(this),
       suspend: (id) => this.live.suspend(id, { signal: new AbortController().signal }, fromIdleness),
@@ -99,7 +102,7 @@ export class VmService {
     return this.idle.beside(() => this.#start(id, options));
   }
   async #start(id: VmId, options: CallOptions): Promise<VmRecord> {
-    const { unlock } = await this.#lock(id);
+    const { unlock } = await this.#locks.lock(id);
     const ended = new AbortController();
     try {
       const vm = getVm(this.deps.state, id);
@@ -133,7 +136,7 @@ export class VmService {
         run: () =>
           goOnOrBoot({ id, deps, warn: options.warn }, (input) => this.#run(startSteps, id, input, options)),
         settle: async () => {
-          for (const left of this.#left(id)) await this.recover(left);
+          for (const left of this.#locks.left(id)) await this.recover(left);
         },
         wantsRoom: isDatabaseFull,
       });
@@ -158,7 +161,7 @@ export class VmService {
   /** Stops it in order; a VM that is not running is refused. */
   async stop(id: VmId, options: CallOptions): Promise<VmRecord> {
     const interrupted = this.#interruptStart(id);
-    return this.#locked(id, async (vm, finished) => {
+    return this.#locks.locked(id, async (vm, finished) => {
       if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
       transition(vm, "stop");
       await this.#end(stopSteps, { id, orderly: true, reason: null }, options);
@@ -174,7 +177,7 @@ export class VmService {
   /** Sends the VMM a signal and, when that was meant to end it, clears up after it. */
   async kill(id: VmId, signal: number, options: CallOptions): Promise<VmRecord> {
     const interrupted = this.#interruptStart(id);
-    return this.#locked(id, async (vm, finished) => {
+    return this.#locks.locked(id, async (vm, finished) => {
       if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
       if (vm.machine === null) {
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, there is nothing to kill`);
@@ -203,7 +206,7 @@ export class VmService {
         throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}: left alone`);
       await this.#end(deleteSteps, { id, orderly: false, reason: null }, options);
       // Nothing is left that earlier calls could still have to finish. Never before: deleting must always be a way out.
-      for (const left of this.#left(id)) this.deps.state.journal.end(left.run);
+      for (const left of this.#locks.left(id)) this.deps.state.journal.end(left.run);
       this.deps.runtimes.forget(id);
       await sweepCheckpoints(this.deps);
     } finally {
@@ -217,25 +220,12 @@ export class VmService {
    */
   async deleteSoon(id: VmId, options: CallOptions): Promise<void> {
     if (this.deps.state.vms.get(id)?.ephemeral !== true) return this.delete(id, options);
-    // First the answer leaves: the end of a machine can take a host's only processor.
-    const answered = new Promise((resolve) => setImmediate(resolve));
-    const removal = answered.then(() => this.delete(id, { signal: new AbortController().signal }));
-    this.#leaving.add(
-      id,
-      removal.catch((error: unknown) => this.#stays(id, toBangerError(error).message)),
-    );
-  }
-
-  /** Nobody waits any more to be told so. */
-  #stays(id: VmId, why: string): void {
-    this.deps.log.error("a VM that was to go is still there", { vm: id, error: why });
-    if (this.deps.state.vms.get(id) === undefined) return;
-    updateVm(this.deps.state, this.deps.paths, id, { state: "error", lastError: `not deleted: ${why}` });
+    this.#leaving.begin(id);
   }
 
   /** Changes what it is, see checkChange. */
   async set(id: VmId, change: SpecChange, options: CallOptions): Promise<VmRecord> {
-    return this.#locked(id, async (vm) => {
+    return this.#locks.locked(id, async (vm) => {
       checkChange(vm, change, this.deps.devices.liveEgress);
       const halted = this.deps.runtimes.takeHalted(id);
       if (halted !== undefined) await this.deps.driver.kill(halted.machine);
@@ -270,7 +260,7 @@ export class VmService {
     await withRoom(this.deps, {
       run: () => this.#run(list, input.id, input, options),
       settle: async () => {
-        for (const { run } of this.#left(input.id)) this.deps.state.journal.end(run);
+        for (const { run } of this.#locks.left(input.id)) this.deps.state.journal.end(run);
       },
       wantsRoom: isFull,
     });
@@ -296,35 +286,5 @@ export class VmService {
 
   #changed(): void {
     for (const listener of this.#listeners) listener();
-  }
-
-  /**
-   * The VM's lock, with the lists that were finished first: what earlier calls had to leave open, because a disk was full
-   * or failing. The next daemon would finish them too, but then they would strike what the VM has become by then.
-   */
-  async #lock(id: VmId): Promise<{ unlock: Unlock; finished: string[] }> {
-    const unlock = await this.deps.runtimes.lock(id);
-    try {
-      const left = this.#left(id);
-      for (const run of left) await this.recover(run);
-      return { unlock, finished: left.map((run) => run.list) };
-    } catch (error) {
-      unlock();
-      throw error;
-    }
-  }
-
-  /** The runs on a VM that were left open. With the VM's lock held, none of them is under way. */
-  #left(id: VmId): JournalRun[] {
-    return this.deps.state.journal.open().filter((run) => vmOf(run) === id);
-  }
-
-  async #locked<T>(id: VmId, body: (vm: VmRecord, finished: string[]) => Promise<T>): Promise<T> {
-    const { unlock, finished } = await this.#lock(id);
-    try {
-      return await body(getVm(this.deps.state, id), finished);
-    } finally {
-      unlock();
-    }
   }
 }

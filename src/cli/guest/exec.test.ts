@@ -27,6 +27,15 @@ describe("a command in a guest", () => {
     expect([ours, err]).toEqual([status, ""]);
   });
 
+  test("that is a line in quotes, and so one program's name, is told the shell's way", async () => {
+    const run = (...argv: string[]) =>
+      banger(["vm", "exec", "x", "--", ...argv], { daemon: guest(async () => 127) });
+    expect((await run("make test")).err).toBe(
+      "  hint: that is one word, so one program's name; for a shell: -- sh -c 'make test'\n",
+    );
+    expect((await run("make", "test now")).err).toBe("");
+  });
+
   test("gets its arguments word for word, -- and flags included", async () => {
     let argv: string[] = [];
     const daemon = guest(async (child) => {

@@ -6,7 +6,7 @@
  * seconds), or sends SIGTERM or SIGHUP to a command that stays, gets away without it.
  */
 import type { Duplex } from "node:stream";
-import { BangerError } from "../../base/base.ts";
+import { BangerError, shellWord } from "../../base/base.ts";
 import type { Events, Params } from "../../rpc/contract.ts";
 import type { Context, Daemon, Interrupt } from "../context.ts";
 import { escapeText } from "../output/escape.ts";
@@ -21,12 +21,28 @@ export interface GuestCommand {
 /** How it ended: the guest's own status, or the interrupt that made us leave it. */
 export type ExecOutcome = { status: number } | { interrupted: Interrupt };
 
+/** As a shell has it, and banger's agent too. */
+const commandNotFound = 127;
 const sigpipe = 13;
 const signalNumber: Record<Interrupt, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 const insistence = { count: 3, withinMs: 2000 };
 
 /** Runs it. Interrupts are ours from the call to the end. Throws when the command could not be run or was lost. */
 export async function execInGuest(ctx: Context, client: Daemon, command: GuestCommand): Promise<ExecOutcome> {
+  const outcome = await attached(ctx, client, command);
+  if ("status" in outcome && outcome.status === commandNotFound) sayWhenOneWord(ctx, command.argv);
+  return outcome;
+}
+
+/** "make test" in quotes is the name of one program: what was meant is the shell's. */
+function sayWhenOneWord(ctx: Context, argv: readonly string[]): void {
+  const [line = ""] = argv;
+  if (argv.length > 1 || !/\s/.test(line.trim())) return;
+  const hint = `that is one word, so one program's name; for a shell: -- sh -c ${shellWord(line)}`;
+  ctx.err(`  ${ctx.style.dim("hint:")} ${escapeText(hint)}`);
+}
+
+async function attached(ctx: Context, client: Daemon, command: GuestCommand): Promise<ExecOutcome> {
   const op = crypto.randomUUID().slice(0, 8);
   const tty = ctx.tty.stdin && ctx.tty.stdout;
   const leaving = new AbortController();

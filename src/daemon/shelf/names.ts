@@ -47,8 +47,9 @@ function unknownName(kind: ArtifactKind, name: string, known: readonly { name: s
     name,
     known.map((one) => one.name),
   );
+  const look = `see what there is: banger ${kind} list --available`;
+  const bring = kind === "image" ? "; or import a container's: banger image pull REGISTRY/NAME:TAG" : "";
   return new BangerError("not_found", `there is no ${kind} ${JSON.stringify(name)}`, {
-    hint:
-      meant === undefined ? `see what there is: banger ${kind} list --available` : `did you mean ${meant}?`,
+    hint: meant === undefined ? `${look}${bring}` : `did you mean ${meant}?`,
   });
 }
