@@ -52,7 +52,9 @@ export class VmService {
       ...{ deps, locked: this.#locks.locked.bind(this.#locks), run: this.#run.bind(this) },
       ...{ start: this.start.bind(this), delete: this.delete.bind(this), idle: this.idle },
     });
-    this.#leaving = new LeavingVms(deps, (id) => this.delete(id, { signal: new AbortController().signal }));
+    this.#leaving = new LeavingVms(deps, (id) =>
+      this.idle.first(() => this.delete(id, { signal: new AbortController().signal })),
+    );
     this.idleVms = new IdleVms(deps, {
       start: this.start.bind(this),
       suspend: (id) => this.live.suspend(id, { signal: new AbortController().signal }, fromIdleness),

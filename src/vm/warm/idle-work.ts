@@ -31,10 +31,15 @@ export class IdleWork {
   }
 
   /** Runs real work: what is being done is taken back for it. */
-  async beside<T>(work: () => Promise<T>): Promise<T> {
+  beside<T>(work: () => Promise<T>): Promise<T> {
+    this.#doing?.abort.abort();
+    return this.first(work);
+  }
+
+  /** Runs what comes first, but is not waited for: what is being done goes on, and nothing more is begun. */
+  async first<T>(work: () => Promise<T>): Promise<T> {
     this.#others += 1;
     clearTimeout(this.#timer);
-    this.#doing?.abort.abort();
     try {
       return await work();
     } finally {
