@@ -113,6 +113,11 @@ const benches: Record<string, (machine: Host) => Promise<void>> = {
         `**${(tenth / cold).toFixed(2)}**`,
         "0.35",
       );
+    });
+  },
+  waiting: async (machine) => {
+    await bringStock(machine);
+    await withTemplate(machine, async () => {
       await machine.ok(`rm ~/.config/banger/config.toml; ${again}`, asDev);
       await machine.ok("banger vm run --rm --memory 512M --vcpu 1 -- true", asDev);
       pairRow(
