@@ -44,7 +44,7 @@ export interface Substitutes {
 export interface Composition {
   handlers: Handlers;
   /** Whoever looks at VMs finds those gone whose removal was answered. */
-  before(method: Method): Promise<void>;
+  before(method: Method, signal: AbortSignal): Promise<void>;
   /** Machines that run: while there is one, the daemon does not idle out. */
   activeVms(): number;
   /** Called whenever a machine has started or ended. */
@@ -53,9 +53,9 @@ export interface Composition {
   close(): Promise<void>;
 }
 
-/** What makes a VM and runs commands in it: that is not to wait for the end of another. */
-const startsAndCommands: ReadonlySet<Method> = new Set([
-  ...(["ping", "config.defaults", "vm.create", "workspace.import"] as const),
+/** The whole of a `vm run --rm`, which is not to wait for the end of another; and what ends the daemon, which waits itself. */
+const atOnce: ReadonlySet<Method> = new Set([
+  ...(["ping", "config.defaults", "vm.create", "workspace.import", "vm.delete", "daemon.stop"] as const),
   ...(["guest.exec", "guest.resize", "guest.signal", "guest.connect"] as const),
 ]);
 
@@ -183,10 +183,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...imageHandlers(parts),
       ...templateHandlers(parts),
     },
-    before: async (method) => {
-      if (!startsAndCommands.has(method)) await vms.settled();
+    before: async (method, signal) => {
+      if (!atOnce.has(method)) await vms.leaving.gone(signal);
     },
-    activeVms: () => running() + (vms.maker.busy || vms.idle.busy ? 1 : 0),
+    activeVms: () => running() + (vms.maker.busy || vms.idle.busy || vms.leaving.any ? 1 : 0),
     onVmsChanged: (listener) => vms.onChange(listener),
     config,
     close: async () => {

@@ -43,8 +43,8 @@ export interface ServiceOptions<T extends Table> {
   /** Who serves it, and what to do when the caller is of another version: for messages. */
   program: { name: string; versionHint: string };
   handlers: HandlersOf<T>;
-  /** What a call waits for before its handler sees it. */
-  before?: (method: MethodOf<T>) => Promise<void>;
+  /** What a call waits for before its handler sees it. Throws cancelled when `signal` says so. */
+  before?: (method: MethodOf<T>, signal: AbortSignal) => Promise<void>;
   log: CallLog;
 }
 
@@ -223,7 +223,7 @@ async function dispatch<T extends Table>(
     params: unknown,
     ctx: CallContext<unknown>,
   ) => Promise<unknown>;
-  await before?.(method as MethodOf<T>);
+  await before?.(method as MethodOf<T>, ctx.signal);
   return shape.result.parse(await handler(parsed.data, ctx));
 }
 

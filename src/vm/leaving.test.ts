@@ -31,7 +31,7 @@ test("an ephemeral VM's is answered at once, and who asks after VMs waits for it
   expect(service.list()).toHaveLength(1);
   const reached = service.reach("brief", options());
   reached.catch(() => {});
-  const settled = service.settled().then(() => service.list());
+  const settled = service.leaving.gone().then(() => service.list());
   expect(await Promise.race([settled, Bun.sleep(20).then(() => "waits")])).toBe("waits");
   go();
   expect(await settled).toEqual([]);
@@ -48,6 +48,19 @@ test("another VM's is answered when all of it is gone", async () => {
   expect(await answered).toEqual([]);
 });
 
+test("waiting for it can be given up", async () => {
+  const { service, id, go } = await leaving({ ephemeral: true });
+  await service.deleteSoon(id, options());
+  const impatient = new AbortController();
+  const waiting = service.leaving.gone(impatient.signal);
+  impatient.abort();
+  await expect(waiting).rejects.toMatchObject({ code: "cancelled" });
+  await expect(service.leaving.gone(impatient.signal)).rejects.toMatchObject({ code: "cancelled" });
+  go();
+  await service.leaving.gone();
+  expect([service.list(), service.leaving.any]).toEqual([[], false]);
+});
+
 test("its failure is kept in the row, and deleting once more finishes it", async () => {
   const { deps, service, id, go } = await leaving({ ephemeral: true });
   deps.failpoint = (step, when) => {
@@ -56,7 +69,7 @@ test("its failure is kept in the row, and deleting once more finishes it", async
   };
   await service.deleteSoon(id, options());
   go();
-  await service.settled();
+  await service.leaving.gone();
   expect(service.find("brief")).toMatchObject({ state: "error", lastError: "not deleted: the disk is gone" });
   deps.failpoint = undefined;
   await service.delete(id, options());

@@ -39,7 +39,8 @@ export class VmService {
   readonly live: LiveService;
   /** Who uses which VM. */
   readonly idleVms: IdleVms;
-  readonly #leaving: LeavingVms;
+  /** Who is found, and has its name, although its removal was answered. */
+  readonly leaving: LeavingVms;
   readonly #locks: VmLocks;
 
   constructor(private readonly deps: VmDeps) {
@@ -52,8 +53,10 @@ export class VmService {
       ...{ deps, locked: this.#locks.locked.bind(this.#locks), run: this.#run.bind(this) },
       ...{ start: this.start.bind(this), delete: this.delete.bind(this), idle: this.idle },
     });
-    this.#leaving = new LeavingVms(deps, (id) =>
-      this.idle.first(() => this.delete(id, { signal: new AbortController().signal })),
+    this.leaving = new LeavingVms(
+      deps,
+      (id) => this.idle.first(() => this.delete(id, { signal: new AbortController().signal })),
+      () => this.#changed(),
     );
     this.idleVms = new IdleVms(deps, {
       start: this.start.bind(this),
@@ -63,13 +66,9 @@ export class VmService {
 
   /** By name, id or id prefix, as find; one that sleeps because nobody used it goes on first. */
   async reach(ref: string, options: CallOptions): Promise<VmRecord> {
-    if (this.#leaving.has(this.find(ref).id)) await this.settled();
+    const found = this.list().filter((vm) => vm.name === ref || vm.id.startsWith(ref));
+    if (found.some(({ id }) => this.leaving.has(id))) await this.leaving.gone(options.signal);
     return this.idleVms.wake(this.find(ref), options);
-  }
-
-  /** What deleteSoon has answered for is gone. Before it, a VM that is on its way out is still found, and has its name. */
-  settled(): Promise<void> {
-    return this.#leaving.gone();
   }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
@@ -84,9 +83,9 @@ export class VmService {
   /** Ends what is done in advance. VMs run on. */
   async close(): Promise<void> {
     this.idleVms.close();
-    await this.settled();
     await this.idle.close();
     await this.spares.dismiss();
+    await this.leaving.close();
   }
 
   /** By name, id or id prefix. Throws not_found or ambiguous. */
@@ -218,11 +217,11 @@ export class VmService {
 
   /**
    * As delete, for a VM that goes with its daemon anyway: resolves at once, and the VM goes while its user goes on. See
-   * settled.
+   * leaving.
    */
   async deleteSoon(id: VmId, options: CallOptions): Promise<void> {
     if (this.deps.state.vms.get(id)?.ephemeral !== true) return this.delete(id, options);
-    this.#leaving.begin(id);
+    this.leaving.begin(id);
   }
 
   /** Changes what it is, see checkChange. */

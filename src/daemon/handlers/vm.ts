@@ -49,8 +49,6 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
   });
   return {
     "vm.create": async (params, ctx) => {
-      // A name that is being given up is free in a moment.
-      if (params.name !== undefined) await vms.settled();
       // A key of the user's own that cannot be used is better known before a VM is made than after.
       await parts.ssh.identityFile();
       const imageName = params.image ?? parts.config.default_image_name;
@@ -71,6 +69,8 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
         ...{ name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start },
         ...{ workspace: (params.workspace ?? false) && params.start, cold: params.cold ?? false },
       };
+      // A name that is being given up is free in a moment.
+      if (params.name !== undefined) await vms.leaving.gone(ctx.signal);
       const made = await vms.create(input, options(ctx), (vm) =>
         ctx.emit({ kind: "reserved", vm: show(vm) }),
       );
@@ -105,8 +105,10 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     "vm.set": async ({ ref, ...change }, ctx) => show(await vms.set(vms.find(ref).id, change, options(ctx))),
     "vm.kill": async ({ ref, signal }, ctx) => show(await vms.kill(vms.find(ref).id, signal, options(ctx))),
     "vm.delete": async ({ ref, idle, soon }, ctx) => {
+      const atOnce = soon === true && idle !== true;
+      if (!atOnce) await vms.leaving.gone(ctx.signal);
       const { id } = vms.find(ref);
-      if (soon === true) await vms.deleteSoon(id, options(ctx));
+      if (atOnce) await vms.deleteSoon(id, options(ctx));
       else await vms.delete(id, options(ctx), { onlyIdle: idle === true });
       return {};
     },
@@ -163,8 +165,13 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
 /** `--rm`: however the client ends, its VM goes with it; unless the tie is cut, because its logs are worth more. */
 function deleteWithConnection(parts: Parts, id: VmId, ctx: Lifecycle): { cut(): void } {
   let tied = true;
-  void ctx.connectionClosed.then(() => {
-    if (tied) return parts.vms.deleteSoon(id, { signal: new AbortController().signal });
+  void ctx.connectionClosed.then(async () => {
+    if (!tied) return;
+    try {
+      await parts.vms.deleteSoon(id, { signal: new AbortController().signal });
+    } catch (error) {
+      parts.log.error("an ephemeral VM could not be deleted", { vm: id, error: String(error) });
+    }
   });
   return {
     cut: () => {
