@@ -1,5 +1,5 @@
 /** The one place where a daemon's parts are put together. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmdirSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
@@ -192,8 +192,18 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     close: async () => {
       await vms.close();
       state.close();
+      removeIfEmpty(vmPaths.run);
     },
   };
+}
+
+/** Machines that run on keep it. */
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Not empty, or somebody else's cleaning was quicker.
+  }
 }
 
 /** True when the user has set a key to something other than its default. */
