@@ -52,7 +52,8 @@ int release_work_disk(void) {
 
 int take_work_disk(void) {
   if (!device[0]) return ENODEV;
-  if (mount(device, HOME, "ext4", MS_NOATIME, "") < 0) return errno;
+  /* As init mounts it. */
+  if (mount(device, HOME, "ext4", MS_NOATIME, "noinit_itable") < 0) return errno;
   device[0] = 0;
   return 0;
 }

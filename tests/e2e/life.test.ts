@@ -24,6 +24,12 @@ test("the root file system is as large as system_overlay_size says", async () =>
   expect(Number(stdout)).toBeWithin(11, 13);
 });
 
+test("nothing fills the disks with zeros behind the guest's back", async () => {
+  expect(
+    (await exec("grep -c ' ext4 .*noinit_itable' /proc/mounts; ps -e | grep -c ext4lazyinit")).stdout,
+  ).toBe("2\n0\n");
+});
+
 test("a command's terminal has the size of ours, also when that changes", async () => {
   let screen = "";
   const child = Bun.spawn(
