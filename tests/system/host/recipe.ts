@@ -38,6 +38,8 @@ export const cmdline: readonly string[] = [
   "panic=1",
   // The emulated processor has none of the flaws, and every entry into a nested guest would pay.
   "mitigations=off",
+  // QEMU translates code once per address that it is seen at: real processors do not pay for other addresses in each process.
+  "norandmaps",
   "random.trust_cpu=on",
   "tsc=reliable",
   "no_timer_check",
