@@ -77,6 +77,8 @@ function today(): typeof points {
 
 let bystander = 0;
 let quiet = "";
+/** Whether the point before this one may have left its victim. */
+let failed = false;
 
 beforeAll(async () => {
   await machine.giveStore();
@@ -103,11 +105,10 @@ for (const { list, point, fault } of today()) {
   test(`${fault} at ${point}`, async () => {
     const { prepare, command } = commands[list] ?? { prepare: "false", command: "" };
     const disturb = faults[fault as keyof typeof faults].replace("$BYSTANDER", String(bystander));
-    // Of a point that failed.
-    await machine.run("banger vm delete victim", slow);
-    await machine.ok(`${prepare} && rm -f ${dir}/*`, slow);
+    if (failed) await machine.run("banger vm delete victim", slow);
+    failed = true;
     await machine.ok(
-      `echo '${point}' > ${dir}/point; (${command} > /tmp/said 2>&1; echo $? > /tmp/status) &
+      `${prepare} && rm -f ${dir}/* && echo '${point}' > ${dir}/point || exit 1; (${command} > /tmp/said 2>&1; echo $? > /tmp/status) &
 until [ -e ${dir}/hit ] || ! jobs %% > /dev/null 2>&1; do sleep 0.1; done; test -e ${dir}/hit
 sudo sh -c '${disturb.replaceAll("'", "'\\''")}'; touch ${dir}/go; wait`,
       slow,
@@ -128,5 +129,6 @@ sudo sh -c '${disturb.replaceAll("'", "'\\''")}'; touch ${dir}/go; wait`,
     expect(await allOf(machine), what).toBe(quiet);
     expect(vms.find(({ name }) => name === "bystander")?.pid, what).toBe(bystander);
     expect(await machine.ok("banger vm exec bystander -- /bin/echo here", slow)).toBe("here\n");
+    failed = false;
   }, 600_000);
 }

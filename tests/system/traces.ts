@@ -33,8 +33,9 @@ export interface ShownVm {
   lastError: string | null;
 }
 
-/** Both services are up, and the daemon has gone through what was left. */
+/** Both services are up, and the daemon has gone through what was left. One command: each takes a second here. */
 export async function settledVms(machine: Host): Promise<ShownVm[]> {
-  await machine.ok("until banger vm list > /dev/null 2>&1; do sleep 0.5; done", { timeoutMs: 180_000 });
-  return JSON.parse(await machine.ok("banger vm list --json"));
+  return JSON.parse(
+    await machine.ok("until banger vm list --json 2> /dev/null; do sleep 0.2; done", { timeoutMs: 180_000 }),
+  );
 }
