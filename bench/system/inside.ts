@@ -319,8 +319,8 @@ const benches: Record<string, () => Promise<unknown>> = {
     run(["vm", "create", "--name", "bench", ...usual]);
     // What still starts in the guest would be measured too; and a unit that failed is none of this bench's.
     spawnSync(banger, ["vm", "exec", "bench", "--", "systemctl", "is-system-running", "--wait"], { env });
-    const rested = (word: string) => Bun.sleep(15_000).then(() => timed(["vm", word, "bench", "--", "true"]));
     // The manager of a session's user ends ten seconds after the session, and takes the guest's processor for it.
+    const rested = (word: string) => Bun.sleep(15_000).then(() => timed(["vm", word, "bench", "--", "true"]));
     const result = await comparePairs(
       { name: "vm exec", run: () => rested("exec") },
       { name: "vm ssh", run: () => rested("ssh") },

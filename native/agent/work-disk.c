@@ -52,7 +52,7 @@ int release_work_disk(void) {
 
 int take_work_disk(void) {
   if (!device[0]) return ENODEV;
-  /* As init mounts it. */
+  /* As init mounts it (LEAVE_INODE_TABLES of native/init/disks.c says why). */
   if (mount(device, HOME, "ext4", MS_NOATIME, "noinit_itable") < 0) return errno;
   device[0] = 0;
   return 0;
