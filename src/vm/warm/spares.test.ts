@@ -144,6 +144,14 @@ describe("a VM that is made in advance", () => {
     expect(asked).toBe(4);
   });
 
+  test("can be dismissed while it is being made", async () => {
+    await start("a");
+    while (!deps.state.journal.open().some(({ list }) => list === "vm.spare")) await Bun.sleep(1);
+    expect(service.spares.template).toBeUndefined();
+    await service.spares.dismiss();
+    expect([deps.state.journal.open(), world.paused()]).toEqual([[], []]);
+  });
+
   test("whose machine ends is forgotten with all that was of it", async () => {
     const { id } = await start("a");
     world.crash(await waiting());

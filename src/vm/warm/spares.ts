@@ -51,6 +51,8 @@ type Wanted = Pick<VmRecord, "image" | "kernel" | "spec">;
 export class Spares implements IdleSource {
   #wanted: Wanted | undefined;
   #waiting: (Spare & { nat: boolean }) | undefined;
+  /** Settles when none is being made: what was made last waits, or could not be made. */
+  #made: Promise<void> = Promise.resolve();
   /** Settles when what was made last is a VM, or gone. */
   #over: Promise<void> = Promise.resolve();
   #failures = 0;
@@ -97,6 +99,8 @@ export class Spares implements IdleSource {
   /** Ends the one that waits; until the next start no other is made. */
   async dismiss(): Promise<void> {
     this.#wanted = undefined;
+    // Only one that waits can be told to end.
+    await this.#made;
     await this.#waiting?.dismiss();
     await this.#over;
   }
@@ -197,6 +201,7 @@ export class Spares implements IdleSource {
         // By now a row has it, or nobody.
         if (address !== null) deps.runtimes.lentAddresses.delete(address);
       });
+    this.#made = offered.promise.catch(() => {});
     await offered.promise;
   }
 }
