@@ -23,6 +23,11 @@ export const bootCmdline: readonly string[] = [
   "cryptomgr.notests",
   // Waits for all processors to pass a quiet point are short-cut: modules, mounts and cgroups wait for dozens of them.
   "rcupdate.rcu_expedited=1",
+  // An idle guest is to sleep. A processor that stands still is one that the host has not let run: nothing to look for
+  // every four seconds.
+  "nowatchdog",
+  // Memory is put together when somebody wants it in large pieces, not by a thread that looks twice a second (kcompactd).
+  "sysctl.vm.compaction_proactiveness=0",
   // Loaded by systemd wherever it sees QEMU; nothing in the guest reads what they show.
   "module_blacklist=qemu_fw_cfg,dmi_sysfs",
   // A guest that panics ends, so that its VM does too.

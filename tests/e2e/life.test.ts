@@ -30,6 +30,12 @@ test("nothing fills the disks with zeros behind the guest's back", async () => {
   ).toBe("2\n0\n");
 });
 
+test("nothing in the kernel wakes an idle guest to look around", async () => {
+  expect((await exec("cat /proc/sys/kernel/watchdog /proc/sys/vm/compaction_proactiveness")).stdout).toBe(
+    "0\n0\n",
+  );
+});
+
 test("a command's terminal has the size of ours, also when that changes", async () => {
   let screen = "";
   const child = Bun.spawn(

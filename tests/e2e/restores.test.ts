@@ -52,12 +52,14 @@ test(
     const tell =
       'echo "$EPOCHREALTIME"; hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid';
     const seen = new Set<string>();
-    const restore = async () => {
+    const restore = async (name: string) => {
       const began = Date.now();
       const { status, stdout, stderr } = await banger.run([
         "vm",
         "run",
         "--rm",
+        "--name",
+        name,
         ...size,
         "--",
         "bash",
@@ -65,18 +67,19 @@ test(
         tell,
       ]);
       expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining("(warm)") });
-      const [seconds, ...own] = stdout.trim().split("\n");
+      const [seconds, hostname, ...own] = stdout.trim().split("\n");
       expect(Number(seconds) * 1000).toBeWithin(began - 50, Date.now() + 50);
-      expect(own.length).toBe(4);
+      expect(hostname).toBe(name);
+      expect(own.length).toBe(3);
       for (const each of own) {
         expect(seen.has(each)).toBe(false);
         seen.add(each);
       }
     };
-    for (let index = 0; index < 3; index += 1) await restore();
+    for (let index = 0; index < 3; index += 1) await restore(`first-${index}`);
     const pid = await banger.daemonPid();
     const before = household(pid);
-    for (let index = 0; index < count; index += 1) await restore();
+    for (let index = 0; index < count; index += 1) await restore(`restored-${index}`);
     expect(await banger.daemonPid()).toBe(pid);
     const { rssMiB, threads, ...after } = household(pid);
     const { rssMiB: rssBefore, threads: threadsBefore, ...others } = before;

@@ -122,8 +122,6 @@ function emulationWords(acceleration: Acceleration): string[] {
     // QEMU translates code anew for each address it is seen at, so that each process of a boot would pay again for the
     // same libraries. The agent turns randomisation on again at basic.target.
     "norandmaps",
-    // A processor that stands still is one that the host has not let run: nothing to look for every four seconds.
-    "nowatchdog",
     // The counter's frequency, and the busy loop's, which is in ticks of it: neither is then measured (see tsc.ts).
     ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / kernelHz}`]),
   ];
