@@ -241,7 +241,7 @@ async function steps(): Promise<Record<string, number>> {
   sh(`until ${banger} daemon status > /dev/null 2>&1; do sleep 1; done`);
   const log = "/var/lib/banger/bangerd.log";
   const before = statSync(log).size;
-  for (let round = 0; round < 5; round += 1) run(["vm", "run", "--rm", ...small, "--", "true"]);
+  for (let round = 0; round < 5; round += 1) await timed(["vm", "run", "--rm", ...small, "--", "true"]);
   sh('rm "$1"', config);
   run(["daemon", "stop"]);
   sh(`until ${banger} daemon status > /dev/null 2>&1; do sleep 1; done`);

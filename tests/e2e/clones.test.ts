@@ -34,6 +34,7 @@ echo "TEMPORARY $(mktemp -u /XXXXXXXXXXXXXXXXXXXXXXXX)"
 perl -e 'for (1..500) { my $b = "\\0" x 16; syscall(318, $b, 16, 0) == 16 or die; print "RANDOM ", unpack("H*", $b), "\\n" }'
 perl -e 'open U, "<:raw", "/dev/urandom" or die; for (1..500) { sysread(U, my $b, 16) == 16 or die; print "RANDOM ", unpack("H*", $b), "\\n" }'
 echo "bus $(cmp -s /etc/machine-id /var/lib/dbus/machine-id && echo the same)"
+echo "init $(busctl call org.freedesktop.systemd1 / org.freedesktop.DBus.Peer GetMachineId | grep -c "$(cat /etc/machine-id)") is its own"
 echo "kernel $(uname -rv)"
 echo "processors $(nproc)"
 echo "memory $(grep MemTotal /proc/meminfo)"
@@ -96,6 +97,7 @@ describe(`${count} clones of a template`, () => {
     expect(rest[0]).toContain("units running 0");
     expect(rest[0]).toContain("10.0.2.15/24");
     expect(rest[0]).toContain("bus the same");
+    expect(rest[0]).toContain("init 1 is its own");
   });
 
   test(

@@ -152,6 +152,26 @@ describe("a VM that is made in advance", () => {
     expect([deps.state.journal.open(), world.paused()]).toEqual([[], []]);
   });
 
+  test("is not made any more when it is dismissed while its template is being looked up", async () => {
+    await start("a");
+    await waiting();
+    await service.spares.dismiss();
+    await start("b");
+    const { bootSource } = deps;
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    deps.bootSource = async (...kind) => {
+      asked.resolve();
+      await answer.promise;
+      return bootSource(...kind);
+    };
+    await asked.promise;
+    await service.spares.dismiss();
+    answer.resolve();
+    await Bun.sleep(50);
+    expect([deps.state.journal.open(), world.paused()]).toEqual([[], []]);
+  });
+
   test("whose machine ends is forgotten with all that was of it", async () => {
     const { id } = await start("a");
     world.crash(await waiting());

@@ -118,6 +118,8 @@ export class Spares implements IdleSource {
       if (template === undefined || typeof template === "string" || lacking !== undefined)
         return this.#done(wanted);
       signal.throwIfAborted();
+      // Dismissed in the meantime, or another one is wanted by now.
+      if (this.#wanted !== wanted) return;
       const { key: name, id } = template;
       await this.#make({ ...wanted, source }, { key: name, id }, signal);
       this.#failures = 0;
