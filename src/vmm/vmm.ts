@@ -192,6 +192,7 @@ export {
   type VersionVerdict,
 } from "./firecracker/version.ts";
 export { type KvmObstacle, kvmObstacle } from "./kvm.ts";
+export { listens } from "./listener.ts";
 export { lastLines } from "./log-tail.ts";
 export { qemuDriver } from "./qemu/driver.ts";
 export { probeQemu } from "./qemu/probe.ts";

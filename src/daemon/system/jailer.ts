@@ -5,8 +5,9 @@ import { basename, dirname, join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { KernelId, VmId } from "../../base/ids.ts";
 import { type HelperParams, type Home, jailFiles, type Presence, type Saved } from "../../rpc/rpc.ts";
+import { type ProcessIdentity, waitForExit } from "../../sys/sys.ts";
 import { type VmPaths, vmFiles } from "../../vm/vm.ts";
-import type { JailedMachine, Jailer, JailView } from "../../vmm/vmm.ts";
+import { type JailedMachine, type Jailer, type JailView, listens } from "../../vmm/vmm.ts";
 import type { Helper } from "./helper-client.ts";
 
 export interface JailPlaces {
@@ -23,6 +24,29 @@ const jail: JailView = {
   ...{ kernel, initramfs, disks: [rootDisk, workDisk], run: dirname(apiSocket) },
   saved: { memory, state },
 };
+
+/** Between the two system calls it takes nothing; on a host that is short of everything it may have to wait its turn. */
+const listenMs = 30_000;
+
+/**
+ * The helper has seen the socket: Firecracker binds it, and listens on it a moment later. The helper itself is root, and
+ * does not connect to what Firecracker could have put there instead.
+ */
+async function untilItListens(path: string, process: ProcessIdentity, signal?: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const until = AbortSignal.any([over.signal, AbortSignal.timeout(listenMs), ...(signal ? [signal] : [])]);
+  const ended = waitForExit(process, until).then(() => {
+    throw new BangerError("guest_failed", "Firecracker ended at once");
+  });
+  ended.catch(() => {
+    // It outlives the wait.
+  });
+  try {
+    await Promise.race([listens(path, process.pid, until), ended]);
+  } finally {
+    over.abort();
+  }
+}
 
 /** In which directory of the state a VM's own directory is, by one of the files in it. */
 export function homeOf(path: string): Home {
@@ -65,6 +89,12 @@ export function helperJailer(helper: Helper, { vms, jails }: JailPlaces): Jailer
         memoryMiB: request.memoryMiB,
       };
       const { process } = await helper.call("machine.launch", params, signal);
+      try {
+        await untilItListens(join(link, basename(apiSocket)), process, signal);
+      } catch (error) {
+        await helper.call("machine.end", { vm });
+        throw error;
+      }
       return { process, view: jail };
     },
 
