@@ -111,7 +111,7 @@ export const groups: Readonly<Record<string, Group>> = {
   system: {
     summary: "install banger's services, restart and remove them",
     details:
-      "With them VMs run on Firecracker, on a bridge, and from boot on; without them banger works too, as you. These commands need root, all others never do.",
+      "With them VMs run on Firecracker, on a bridge, and the services start with the host (VMs that ran are stopped then, and started by `banger vm start`); without them banger works too, as you. These commands need root, all others never do.",
     examples: [
       { command: "system install --owner alice", note: "services for alice's VMs (with sudo)" },
       { command: "system status", note: "what is installed, and whether it answers" },

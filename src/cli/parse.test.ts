@@ -89,7 +89,7 @@ describe("a wrong command line is refused before anything happens", () => {
     ],
     [
       "vm run make test",
-      '1 banger: unexpected argument "test"\n  hint: a command for the guest goes after --: banger vm run ... -- make test',
+      '1 banger: unexpected argument "test"\n  hint: a command for the guest goes after --: banger vm run ... -- make test, or banger vm run make -- test',
     ],
     ["vm exec x --guest-path etc -- ls", '1 banger: --guest-path "etc": must begin with /'],
     [

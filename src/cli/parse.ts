@@ -85,11 +85,15 @@ export function parseInput(
       : readWord(option, first, `${name} ${JSON.stringify(first)}`, path);
   }
   if (values[0] !== undefined) {
-    const meant = [...optional, ...values].join(" ");
+    const line = (words: readonly string[], rest: readonly string[]) =>
+      `banger ${path} ${[...words, "--", ...rest].map(escapeLine).join(" ")}`;
+    const lines = [line(["..."], [...optional, ...values])];
+    // Or the first word is a directory after all, and only its path does not look like one.
+    if (optional.length > 0) lines.push(line(optional, values));
     const hint =
       command.rest === undefined
         ? undefined
-        : `a command for the guest goes after --: banger ${path} ... -- ${escapeLine(meant)}`;
+        : `a command for the guest goes after --: ${lines.join(", or ")}`;
     throw wrong(`unexpected argument ${JSON.stringify(values[0])}`, path, hint);
   }
   input.rest = checkRest(command, path, rest);

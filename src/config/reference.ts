@@ -40,7 +40,7 @@ ${head}
 ${rows(VmDefaults.shape, "vm_defaults")}
 
 What is absent follows from the host (a quarter of its CPUs, at most 4; an eighth of its memory, at most 8 GiB), but never less than
-2 CPUs, 1 GiB of memory, 8 GiB of disk. \`banger vm run\` prints what a VM gets.
+2 CPUs (or the host's one), 1 GiB of memory, 8 GiB of disk. \`banger vm run\` prints what a VM gets.
 
 ## [warm]
 

@@ -19,7 +19,7 @@ export function conclude(results: readonly Result[]): Conclusion {
     results.filter((each) => each.state === state).map(({ id }) => id);
   const inTheWay = named("fail").filter((id) => !besideThePoint.includes(id));
   if (inTheWay.length > 0)
-    return { works: "no", text: `VMs do not work here yet: see ${inTheWay.join(", ")}.`, next: null };
+    return { works: "no", text: `VMs do not work here: see ${inTheWay.join(", ")}.`, next: null };
   const warnings = named("warn");
   const others = [...named("fail"), ...warnings.filter((id) => !speed.includes(id))];
   const rest = others.length === 0 ? "" : ` Worth a look: ${others.join(", ")}.`;

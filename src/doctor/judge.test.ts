@@ -133,7 +133,7 @@ describe("the conclusion", () => {
     );
     expect(conclude([result("kvm", "warn"), result("qemu", "fail")])).toEqual({
       works: "no",
-      text: "VMs do not work here yet: see qemu.",
+      text: "VMs do not work here: see qemu.",
       next: null,
     });
   });

@@ -8,6 +8,7 @@ import { ownNamespace } from "./namespace.ts";
 /** Throws host_missing when building an image would, for want of its program. */
 export async function needsMmdebstrap(signal: AbortSignal): Promise<void> {
   await run("mmdebstrap", ["--version"], { signal }).catch((error: unknown) => {
+    if (signal.aborted) throw error;
     throw new BangerError("host_missing", "mmdebstrap is not installed", {
       hint: "install it: sudo apt-get install mmdebstrap uidmap",
       cause: error,

@@ -48,7 +48,11 @@ export async function fetchArchive({ url, sha256, maxBytes, into, signal }: Arch
     if (error instanceof BangerError) throw error;
     if (error instanceof Error && "code" in error && error.code === "ENOSPC")
       throw new BangerError("no_space", "the disk is full", { cause: error });
-    const why = silent.signal.aborted ? `nothing came for ${silenceMs / 1000} s` : String(error);
+    const why = silent.signal.aborted
+      ? `nothing came for ${silenceMs / 1000} s`
+      : error instanceof Error
+        ? error.message
+        : String(error);
     throw new BangerError("unavailable", `${url} cannot be downloaded: ${why}`, {
       hint: "check the network; a proxy is taken from HTTPS_PROXY",
       cause: error,

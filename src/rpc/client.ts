@@ -35,6 +35,8 @@ export interface Peer {
   lostHint: string;
   /** What to do when this user may not connect. */
   deniedHint: string;
+  /** What to do when it is not there; absent where whoever connects knows better. */
+  absentHint?: string;
 }
 
 const bangerd: Peer = {
@@ -148,7 +150,10 @@ function notReached(path: string, peer: Peer, cause: NodeJS.ErrnoException): Ban
   }
   // EAGAIN: it listens, and more knock than it can let in; waiting for a daemon to come up is waiting for this one.
   if (nobody.has(cause.code ?? "") || cause.code === "EAGAIN") {
-    return new BangerError("unavailable", `no ${peer.program} listens on ${path}`, { cause });
+    return new BangerError("unavailable", `no ${peer.program} listens on ${path}`, {
+      cause,
+      hint: peer.absentHint,
+    });
   }
   return new BangerError("operation_failed", `${path} cannot be reached: ${cause.message}`, { cause });
 }

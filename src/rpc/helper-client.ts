@@ -10,5 +10,7 @@ export function connectHelper(socketPath: string): Promise<HelperClient> {
     program: "bangerd-root",
     lostHint: "see why: journalctl -u bangerd-root",
     deniedHint: "only root and the owner named in /etc/banger/install.toml may use it",
+    absentHint:
+      "sudo banger system restart, and then the same command again; if that is no help: banger doctor",
   });
 }

@@ -2,6 +2,7 @@
 import { toBangerError } from "../base/base.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { CallOptions } from "./call-options.ts";
+import { checkVcpus } from "./check-vcpus.ts";
 import type { Lent } from "./live/live.ts";
 import { type NewVm, newRecord } from "./new-vm.ts";
 import { getVm } from "./rows.ts";
@@ -16,6 +17,7 @@ export async function createVm(
   options: CallOptions,
   reserved: (vm: VmRecord) => void,
 ): Promise<VmRecord> {
+  checkVcpus(deps.driver, input.spec.vcpu);
   const planned = await plan(deps, input);
   const { nat } = input.spec;
   const spare =

@@ -3,6 +3,7 @@ import { BangerError, toBangerError, type VmId } from "../base/base.ts";
 import { type JournalRun, runSteps, type StepList } from "../pipeline/pipeline.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { CallOptions } from "./call-options.ts";
+import { checkVcpus } from "./check-vcpus.ts";
 import { createVm } from "./create-vm.ts";
 import { limits, type VmContext, type VmDeps } from "./deps.ts";
 import { LeavingVms } from "./leaving.ts";
@@ -227,6 +228,7 @@ export class VmService {
   /** Changes what it is, see checkChange. */
   async set(id: VmId, change: SpecChange, options: CallOptions): Promise<VmRecord> {
     return this.#locks.locked(id, async (vm) => {
+      checkVcpus(this.deps.driver, change.vcpu);
       checkChange(vm, change, this.deps.devices.liveEgress);
       const halted = this.deps.runtimes.takeHalted(id);
       if (halted !== undefined) await this.deps.driver.kill(halted.machine);

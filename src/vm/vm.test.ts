@@ -55,6 +55,22 @@ describe("the life of a VM", () => {
     expect((await service.set(id, { nat: true }, options())).spec.nat).toBe(true);
   });
 
+  test("more processors than its driver gives a VM are refused before anything is made", async () => {
+    const { deps, service } = daemon();
+    deps.driver = {
+      ...deps.driver,
+      name: "firecracker",
+      capabilities: { ...deps.driver.capabilities, maxVcpus: 1 },
+    };
+    const most = "firecracker gives a VM at most 1 CPUs, not 2";
+    const asked = { name: VmName.parse("wide"), source: await deps.bootSource("", ""), ephemeral: false };
+    const input = { ...asked, willStart: true, workspace: false, cold: false, spec: { ...spec, vcpu: 2 } };
+    await expect(service.create(input, options(), () => {})).rejects.toThrow(most);
+    expect(service.list()).toEqual([]);
+    const { id } = await make(service, deps, "calm-otter");
+    await expect(service.set(id, { vcpu: 2 }, options())).rejects.toThrow(most);
+  });
+
   test("a start that is refused because it runs leaves its session alone", async () => {
     const { deps, service } = daemon();
     const vm = await make(service, deps, "calm-otter");

@@ -89,6 +89,8 @@ export interface MachineHandle {
 }
 
 export interface DriverCapabilities {
+  /** Processors that a machine can have; absent where that is no fewer than banger gives any. */
+  maxVcpus?: number;
   /** The driver can use a copy-on-write file in front of a read-only base (see the disk room). */
   qcow2: boolean;
   userModeNetwork: boolean;

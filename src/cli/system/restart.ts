@@ -5,7 +5,7 @@ import { statusRows } from "./status-rows.ts";
 import { sudoLine } from "./sudo-line.ts";
 
 export const command = defineCommand({
-  summary: "restart both services; running VMs go on",
+  summary: "restart both services; running VMs go on, commands in them are cut off",
   examples: [{ command: "system restart", note: "returns when both answer (with sudo)" }],
   args: {},
   flags: {},

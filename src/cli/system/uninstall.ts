@@ -17,6 +17,7 @@ export const command = defineCommand({
     const line = sudoLine(ctx, ["system", "uninstall", ...(purge ? ["--purge"] : [])]);
     const { found, kept } = await (await ctx.system(line)).uninstall({ purge });
     if (!found) ctx.err("the system services are not installed");
+    else if (purge) ctx.err("removed: the services, and all VMs, images and caches");
     if (kept.length > 0) ctx.err(`kept: ${kept.join(", ")} (--purge removes them too)`);
     return undefined;
   },

@@ -32,7 +32,12 @@ export const kvm = defineCheck({
       },
     ];
     if (obstacle === undefined || (jailed && obstacle.kind === "no access"))
-      return pass("the processor can virtualise, and /dev/kvm is there", ...evidence);
+      return pass(
+        device === undefined
+          ? "the processor can virtualise, and the kernel's KVM is there, without a node in /dev"
+          : "the processor can virtualise, and /dev/kvm is there",
+        ...evidence,
+      );
     const without = jailed ? fail : warn;
     const consequence = jailed ? "no VM can run" : "VMs are emulated, slow";
     const { summary, remedy } = explain(obstacle.kind, facts, advice, place.user);

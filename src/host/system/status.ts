@@ -77,7 +77,7 @@ function installed({ places }: SystemHost): Install {
   const found = readInstall(places.installFile);
   if (found !== undefined) return found;
   throw new BangerError("not_found", "the system services are not installed", {
-    hint: "install them: sudo banger system install --owner $USER",
+    hint: "install them, with the path of this program: sudo /path/to/banger system install --owner $USER",
   });
 }
 

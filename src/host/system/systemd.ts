@@ -86,6 +86,8 @@ export const hostSystemd: Systemd = {
 async function systemctl(...args: string[]): Promise<void> {
   const { status, stderr } = await run("systemctl", ["--no-ask-password", ...args]);
   if (status === 0) return;
+  // 128 + SIGINT: the terminal's Ctrl-C has reached it, too.
+  if (status === 130) throw new BangerError("cancelled", "cancelled");
   const said = stderr.trim().split("\n")[0] ?? "";
   throw new BangerError(
     "operation_failed",

@@ -65,7 +65,7 @@ export class FirecrackerApi {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof BangerError) throw error;
-      const why = late.aborted ? `no answer within ${limitMs / 1000} s` : String(error);
+      const why = late.aborted ? `no answer within ${limitMs / 1000} s` : reasonOf(error);
       throw new BangerError("unavailable", `Firecracker does not answer (${method} ${path}): ${why}`, {
         cause: error,
       });
@@ -73,6 +73,12 @@ export class FirecrackerApi {
     if (status >= 200 && status < 300) return text;
     throw new BangerError("guest_failed", `Firecracker refused ${method} ${path}: ${fault(status, text)}`);
   }
+}
+
+/** Bun's own words are for whoever mistyped an address. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : String(error);
 }
 
 async function bounded(response: Response): Promise<string> {

@@ -15,7 +15,7 @@ import { checkSpec, machineRequests, restoreRequests } from "./configure.ts";
 import { type Jailer, type LaunchedMachine, runFiles } from "./jailer.ts";
 import { turn } from "./pause.ts";
 import { probeFirecracker } from "./probe.ts";
-import { type ApiRequest, request } from "./requests.ts";
+import { type ApiRequest, maxVcpus, request } from "./requests.ts";
 import { forgetSaved, save } from "./save.ts";
 import { digestOf, firecrackerStateKey } from "./state-key.ts";
 import { canPause, canRestore, driverName } from "./version.ts";
@@ -97,6 +97,7 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
   return {
     name: driverName,
     capabilities: {
+      maxVcpus,
       ...{ qcow2: false, userModeNetwork: false, saveRestore: jail !== undefined },
       ...{ frozenDisks: "copies", keepsConnections: false },
     },
