@@ -14,11 +14,11 @@ export interface Stores {
 
 /** The image that a name means; undefined when it means none, or one that is no longer there. */
 export function findImage(state: State, stores: Stores, name: string): Promise<StoredImage | undefined> {
-  return find(state.images, name, (id) => readImage(stores.images, id));
+  return findAgain(state, stores, () => find(state.images, name, (id) => readImage(stores.images, id)));
 }
 
 export function findKernel(state: State, stores: Stores, name: string): Promise<StoredKernel | undefined> {
-  return find(state.kernels, name, (id) => readKernel(stores.kernels, id));
+  return findAgain(state, stores, () => find(state.kernels, name, (id) => readKernel(stores.kernels, id)));
 }
 
 export function rowOf({ name, id, directory, createdAt }: Artifact): Artifact {
@@ -32,6 +32,18 @@ export async function reconcileRows(state: State, stores: Stores): Promise<void>
   const known = new Set([...state.images.list(), ...state.kernels.list()].map((row) => row.name));
   addUnknown(state.images, await listImages(stores.images), known);
   addUnknown(state.kernels, await listKernels(stores.kernels), known);
+}
+
+/** What was put into a directory by hand since the daemon started, out of a backup, is found too. */
+async function findAgain<T>(
+  state: State,
+  stores: Stores,
+  find: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const found = await find();
+  if (found !== undefined) return found;
+  await reconcileRows(state, stores);
+  return find();
 }
 
 async function find<T>(
