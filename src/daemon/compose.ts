@@ -162,12 +162,21 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       renew: async (name, ctx) => usable(driver, () => images.renew(name, ctx)),
     },
     defaults: () => specDefaults(config, { cpus: availableParallelism(), memoryBytes: totalmem() }),
-    spaceWarnings: async ({ diskBytes, overlayBytes }) => {
+    spaceWarnings: async ({ diskBytes, overlayBytes, memoryMiB }) => {
       const free = (await freeSpace(vmPaths.vms)).bytes;
       const most = diskBytes + overlayBytes;
-      if (most <= free) return [];
+      const memory = memoryMiB * 1024 ** 2;
       return [
-        `the VM's disks may grow to ${formatBytes(most)}, but only ${formatBytes(free)} are free in ${vmPaths.vms}`,
+        ...(most <= free
+          ? []
+          : [
+              `the VM's disks may grow to ${formatBytes(most)}, but only ${formatBytes(free)} are free in ${vmPaths.vms}`,
+            ]),
+        ...(memory <= totalmem()
+          ? []
+          : [
+              `the VM may take ${formatBytes(memory)} of memory, but this host has ${formatBytes(totalmem())} in all`,
+            ]),
       ];
     },
     ssh: { identityFile: () => sshKey.identityFile() },

@@ -4,7 +4,7 @@ import { BangerError } from "../../base/base.ts";
 export function notRunning(mode: "user" | "system"): BangerError {
   if (mode === "system") {
     return new BangerError("unavailable", "the system daemon does not answer", {
-      hint: "sudo banger system restart; if that is no help: banger doctor",
+      hint: "systemd starts one that has ended again in a moment; if it stays so: sudo banger system restart, then banger doctor",
     });
   }
   return new BangerError("unavailable", "the daemon is not running", {

@@ -48,7 +48,7 @@ const known: Readonly<Record<string, Words>> = {
   forget_machine: { label: "suspended", part: "machine" },
   restore_prepare: { label: "preparing the disks", part: "disks" },
   restore_disks: { label: "going back to the disks as they were", part: "disks" },
-  unused_layers: { label: "going back to the disks as they were", part: "disks" },
+  unused_layers: { label: "removing layers that nobody uses", part: "disks" },
   fork_disks: { label: "preparing the disks", part: "disks" },
   clock: { label: "setting the clock", part: "guest" },
   mark_stopping: { label: "stopping", part: "stop" },
