@@ -18,7 +18,7 @@ import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.
 import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
-import { findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
+import { adoptImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
 
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
@@ -58,7 +58,7 @@ export function imageShelf(
   const bootSource = bootSources(stores, driver.guestModules);
   return {
     ensure: async (name, ctx) => {
-      const image = (await findImage(state, stores, name)) ?? (await builds.image(name, ctx));
+      const image = (await adoptImage(state, stores, name)) ?? (await builds.image(name, ctx));
       if (isOutdated(image)) {
         const message = `image ${name} was built by an older recipe; renew it: banger image pull ${name}`;
         ctx.emit({ kind: "warning", message });
@@ -66,7 +66,7 @@ export function imageShelf(
       return bootSource(image.id, image.kernel.id);
     },
     renew: async (name, ctx) => {
-      const stored = await findImage(state, stores, name);
+      const stored = await adoptImage(state, stores, name);
       const current = stored === undefined || isOutdated(stored) ? await builds.image(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },

@@ -16,7 +16,7 @@ import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import { byAge, recipeOf } from "./names.ts";
-import { findKernel, rowOf, type Stores } from "./rows.ts";
+import { adoptKernel, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
 
 export interface Builds {
@@ -61,7 +61,7 @@ export function artifactBuilds(
     shared.run(`image ${name}`, asked, async (ctx) => {
       const recipe = recipeOf("image", name, imageCatalog);
       await needsMmdebstrap(ctx.signal);
-      const stored = await findKernel(state, stores, recipe.kernel);
+      const stored = await adoptKernel(state, stores, recipe.kernel);
       const kernel = stored ?? (await makeKernel(recipe.kernel, ctx));
       await needSpace(paths, spaceFor.image, `image ${name}`);
       const report = stageReporter("image", ctx);

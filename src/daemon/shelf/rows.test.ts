@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openState, type State } from "../../state/state.ts";
-import { findKernel, reconcileRows } from "./rows.ts";
+import { adoptKernel, reconcileRows } from "./rows.ts";
 
 let dir: string;
 let state: State;
@@ -20,7 +20,7 @@ afterEach(() => {
 test("what is put into the store by hand is found without a restart of the daemon", async () => {
   const stores = { images: join(dir, "images"), kernels: join(dir, "kernels") };
   await reconcileRows(state, stores);
-  expect(await findKernel(state, stores, "restored")).toBeUndefined();
+  expect(await adoptKernel(state, stores, "restored")).toBeUndefined();
   const digest = "a".repeat(64);
   mkdirSync(join(stores.kernels, digest), { recursive: true });
   writeFileSync(
@@ -30,5 +30,5 @@ test("what is put into the store by hand is found without a restart of the daemo
       createdAt: "2026-11-28T00:00:00Z",
     }),
   );
-  expect(await findKernel(state, stores, "restored")).toMatchObject({ name: "restored", release: "6.1.0" });
+  expect(await adoptKernel(state, stores, "restored")).toMatchObject({ name: "restored", release: "6.1.0" });
 });

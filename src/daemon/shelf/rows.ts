@@ -14,11 +14,30 @@ export interface Stores {
 
 /** The image that a name means; undefined when it means none, or one that is no longer there. */
 export function findImage(state: State, stores: Stores, name: string): Promise<StoredImage | undefined> {
-  return findAgain(state, stores, () => find(state.images, name, (id) => readImage(stores.images, id)));
+  return find(state.images, name, (id) => readImage(stores.images, id));
 }
 
 export function findKernel(state: State, stores: Stores, name: string): Promise<StoredKernel | undefined> {
-  return findAgain(state, stores, () => find(state.kernels, name, (id) => readKernel(stores.kernels, id)));
+  return find(state.kernels, name, (id) => readKernel(stores.kernels, id));
+}
+
+/** The same for whoever would make it anew: what was put into the store by hand, out of a backup, has no row yet. */
+export async function adoptImage(
+  state: State,
+  stores: Stores,
+  name: string,
+): Promise<StoredImage | undefined> {
+  return (await findImage(state, stores, name)) ?? adopt(state.images, name, await listImages(stores.images));
+}
+
+export async function adoptKernel(
+  state: State,
+  stores: Stores,
+  name: string,
+): Promise<StoredKernel | undefined> {
+  return (
+    (await findKernel(state, stores, name)) ?? adopt(state.kernels, name, await listKernels(stores.kernels))
+  );
 }
 
 export function rowOf({ name, id, directory, createdAt }: Artifact): Artifact {
@@ -34,16 +53,14 @@ export async function reconcileRows(state: State, stores: Stores): Promise<void>
   addUnknown(state.kernels, await listKernels(stores.kernels), known);
 }
 
-/** What was put into a directory by hand since the daemon started, out of a backup, is found too. */
-async function findAgain<T>(
-  state: State,
-  stores: Stores,
-  find: () => Promise<T | undefined>,
-): Promise<T | undefined> {
-  const found = await find();
-  if (found !== undefined) return found;
-  await reconcileRows(state, stores);
-  return find();
+/** Of several with the name the newest. */
+function adopt<T extends Artifact>(table: ArtifactTable, name: string, stored: readonly T[]): T | undefined {
+  const found = stored
+    .filter((each) => each.name === name)
+    .sort(byAge)
+    .at(-1);
+  if (found !== undefined) table.put(rowOf(found));
+  return found;
 }
 
 async function find<T>(
