@@ -1,5 +1,6 @@
 /** The client's end: typed calls, events, cancellation, and streams by ticket. Loads no schemas: only their types. */
 import type { Duplex } from "node:stream";
+import type { z } from "zod";
 import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import type { Owner } from "./contract.ts";
 import { dialUnix } from "./dial.ts";
@@ -47,10 +48,14 @@ const bangerd: Peer = {
 
 const answerTimeoutMs = 10_000;
 
-/** Throws unavailable when nobody listens, denied when this user may not connect. `T` is the peer's contract. */
+/**
+ * Throws unavailable when nobody listens, denied when this user may not connect. `T` is the peer's contract; with `table`,
+ * which is that, whatever the peer says is parsed by it, as the words of somebody who has less rights than this process.
+ */
 export async function connect<T extends Table = Owner>(
   socketPath: string,
   peer: Peer = bangerd,
+  table?: T,
 ): Promise<Client<T>> {
   const socket = await dialSocket(socketPath, peer);
   socket.write("rpc\n");
@@ -82,8 +87,7 @@ export async function connect<T extends Table = Owner>(
       if (onEvent) {
         listeners.set(op, (event) => {
           try {
-            // The server has parsed events and results against the contract, and is of this client's own version.
-            onEvent(event as EventsOf<T, M>);
+            onEvent(read(table?.[method]?.events, event, method) as EventsOf<T, M>);
           } catch (error) {
             broken.reject(error);
           }
@@ -95,9 +99,19 @@ export async function connect<T extends Table = Owner>(
       ]).finally(() => listeners.delete(op));
       if (answer === undefined) throw connectionLost(peer, op);
       if ("error" in answer) throw fromWire(answer.error, op);
-      return answer.result as ResultOf<T, M>;
+      return read(table?.[method]?.result, answer.result, method) as ResultOf<T, M>;
     },
   };
+}
+
+/** Without a schema as it is: the server has parsed it against the contract, and is of this client's own version and user. */
+function read(schema: z.ZodType | undefined, value: unknown, method: string): unknown {
+  if (schema === undefined) return value;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new BangerError("denied", `what answers ${method} is not banger: its answer is none of banger's`, {
+    hint: "the daemon is the owner's process: see who listens on its socket",
+  });
 }
 
 function connectionLost(peer: Peer, op: string): BangerError {

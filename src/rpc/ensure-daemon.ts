@@ -21,11 +21,18 @@ const respawnMs = 1000;
 const serviceStartMs = 60_000;
 const askServiceMs = 1000;
 
+/** For root the system's daemon is another user's process, who could be anybody by now: what it says is parsed. */
+async function dial({ mode, paths }: DaemonChoice): Promise<Client> {
+  const table =
+    mode === "system" && process.getuid?.() === 0 ? (await import("./contract.ts")).owner : undefined;
+  return connect(paths.socket, undefined, table);
+}
+
 /** The daemon if it runs; undefined when none does. */
 export async function connectIfRunning({ choice }: EnsureOptions = {}): Promise<Client | undefined> {
-  const { paths } = choice ?? (await chooseDaemon());
+  const chosen = choice ?? (await chooseDaemon());
   try {
-    return await connect(paths.socket);
+    return await dial(chosen);
   } catch (error) {
     if (error instanceof BangerError && error.code === "unavailable") return undefined;
     throw error;
@@ -51,14 +58,15 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
   return startDaemon(paths, options.signal);
 }
 
-async function systemDaemon({ paths }: DaemonChoice, options: EnsureOptions): Promise<Client> {
+async function systemDaemon(choice: DaemonChoice, options: EnsureOptions): Promise<Client> {
   const { signal, serviceRuns = systemdRunsIt } = options;
+  const { paths } = choice;
   let client: Client;
   try {
-    client = await connect(paths.socket).catch(async (error: unknown) => {
+    client = await dial(choice).catch(async (error: unknown) => {
       if (!(error instanceof BangerError) || error.code !== "unavailable") throw error;
       if (existsSync(paths.startError)) throw error;
-      return (await whileServiceRuns(paths, serviceRuns, signal)) ?? Promise.reject(error);
+      return (await whileServiceRuns(choice, serviceRuns, signal)) ?? Promise.reject(error);
     });
   } catch (error) {
     if (error instanceof BangerError && error.code === "cancelled") throw error;
@@ -79,14 +87,15 @@ async function systemDaemon({ paths }: DaemonChoice, options: EnsureOptions): Pr
 
 /** The daemon, as soon as its socket is there; undefined when systemd does not run it, or that takes too long. */
 async function whileServiceRuns(
-  paths: Paths,
+  choice: DaemonChoice,
   serviceRuns: () => Promise<boolean>,
   signal?: AbortSignal,
 ): Promise<Client | undefined> {
   if (!(await serviceRuns())) return undefined;
+  const { paths } = choice;
   const outcome = Promise.withResolvers<Client | undefined>();
   const attempt = () => {
-    if (existsSync(paths.socket)) connect(paths.socket).then(outcome.resolve, () => {});
+    if (existsSync(paths.socket)) dial(choice).then(outcome.resolve, () => {});
   };
   const onAbort = () => outcome.reject(new BangerError("cancelled", "cancelled"));
   signal?.addEventListener("abort", onAbort, { once: true });

@@ -154,6 +154,21 @@ describe.skipIf(missing !== undefined)("bridge and TAPs", () => {
     expect(lab.snapshot()).toBe(before);
   });
 
+  test("what a VM has goes away when the bridge has been replaced by somebody else's", async () => {
+    await ensure();
+    const vm = newVmId();
+    const { tap } = await acquire(vm, "172.16.0.2");
+    lab.onHost("ip link del br-fc; ip link add br-fc type bridge");
+    await release(vm);
+    expect(lab.onHost("ip -o link")).not.toContain(`alias banger:${vm}`);
+    expect(lab.onHost("ip -o link")).toContain("br-fc");
+    expect((await acquire(newVmId(), "172.16.0.3").catch(({ message }) => message)) as string).toContain(
+      "not banger's",
+    );
+    await release(vm);
+    expect(tap).toStartWith("tap-pool-");
+  });
+
   test("somebody else's TAP of the pool's name is passed over, and not touched", async () => {
     lab.onHost("ip tuntap add tap-pool-0 mode tap; ip link set tap-pool-0 alias mine");
     const before = lab.snapshot();

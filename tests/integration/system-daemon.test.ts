@@ -3,10 +3,11 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { commit, version } from "../../src/base/version.ts";
 import type { DaemonChoice } from "../../src/rpc/choose-daemon.ts";
 import { connectIfRunning, ensureDaemon } from "../../src/rpc/ensure-daemon.ts";
-import { type Handlers, owner, type Server, serve } from "../../src/rpc/rpc.ts";
+import { type Handlers, type Owner, owner, type Server, serve } from "../../src/rpc/rpc.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 let dir: string;
@@ -48,6 +49,26 @@ test("one that runs is reached", async () => {
   await start();
   const client = await ensureDaemon({ choice });
   expect((await client.call("ping", {})).pid).toBe(7);
+  client.close();
+});
+
+test("what it says is parsed where root listens to it", async () => {
+  const id = crypto.randomUUID();
+  const lie = {
+    vm: { id, name: "-F/home/dev/evil" },
+    user: "root",
+    identityFile: "/k",
+    knownHostsFile: "/h",
+  };
+  const handlers = { ping: async () => ({ version, commit, pid: 7 }), "vm.ssh": async () => lie };
+  const table = { ...owner, "vm.ssh": { ...owner["vm.ssh"], result: z.any() } } as unknown as Owner;
+  const program = { name: "bangerd", versionHint: "" };
+  const socketPath = choice.paths.socket;
+  server = await serve({ table, program, socketPath, handlers: handlers as never, log: quiet });
+  const client = await ensureDaemon({ choice });
+  const said = client.call("vm.ssh", { ref: "z" });
+  if (process.getuid?.() === 0) await expect(said).rejects.toMatchObject({ code: "denied" });
+  else expect(await said).toMatchObject({ vm: { name: lie.vm.name } });
   client.close();
 });
 

@@ -48,6 +48,10 @@ describe("ssh is called", () => {
 
   test("never with a path that it would read as something else", () => {
     expect(() => sshArguments({ ...access, identityFile: '/a"b' }, ["banger"], [])).toThrow("quote");
+    for (const name of ["-F/home/dev/evil", "a;id", "a b", ""])
+      expect(() => sshArguments({ ...access, vm: { ...access.vm, name: name as never } }, [], [])).toThrow(
+        "name",
+      );
   });
 });
 

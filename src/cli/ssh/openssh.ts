@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { access as canAccess, constants } from "node:fs/promises";
 import { constants as osConstants } from "node:os";
 import { join } from "node:path";
-import { BangerError } from "../../base/base.ts";
+import { BangerError, isVmName } from "../../base/base.ts";
 import type { Result } from "../../rpc/contract.ts";
 import type { Context } from "../context.ts";
 
@@ -24,6 +24,9 @@ export async function findProgram(name: string, path: string): Promise<string | 
 
 /** What ssh is called with. `self` runs this banger again. */
 export function sshArguments(access: Access, self: readonly string[], rest: readonly string[]): string[] {
+  // ssh takes a word that begins with - for an option, and gives the host's name to a shell; options of the user's may
+  // follow it, which "--" before it would end.
+  if (!isVmName(access.vm.name)) throw new BangerError("denied", "the daemon's name for the VM is none");
   const proxy = `${self.map(shellWord).join(" ")} internal connect %h %p`;
   const options = {
     ProxyCommand: proxy,

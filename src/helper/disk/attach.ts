@@ -25,8 +25,9 @@ import {
 import type { Operation, Site } from "../operation.ts";
 import { refused } from "../policy.ts";
 import { openOwned, openState } from "../state-files.ts";
+import { hasChunksOf } from "./layer-header.ts";
 import { ensureNode } from "./mapper-node.ts";
-import { consistsOf, requireSnapshot } from "./snapshot.ts";
+import { chunkSectorsOf, consistsOf, requireSnapshot } from "./snapshot.ts";
 
 const sectorBytes = 512;
 /**
@@ -80,10 +81,16 @@ export const attachDisk: Operation<"disk.attach", Plan> = {
         hold(origin.fd);
         const layer = attachLoop(overlay, plan.overlay.tag, { readOnly: false });
         hold(layer.fd);
+        if (!hasChunksOf(overlay, chunkSectors)) throw damaged(plan.vm);
         create(plan);
         const sectors = Math.floor(fstatSync(base).size / sectorBytes);
         const table = `7:${origin.number} 7:${layer.number} P ${chunkSectors}`;
         start(plan, sectors, table);
+        // Whoever wrote another size between the look and the kernel's own has not gained the memory for longer than this.
+        if (chunkSectorsOf(plan.vm) !== chunkSectors) {
+          removeMapped(plan.uuid);
+          throw damaged(plan.vm);
+        }
       });
       return result(plan, site);
     }),
@@ -114,15 +121,19 @@ function start({ vm, uuid }: Plan, sectors: number, table: string): void {
     startMapped(uuid, sectors, "snapshot", table);
   } catch (cause) {
     if (!(cause instanceof Error && /: (ENXIO|EINVAL)$/.test(cause.message))) throw cause;
-    throw new BangerError(
-      "corrupt",
-      `the layer of the root disk of VM ${vm} is damaged: the kernel does not take it`,
-      {
-        hint: "its files under /root are safe, in the work disk; make a new VM",
-        cause,
-      },
-    );
+    throw damaged(vm, cause);
   }
+}
+
+function damaged(vm: VmId, cause?: unknown): BangerError {
+  return new BangerError(
+    "corrupt",
+    `the layer of the root disk of VM ${vm} is damaged: the kernel does not take it`,
+    {
+      hint: "its files under /root are safe, in the work disk; make a new VM",
+      cause,
+    },
+  );
 }
 
 function result({ vm, name }: Plan, { places }: Site) {

@@ -47,6 +47,12 @@ export function parseSnapshotTable(table: string): { origin: number; cow: number
   return { origin: Number(found[2]), cow: Number(found[4]) };
 }
 
+/** Sectors a chunk of the VM's live device, as the kernel has it; undefined when there is none. */
+export function chunkSectorsOf(vm: VmId): number | undefined {
+  const found = / PO? ([0-9]+)( |$)/.exec(mappedTable(mapperUuid(vm)));
+  return found === null ? undefined : Number(found[1]);
+}
+
 export interface SnapshotUse {
   usedSectors: number;
   totalSectors: number;

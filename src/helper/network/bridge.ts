@@ -15,12 +15,20 @@ import {
 } from "../../sys/sys.ts";
 import { chooseFirewall } from "./firewall.ts";
 import { admitEgress, withdrawEgress } from "./forwarding.ts";
-import { attachmentsOf, type KernelNetwork, type NetworkPlace, readNetwork, serially } from "./network.ts";
+import {
+  attachmentsOf,
+  type KernelNetwork,
+  type NetworkPlace,
+  readNetwork,
+  refuseForeign,
+  serially,
+} from "./network.ts";
 
 /** Idempotent; repairs what is missing, rules that somebody flushed included. */
 export function ensureBridge(place: NetworkPlace): Promise<HelperResult<"bridge.ensure">> {
   return serially(async () => {
     const before = readNetwork(place);
+    refuseForeign(before);
     const outdated = [
       ...before.strays,
       ...(before.bridge !== undefined && hasOtherAddress(before.bridge.index, place) ? [before.bridge] : []),

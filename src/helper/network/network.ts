@@ -30,6 +30,8 @@ export type Bridge = Link & BridgeMarks;
 
 export interface KernelNetwork {
   bridge: Bridge | undefined;
+  /** Somebody else's interface that has the configured bridge's name. */
+  foreign: Link | undefined;
   /** Bridges of banger's with another name: the configuration was another one. */
   strays: Bridge[];
   attached: { link: Link; attachment: Attachment }[];
@@ -40,14 +42,12 @@ export interface KernelNetwork {
 
 const bridgeName = /^br-fc(-|$)/;
 
-/**
- * Everything of banger's among the interfaces. A bridge of somebody else's that has the configured name is an error;
- * without a configuration, all of banger's bridges are strays.
- */
+/** Everything of banger's among the interfaces. Without a configuration, all of banger's bridges are strays. */
 export function readNetwork(place: { bridge?: string }): KernelNetwork {
   const links = listLinks();
   const found: KernelNetwork = {
     bridge: undefined,
+    foreign: undefined,
     strays: [],
     attached: [],
     idle: [],
@@ -55,8 +55,10 @@ export function readNetwork(place: { bridge?: string }): KernelNetwork {
   };
   for (const link of links) {
     const marks = link.kind === "bridge" ? bridgeMarks(link) : undefined;
-    if (link.name === place.bridge) found.bridge = { ...link, ...requireOwn(link, marks) };
-    else if (marks !== undefined && bridgeName.test(link.name)) found.strays.push({ ...link, ...marks });
+    if (link.name === place.bridge) {
+      if (marks === undefined) found.foreign = link;
+      else found.bridge = { ...link, ...marks };
+    } else if (marks !== undefined && bridgeName.test(link.name)) found.strays.push({ ...link, ...marks });
     const tap = link.kind === "tun" ? parseTapAlias(link.name, link.alias) : undefined;
     if (tap === "idle") found.idle.push(link);
     else if (tap !== undefined) found.attached.push({ link, attachment: tap });
@@ -64,9 +66,10 @@ export function readNetwork(place: { bridge?: string }): KernelNetwork {
   return found;
 }
 
-function requireOwn(link: Link, marks: BridgeMarks | undefined): BridgeMarks {
-  if (marks !== undefined) return marks;
-  throw new BangerError("already_exists", `there is an interface ${link.name} that is not banger's`, {
+/** Only who needs a bridge of that name has to care: what is there of VMs can be taken away all the same. */
+export function refuseForeign({ foreign }: KernelNetwork): void {
+  if (foreign === undefined) return;
+  throw new BangerError("already_exists", `there is an interface ${foreign.name} that is not banger's`, {
     hint: "set another bridge_name in /etc/banger/config.toml, or remove the interface if nothing uses it",
   });
 }
@@ -77,6 +80,7 @@ export function attachmentsOf(network: KernelNetwork): Attachment[] {
 
 export function requireBridge(network: KernelNetwork, name: string): Bridge {
   if (network.bridge !== undefined) return network.bridge;
+  refuseForeign(network);
   throw new BangerError("precondition", `the bridge ${name} is not there`, {
     hint: "sudo banger system restart",
   });
