@@ -1,7 +1,16 @@
 /** Listening on a unix socket for as long as the process wants to, also when somebody removes the socket. */
-import { chmodSync, existsSync, type FSWatcher, lstatSync, mkdirSync, rmSync, watch } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  watch,
+} from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 
 const maxConnections = 512;
@@ -36,7 +45,6 @@ export async function listen(
   const servers: Server[] = [];
   const open = async () => {
     place.prepare(dirname(path));
-    rmSync(path, { force: true });
     servers.push(await listening(path, place, onConnection, onTrouble));
     watcher?.close();
     watcher = watch(dirname(path), look);
@@ -73,12 +81,16 @@ function listening(
 ): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, onConnection);
   server.maxConnections = maxConnections;
+  // Under another name, no longer than its own (sun_path), until it is whose it is to be: who came before that would be denied.
+  const aside = join(dirname(path), ".new");
+  rmSync(aside, { force: true });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(path, () => {
+    server.listen(aside, () => {
       try {
-        chmodSync(path, 0o600);
-        place.bound?.(path);
+        chmodSync(aside, 0o600);
+        place.bound?.(aside);
+        renameSync(aside, path);
       } catch (error) {
         server.close();
         return reject(error);

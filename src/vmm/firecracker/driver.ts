@@ -116,11 +116,18 @@ export function firecrackerDriver({ programs, jailer, probeCache, look }: Firecr
       } catch (error) {
         if (error instanceof BangerError && error.code !== "guest_failed") throw error;
         const what = error instanceof Error ? error.message : String(error);
-        const words = await lastLines(spec.vmmLog, said, clean);
-        throw new BangerError("guest_failed", `${what}: ${words}`, {
-          hint: `its log: ${spec.vmmLog}`,
-          cause: error,
-        });
+        const words = await lastLines(spec.vmmLog, said, clean, "");
+        throw new BangerError(
+          "guest_failed",
+          words === "" || what.includes(words) ? what : `${what}: ${words}`,
+          {
+            hint:
+              words === ""
+                ? "on a full disk it ends without a word: df -h; else: banger doctor"
+                : `its log: ${spec.vmmLog}`,
+            cause: error,
+          },
+        );
       }
       try {
         const { api, log, metrics } = files(spec.runDir);
