@@ -11,7 +11,7 @@
  */
 import { BangerError } from "../../base/base.ts";
 import type { TarEntry } from "../../tar/tar.ts";
-import { type Metadata, type Node, show, special, type Tree } from "./tree.ts";
+import { type Directory, type Metadata, type Node, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
@@ -44,8 +44,14 @@ export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
     hasAttributes: entry.attributes.length > 0,
   };
   if (type === "directory") tree.putDirectory(parent, name, metadataOf(entry));
-  else if (type === "hardlink") tree.put(parent, name, linked(tree, path, target));
-  else if (type === "symlink") tree.put(parent, name, { kind: "symlink", target, ...from });
+  else if (type === "hardlink") {
+    const node = linked(tree, path, target);
+    const there = parent.children.get(name);
+    // The directory gives way to the link, and what is linked would go with it.
+    if (there?.kind === "directory" && isBelow(there, node))
+      throw refuse(path, `is a hard link to ${show(target)}, which is in what it takes the place of`);
+    tree.put(parent, name, node);
+  } else if (type === "symlink") tree.put(parent, name, { kind: "symlink", target, ...from });
   else if (type === "file") tree.put(parent, name, { kind: "file", sizeBytes, ...from });
   else tree.put(parent, name, special);
 }
@@ -79,6 +85,12 @@ function linked(tree: Tree, path: string, target: string): Exclude<Node, { kind:
   if (node.kind === "directory")
     throw refuse(path, `is a hard link to ${show(target)}, which is a directory`);
   return node;
+}
+
+function isBelow(directory: Directory, sought: Node): boolean {
+  for (const child of directory.children.values())
+    if (child === sought || (child.kind === "directory" && isBelow(child, sought))) return true;
+  return false;
 }
 
 function partsOf(path: string): string[] {

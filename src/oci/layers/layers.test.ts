@@ -115,6 +115,11 @@ describe("names", () => {
     ["to be the root, but no directory", [{ path: "./", type: "2", link: "x" } as TarSpec], /is the root/],
     ["to a hard link's file that is not there", [hardlink("a", "b")], /hard link to "b", which is not there/],
     ["to a hard link's directory", [directory("d/"), hardlink("a", "d")], /which is a directory/],
+    [
+      "to a hard link's file in the directory that it takes the place of",
+      [directory("d/"), directory("d/e/"), file("d/e/f"), hardlink("d", "d/e/f")],
+      /in what it takes the place of/,
+    ],
     ["to a hard link's root", [hardlink("a", "/")], /which is a directory/],
   ] as [string, TarSpec[], RegExp][])("%s are refused", async (_, layer, message) => {
     expect(await failure(of(layer))).toMatchObject(saying("corrupt", message));
