@@ -330,7 +330,11 @@ const benches: Record<string, () => Promise<unknown>> = {
     return result;
   },
   idle: idlePss,
-  ten: async (): Promise<number[][]> => [await ten(), await ten()],
+  ten: async (): Promise<number[][]> => {
+    // What an earlier bench has left to the daemon, and what is made once, is none of the first one's.
+    await timed(["vm", "run", "--rm", ...small, "--", "true"]);
+    return [await ten(), await ten(), await ten()];
+  },
   steps,
   chunks,
 };
