@@ -166,18 +166,16 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       const free = (await freeSpace(vmPaths.vms)).bytes;
       const most = diskBytes + overlayBytes;
       const memory = memoryMiB * 1024 ** 2;
-      return [
-        ...(most <= free
-          ? []
-          : [
-              `the VM's disks may grow to ${formatBytes(most)}, but only ${formatBytes(free)} are free in ${vmPaths.vms}`,
-            ]),
-        ...(memory <= totalmem()
-          ? []
-          : [
-              `the VM may take ${formatBytes(memory)} of memory, but this host has ${formatBytes(totalmem())} in all`,
-            ]),
-      ];
+      const warnings: string[] = [];
+      if (most > free)
+        warnings.push(
+          `the VM's disks may grow to ${formatBytes(most)}, but only ${formatBytes(free)} are free in ${vmPaths.vms}`,
+        );
+      if (memory > totalmem())
+        warnings.push(
+          `the VM may take ${formatBytes(memory)} of memory, but this host has ${formatBytes(totalmem())} in all`,
+        );
+      return warnings;
     },
     ssh: { identityFile: () => sshKey.identityFile() },
     status: async () => status(await driver.probe()),
