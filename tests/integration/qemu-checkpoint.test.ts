@@ -2,10 +2,11 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { emptyOverlay } from "../../src/disk/qcow2.ts";
 import { runFiles } from "../../src/vmm/qemu/arguments.ts";
+import { readMemory } from "../../src/vmm/qemu/memory.ts";
 import { connectQmp } from "../../src/vmm/qemu/qmp.ts";
 import type { MachineHandle, MachineSpec } from "../../src/vmm/vmm.ts";
 import { QemuFixture, qemuMissing } from "./qemu-fixture.ts";
@@ -31,6 +32,9 @@ async function ask(machine: MachineHandle, command: string): Promise<unknown> {
   const qmp = await connectQmp(runFiles(machine.runDir).qmp);
   return qmp.execute(command).finally(() => qmp.close());
 }
+
+/** By this process so far, from caches too (rchar in proc(5)). */
+const bytesRead = () => Number(/^rchar: (\d+)/.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
 
 const status = (machine: MachineHandle) => ask(machine, "query-status");
 
@@ -103,6 +107,20 @@ describe.skipIf(qemuMissing !== undefined)("a checkpoint of a machine that runs"
     for (const each of [await fixture.start(fork(spec, again)), await fixture.start(fork(child, grandchild))])
       await counts(each);
     for (const each of [machine, forked]) await counts(each);
+  });
+
+  test("has looked at all of a saved memory before the machine is halted, also when its file has no name any more", async () => {
+    const { spec, machine } = await running();
+    const made = request(spec);
+    await fixture.driver.checkpoint(machine, made);
+    const forked = await fixture.start(fork(spec, made));
+    rmSync(made.to.memory);
+    const before = bytesRead();
+    await readMemory(forked, new AbortController().signal);
+    expect(bytesRead() - before).toBeGreaterThanOrEqual(spec.memoryMiB << 20);
+    // One that booted has memory without a file.
+    await readMemory(machine, new AbortController().signal);
+    await expect(readMemory(forked, AbortSignal.abort(new Error("not now")))).rejects.toThrow("not now");
   });
 
   test("leaves one that was paused as it was", async () => {

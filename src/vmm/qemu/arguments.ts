@@ -103,6 +103,11 @@ export function memoryArgument({ path, use }: NonNullable<MachineSpec["memory"]>
   return `memory-backend-file,id=${memoryId},share=${share},mem-path=${value(path)},size=`;
 }
 
+/** The file's path in such a value. */
+export function memoryPath(object: string): string | undefined {
+  return /,mem-path=((?:[^,]|,,)*),size=/.exec(object)?.[1]?.replaceAll(",,", ",");
+}
+
 function boot({ kernel, initramfs, cmdline }: MachineSpec, acceleration: Acceleration): string[] {
   const words = [...cmdline, "console=hvc0", ...emulationWords(acceleration)];
   return ["-kernel", kernel, "-initrd", initramfs, "-append", words.join(" ")];

@@ -12,6 +12,7 @@ import { checkSocketPath } from "../socket-path.ts";
 import type { CheckpointRequest, MachineHandle } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { type Acceleration, runFiles } from "./arguments.ts";
+import { readMemory } from "./memory.ts";
 import { goOn, resume } from "./pause.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
 import { keepMemory, startReceiver } from "./receiver.ts";
@@ -43,9 +44,14 @@ export async function checkpoint(
   const late = AbortSignal.timeout(checkpointMs);
   const until = signal === undefined ? late : AbortSignal.any([signal, late]);
   try {
+    const runs = options.acceleration.name === "kvm";
+    const looked = runs ? undefined : readMemory(source, until);
+    looked?.catch(() => {
+      // Waited for below, if it comes to that.
+    });
     const receiver = await startReceiver(request.receiver, options, until);
     try {
-      const runs = options.acceleration.name === "kvm";
+      await looked;
       const halted = await takeMemory(source, receiver, { layers: request.layers, runs }, until);
       await keepMemory(receiver.machine, request.to.memory);
       await saveState(receiver.machine, request.to.state, until);

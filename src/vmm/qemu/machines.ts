@@ -5,7 +5,7 @@
 import { basename, dirname } from "node:path";
 import { findProcesses } from "../../sys/sys.ts";
 import type { MachineHandle } from "../vmm.ts";
-import { consoleChardev, memoryArgument, program, runFiles } from "./arguments.ts";
+import { consoleChardev, memoryArgument, memoryPath, program, runFiles } from "./arguments.ts";
 
 export const driverName = "qemu";
 
@@ -23,6 +23,11 @@ export function machinesIn(runDir: string): MachineHandle[] {
 export function isMemoryOf(machine: MachineHandle, path: string): boolean {
   const object = option(argvOf(machine) ?? [], "-object");
   return object?.startsWith(memoryArgument({ path, use: "make" })) ?? false;
+}
+
+/** Where its memory's file was when it started; undefined when its memory never was a file with a name. */
+export function memoryPathOf(machine: MachineHandle): string | undefined {
+  return memoryPath(option(argvOf(machine) ?? [], "-object") ?? "");
 }
 
 /** Where a machine writes its console, as its own command line says; undefined when it is gone. */

@@ -6,7 +6,7 @@
  * It takes it into a file without a name (memfd_create(2)), which is copied when the source runs again: the page of a file
  * on a disk costs 20 times as much, and the source is halted for all of them.
  */
-import { open, readdir, readlink } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { copySparse } from "../../sys/sys.ts";
@@ -14,6 +14,7 @@ import type { MachineHandle, MachineSpec } from "../vmm.ts";
 import { type Acceleration, namelessMemory, qemuArguments } from "./arguments.ts";
 import { spawnQemu, whenAnswering } from "./launch.ts";
 import { driverName } from "./machines.ts";
+import { openMemory } from "./memory.ts";
 
 /** Starts it; it waits to be told where its memory comes from. */
 export async function startReceiver(
@@ -45,8 +46,9 @@ export async function startReceiver(
 }
 
 /** Makes a file of what it has taken. */
-export async function keepMemory({ process: { pid } }: MachineHandle, path: string): Promise<void> {
-  const source = await openMemory(pid);
+export async function keepMemory(machine: MachineHandle, path: string): Promise<void> {
+  const source = await openMemory(machine);
+  if (source === undefined) throw new BangerError("guest_failed", "QEMU has no memory that could be kept");
   try {
     const target = await open(path, "wx", 0o600);
     try {
@@ -57,16 +59,6 @@ export async function keepMemory({ process: { pid } }: MachineHandle, path: stri
   } finally {
     await source.close();
   }
-}
-
-/** By the process's own descriptor: there is no other way to it. */
-async function openMemory(pid: number) {
-  const descriptors = `/proc/${pid}/fd`;
-  for (const name of await readdir(descriptors)) {
-    const target = await readlink(join(descriptors, name)).catch(() => "");
-    if (target.startsWith("/memfd:memory-backend-memfd")) return open(join(descriptors, name), "r");
-  }
-  throw new BangerError("guest_failed", "QEMU has no memory that could be kept");
 }
 
 async function emptyDisks({ disks, runDir }: MachineSpec): Promise<MachineSpec["disks"]> {
