@@ -113,6 +113,7 @@ await runDaemon(
         bootSource: async () => source,
         commandDefaults: async () => ({ env: {}, cwd: undefined }),
         ...{
+          current: async () => undefined,
           listImages: async () => [],
           image: none,
           deleteImage: none,

@@ -139,6 +139,8 @@ export const groups: Readonly<Record<string, Group>> = {
 /** Commands without a group. */
 export const topLevel: Readonly<Record<string, Load>> = {
   ps: () => import("./vm/list.ts"),
+  df: () => import("./df.ts"),
+  prune: () => import("./prune.ts"),
   doctor: () => import("./doctor.ts"),
   version: () => import("./version.ts"),
 };

@@ -30,12 +30,14 @@ describe("help", () => {
         system       install banger's services, restart and remove them
         firecracker  fetch Firecracker, the VMM of the supported path
         ps           list VMs
+        df           show what banger takes of this machine's disk
+        prune        remove VMs that do not run, and what no other VM needs
         doctor       check this machine: what works, what is missing, what to do
         version      print the version, its commit and when it was built
 
       More: banger <command> --help
       "
-    `);
+      `);
   });
 
   test("of a group, which is what a group without a subcommand prints", async () => {

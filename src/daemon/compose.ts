@@ -94,8 +94,9 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const images = substitutes.shelf(state, config, paths, platform);
   const sshKey = ownKey(config, paths);
   const templates = openTemplates(vmPaths.templates, { maxBytes: config.warm.max_size, log });
+  const checkpoints = join(paths.state, "checkpoints");
   const deps: VmDeps = {
-    checkpoints: openCheckpoints(join(paths.state, "checkpoints")),
+    checkpoints: openCheckpoints(checkpoints),
     templates: config.warm.mode === "off" ? undefined : templates,
     spare: config.warm.spare,
     suspendAfterMs: config.auto_suspend_after,
@@ -149,7 +150,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     config,
     state,
     log,
-    paths: { vm: vmPaths, config: paths.config },
+    paths: { vm: vmPaths, checkpoints, config: paths.config },
     vms,
     runtimes,
     workspaces: deps.workspaces,

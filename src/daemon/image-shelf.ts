@@ -18,7 +18,7 @@ import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.
 import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
-import { adoptImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
+import { adoptImage, findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
 
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
@@ -35,6 +35,8 @@ export interface ImageShelf {
   bootSource(imageId: string, kernelId: string): Promise<BootSource>;
   /** What commands in a VM of the image begin with. */
   commandDefaults(imageId: string): Promise<CommandDefaults>;
+  /** The id of the stored image that a name means. */
+  current(name: string): Promise<string | undefined>;
   listImages(available: boolean): Promise<ImageInfo[]>;
   image(ref: string): Promise<ImageInfo>;
   deleteImage(id: string): Promise<void>;
@@ -80,6 +82,7 @@ export function imageShelf(
     },
     bootSource,
     commandDefaults: commandDefaults(stores.images),
+    current: async (name) => (await findImage(state, stores, name))?.id,
     listImages: (available) => imageInfos(stores.images, available),
     image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images))),
     deleteImage: async (id) => {

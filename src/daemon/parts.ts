@@ -16,7 +16,7 @@ export interface Parts {
   config: Config;
   state: State;
   log: VmLog;
-  paths: { vm: VmPaths; config: string };
+  paths: { vm: VmPaths; checkpoints: string; config: string };
   vms: VmService;
   runtimes: Runtimes;
   workspaces: Workspaces;

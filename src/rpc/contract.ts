@@ -13,6 +13,7 @@ import {
   CreateParams,
   DaemonStatus,
   Defaults,
+  DiskUsage,
   ImageDetails,
   ImageInfo,
   KernelInfo,
@@ -56,6 +57,11 @@ export const owner = contract({
     result: DaemonStatus,
   },
   "daemon.stop": { summary: "ends the daemon; VMs keep running", params: none, result: none },
+  "disk.usage": {
+    summary: "what banger keeps on the disk of the host, and what of it no VM needs that runs",
+    params: none,
+    result: DiskUsage,
+  },
   "config.defaults": { summary: "sizes a new VM gets, and why", params: none, result: Defaults },
   "vm.create": {
     summary: "makes a VM, building image and kernel when they are not there yet, and starts it if asked",

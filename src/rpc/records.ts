@@ -207,6 +207,23 @@ export const TemplateInfo = z.strictObject({
 });
 export type TemplateInfo = z.infer<typeof TemplateInfo>;
 
+/** What banger keeps on the disk of the host. Bytes are those that are allocated. */
+export const DiskUsage = z.strictObject({
+  /** Where most of it is, and how much room is left there. */
+  directory: Path,
+  freeBytes: z.number(),
+  parts: z.array(
+    z.strictObject({
+      what: z.enum(["vm", "snapshot", "image", "kernel", "template", "cache"]),
+      count: z.int(),
+      bytes: z.number(),
+      /** VMs that do not run, and what no other VM needs; of the rest nothing is counted here. */
+      unused: z.array(z.strictObject({ id: z.string(), name: z.string(), bytes: z.number() })),
+    }),
+  ),
+});
+export type DiskUsage = z.infer<typeof DiskUsage>;
+
 export const DaemonStatus = z.strictObject({
   pid: z.int(),
   version: z.string(),

@@ -6,6 +6,7 @@
  * Never knows VMs, images or policy.
  */
 
+export { allocated, allocatedIn, type Counted } from "./allocated.ts";
 export { boundLog, type LogBound } from "./bounded-log.ts";
 export { forgetConnections } from "./conntrack.ts";
 export {

@@ -17,6 +17,7 @@ export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";
 export { Runtimes } from "./runtime.ts";
 export { VmService } from "./service.ts";
+export { isIdle } from "./states.ts";
 export { stepLists } from "./steps/lists.ts";
 export { coldReasons } from "./warm/warm-start.ts";
 export { WorkspaceFailed, Workspaces } from "./workspaces.ts";

@@ -1,11 +1,11 @@
 /** The checkpoints' directory: memory, state and frozen disks of VMs, each kept for as long as somebody needs it. */
 import { randomUUID } from "node:crypto";
 import { lstatSync, readFileSync } from "node:fs";
-import { lstat, mkdir, open, readdir } from "node:fs/promises";
+import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
-import { atomicWrite, removeTree, syncDirectory } from "../sys/sys.ts";
+import { allocated, atomicWrite, removeTree, syncDirectory } from "../sys/sys.ts";
 import { checksum } from "./checksum.ts";
 import { memoryName, stateName } from "./manifest.ts";
 
@@ -112,10 +112,9 @@ export function openCheckpoints(root: string): Checkpoints {
       for (const id of await names()) {
         const manifest = readManifest(directory(id));
         if (manifest === undefined) continue;
-        const stats = await Promise.all(
-          Object.keys(manifest.files).map((name) => lstat(join(directory(id), name)).catch(() => undefined)),
+        const sizeBytes = await allocated(
+          Object.keys(manifest.files).map((name) => join(directory(id), name)),
         );
-        const sizeBytes = stats.reduce((sum, each) => sum + (each?.blocks ?? 0) * 512, 0);
         found.push({ id, about: manifest.about, createdAt: manifest.createdAt, sizeBytes });
       }
       return found.sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));

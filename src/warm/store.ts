@@ -4,7 +4,7 @@ import { type BigIntStats, lstatSync, type Stats } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
-import { removeTree, syncDirectory } from "../sys/sys.ts";
+import { allocated, removeTree, syncDirectory } from "../sys/sys.ts";
 import { checksum } from "./checksum.ts";
 import {
   type Manifest,
@@ -127,12 +127,9 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
       const directory = join(root, key);
       const manifest = manifestOf(directory);
       if (manifest === undefined) continue;
-      const stats = await Promise.all(
-        Object.keys(manifest.files).map((name) => lstat(join(directory, name)).catch(() => undefined)),
-      );
       found.push({
         ...{ key, id: manifest.id, record: manifest.key, createdAt: manifest.createdAt },
-        sizeBytes: stats.reduce((sum, each) => sum + (each?.blocks ?? 0) * 512, 0),
+        sizeBytes: await allocated(Object.keys(manifest.files).map((name) => join(directory, name))),
         lastUsedAt: (await lstat(directory)).mtime.toISOString(),
       });
     }

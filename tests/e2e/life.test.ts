@@ -127,6 +127,21 @@ test("prune asks, and deletes what does not run", async () => {
   expect((await banger.vms()).map((vm) => [vm.name, vm.state])).toEqual([["lively", "running"]]);
 });
 
+test("df counts what banger has on the disk, and prune removes what nothing that runs needs", async () => {
+  await banger.ok(["vm", "create", "--no-start", "--name", "idle"]);
+  const { parts } = JSON.parse(await banger.ok(["df", "--json"]));
+  const part = (what: string) => parts.find((each: { what: string }) => each.what === what);
+  expect([part("vm").count, part("image").count, part("kernel").count]).toEqual([2, 1, 1]);
+  for (const what of ["vm", "image", "kernel"]) expect(part(what).bytes).toBeGreaterThan(1024 ** 2);
+  expect(part("vm").unused.map(({ name }: { name: string }) => name)).toEqual(["idle"]);
+  expect([part("image").unused, part("kernel").unused]).toEqual([[], []]);
+  expect(await banger.ok(["df"])).toContain("NOT NEEDED");
+  expect(await banger.ok(["prune", "--dry-run"])).toMatch(/^vm +idle /m);
+  expect(await banger.ok(["prune", "--yes"])).toBe("vm idle\n");
+  expect((await banger.vms()).map((vm) => vm.name)).toEqual(["lively"]);
+  expect((await banger.run(["prune"])).stderr).toContain("nothing to prune");
+});
+
 test("a damaged image is refused at the next start, by name and with what to do", async () => {
   await banger.ok(["vm", "stop", "lively"]);
   const image = JSON.parse(await banger.ok(["image", "show", "debian-bookworm", "--json"]));

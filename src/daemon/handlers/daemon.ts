@@ -1,11 +1,12 @@
-/** ping, daemon.* and config.* methods. */
+/** ping, daemon.*, disk.* and config.* methods. */
 import { commit, version } from "../../base/version.ts";
 import type { Handlers } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
+import { diskUsage } from "../usage.ts";
 
 export function daemonHandlers(
   parts: Parts,
-): Pick<Handlers, "ping" | "daemon.status" | "daemon.stop" | "config.defaults"> {
+): Pick<Handlers, "ping" | "daemon.status" | "daemon.stop" | "disk.usage" | "config.defaults"> {
   return {
     ping: async (_params, ctx) => ({ version, commit, pid: process.pid, others: ctx.otherClients() }),
     "daemon.status": () => parts.status(),
@@ -13,6 +14,7 @@ export function daemonHandlers(
       parts.stop();
       return {};
     },
+    "disk.usage": () => diskUsage(parts),
     "config.defaults": async () => ({
       ...parts.defaults(),
       image: {

@@ -1,9 +1,8 @@
 /** What people are told of images and kernels: those in the store, and those that the catalog offers. */
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { imageCatalog, isOutdated, listImages, type StoredImage } from "../../image/image.ts";
 import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../../rpc/rpc.ts";
+import { allocatedIn } from "../../sys/sys.ts";
 
 export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
   return {
@@ -67,7 +66,7 @@ export async function kernelInfos(kernelsDir: string, available: boolean): Promi
 const notOnDisk = { sizeBytes: null, createdAt: null, path: null };
 
 async function onDisk({ directory, createdAt }: StoredImage | StoredKernel) {
-  return { sizeBytes: await allocated(directory), createdAt, path: directory };
+  return { sizeBytes: await allocatedIn(directory), createdAt, path: directory };
 }
 
 function absent<T extends { name: string }>(
@@ -75,14 +74,4 @@ function absent<T extends { name: string }>(
   present: readonly { name: string }[],
 ): T[] {
   return catalog.filter((entry) => !present.some((artifact) => artifact.name === entry.name));
-}
-
-/** Bytes that a directory's files take on the disk; holes take none. */
-async function allocated(directory: string): Promise<number> {
-  let total = 0;
-  for (const entry of await readdir(directory, { recursive: true })) {
-    const found = await stat(join(directory, entry)).catch(() => undefined);
-    if (found?.isFile()) total += found.blocks * 512;
-  }
-  return total;
 }

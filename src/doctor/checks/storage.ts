@@ -78,7 +78,7 @@ const diskSpace = defineCheck({
   ],
   meaning:
     "Disks of VMs take what is written to them, no more; building an image takes about 4 GB, a VM's work rarely less than one.",
-  cure: "Delete what is not needed: `banger vm prune`, `banger template prune`, `banger image list`; or keep the state on a larger disk (`XDG_STATE_HOME`).",
+  cure: "`banger df` shows what takes how much. Delete what is not needed: `banger prune`, `banger template prune`; or keep the state on a larger disk (`XDG_STATE_HOME`).",
   dependsOn: [],
   needs: ["storage", "images"],
   judge: ({ facts: { storage, images }, place }) => {
@@ -94,7 +94,7 @@ const diskSpace = defineCheck({
         found: totalInodes === 0 ? "as many as fit" : `${freeInodes} of ${totalInodes} free`,
       },
     ];
-    const remedy = ["banger vm prune", "banger template prune", place.paths.largerState];
+    const remedy = ["banger prune", "banger template prune", place.paths.largerState];
     const said = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free on ${mountPoint}`;
     if (freeBytes < nothingBytes) return fail(`${said}: the disk is full`, remedy, ...evidence);
     if (totalInodes > 0 && freeInodes < fewInodes)

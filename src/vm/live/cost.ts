@@ -1,8 +1,8 @@
 /** What a VM takes of its host, and how much of that it shares with its template, its forks, its snapshots. */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VmRecord } from "../../state/state.ts";
-import { type MemoryUse, memoryUse } from "../../sys/sys.ts";
+import { allocated, type MemoryUse, memoryUse } from "../../sys/sys.ts";
 import { memoryName, stateName } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
 import { vmFiles } from "../layout.ts";
@@ -18,7 +18,7 @@ export async function costOf(
   { paths, checkpoints }: Pick<VmDeps, "paths" | "checkpoints">,
   vm: VmRecord,
 ): Promise<Cost> {
-  const own = [vm.rootDisk?.path, workDiskOf(vm, vmFiles(paths, vm.id)).path];
+  const own = [vm.rootDisk?.path ?? [], workDiskOf(vm, vmFiles(paths, vm.id)).path].flat();
   const layers = await Promise.all(
     vm.layers.map(async (id) => {
       const dir = checkpoints.directory(id);
@@ -31,12 +31,4 @@ export async function costOf(
     memory: memory ?? null,
     disk: { ownBytes: await allocated(own), sharedBytes: await allocated(layers.flat()) },
   };
-}
-
-async function allocated(paths: readonly (string | undefined)[]): Promise<number> {
-  const sizes = paths.map(async (path) => {
-    const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
-    return (found?.blocks ?? 0) * 512;
-  });
-  return (await Promise.all(sizes)).reduce((sum, each) => sum + each, 0);
 }

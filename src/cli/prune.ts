@@ -1,0 +1,84 @@
+/** banger prune */
+import { formatBytes, toBangerError } from "../base/base.ts";
+import type { DiskUsage } from "../rpc/contract.ts";
+import { defineCommand, Quiet } from "./command.ts";
+import { confirm } from "./confirm.ts";
+import type { Context, Daemon } from "./context.ts";
+import { toggle } from "./flags.ts";
+import { errorLines } from "./output/errors.ts";
+import { renderTable } from "./output/table.ts";
+
+type What = DiskUsage["parts"][number]["what"];
+interface Item {
+  what: What;
+  id: string;
+  name: string;
+  bytes: number;
+}
+
+export const command = defineCommand({
+  summary: "remove VMs that do not run, and what no other VM needs",
+  details:
+    "VMs that do not run, images and kernels that no other VM has, and what is kept of container images for the next pull. Shows what would go, with its size, and asks first, unless --yes is given. The default image stays, and so do VMs that run, are paused or suspended, with all that they need. Snapshots go with their VM; templates: banger template prune.",
+  examples: [
+    { command: "prune", note: "look, then decide" },
+    { command: "prune --dry-run", note: "only look" },
+  ],
+  args: {},
+  flags: { yes: toggle("do not ask", "y"), dryRun: toggle("only show what would go") },
+  run: async ({ yes, dryRun }, ctx) => {
+    const client = await ctx.client();
+    const { parts } = await client.call("disk.usage", {}, { signal: ctx.signal });
+    const items = parts.flatMap(({ what, unused }) => unused.map((item): Item => ({ what, ...item })));
+    if (items.length === 0) {
+      ctx.err("nothing to prune: all that is there is needed");
+      return undefined;
+    }
+    if (dryRun) {
+      ctx.out(table(items));
+      return undefined;
+    }
+    if (!yes) {
+      ctx.err(table(items));
+      if (!(await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes"))) {
+        ctx.err("nothing removed");
+        return undefined;
+      }
+    }
+    await removeAll(client, items, ctx);
+    return undefined;
+  },
+});
+
+function table(items: readonly Item[]): string {
+  const total = items.reduce((sum, { bytes }) => sum + bytes, 0);
+  const rows = items.map(({ what, name, bytes }) => [what, name, formatBytes(bytes)]);
+  return renderTable(["WHAT", "NAME", "SIZE"], [...rows, ["total", "", formatBytes(total)]]);
+}
+
+/** One after the other: an image can go when its VMs have gone. Throws Quiet(1) when any could not be removed. */
+async function removeAll(client: Daemon, items: readonly Item[], ctx: Context): Promise<void> {
+  let freed = 0;
+  let failed = false;
+  for (const item of items) {
+    try {
+      await remove(client, item, ctx.signal);
+      ctx.out(`${item.what} ${item.name}`);
+      freed += item.bytes;
+    } catch (error) {
+      const known = toBangerError(error);
+      if (known.code === "cancelled") throw error;
+      failed = true;
+      for (const line of errorLines(known, ctx)) ctx.err(line);
+    }
+  }
+  ctx.err(`freed ${formatBytes(freed)}`);
+  if (failed) throw new Quiet(1);
+}
+
+function remove(client: Daemon, { what, id }: Item, signal: AbortSignal): Promise<unknown> {
+  if (what === "vm") return client.call("vm.delete", { ref: id, idle: true }, { signal });
+  if (what === "image") return client.call("image.delete", { ref: id }, { signal });
+  if (what === "kernel") return client.call("kernel.remove", { ref: id }, { signal });
+  return client.call("image.prune_cache", { dryRun: false }, { signal });
+}

@@ -1,0 +1,78 @@
+/** What banger keeps on the host's disk, and what of it nobody needs: counted, never removed here. */
+import { freeSpace } from "../disk/disk.ts";
+import type { DiskUsage } from "../rpc/rpc.ts";
+import { allocatedIn, type Counted } from "../sys/sys.ts";
+import { isIdle, vmFiles } from "../vm/vm.ts";
+import type { Parts } from "./parts.ts";
+
+type Part = DiskUsage["parts"][number];
+
+/**
+ * By the order in which it would have to be removed. VMs that do not run count as not needed, and so does what only they need; the
+ * default image, and its kernel, are always needed.
+ */
+export async function diskUsage(parts: Parts): Promise<DiskUsage> {
+  const { paths, config, images, vms } = parts;
+  // Frozen disks have a second name in the directory of their VM: they count as the VM's.
+  const counted: Counted = new Set();
+  const ofVms = await Promise.all(
+    vms.list().map(async (vm) => {
+      const bytes = await allocatedIn(vmFiles(paths.vm, vm.id).dir, counted);
+      return { id: vm.id, name: vm.name, bytes, unused: isIdle(vm) };
+    }),
+  );
+  const kept = vms.list().filter((vm) => !isIdle(vm));
+  const neededImages = new Set(kept.map(({ image }) => image.id));
+  const neededKernels = new Set(kept.map(({ kernel }) => kernel.id));
+  const current = await images.current(config.default_image_name);
+  if (current !== undefined) neededImages.add(current);
+  const ofImages = (await images.listImages(false)).map(({ id, name, sizeBytes, kernel }) => ({
+    ...{ id, name, kernel, bytes: sizeBytes ?? 0 },
+    unused: !neededImages.has(id),
+  }));
+  const ofKernels = (await images.listKernels(false)).map(({ id, name, sizeBytes }) => ({
+    ...{ id, name, bytes: sizeBytes ?? 0 },
+    unused: !neededKernels.has(id) && !ofImages.some((image) => !image.unused && image.kernel === name),
+  }));
+  const snapshots = await vms.live.snapshots(undefined);
+  const templates = await parts.templates.list();
+  const cache = await images.pruneCache(false);
+  return {
+    directory: paths.vm.vms,
+    freeBytes: (await freeSpace(paths.vm.vms)).bytes,
+    parts: [
+      partOf("vm", ofVms),
+      {
+        what: "snapshot",
+        count: snapshots.length,
+        bytes: await allocatedIn(paths.checkpoints, counted),
+        unused: [],
+      },
+      partOf("image", ofImages),
+      partOf("kernel", ofKernels),
+      {
+        what: "template",
+        count: templates.length,
+        bytes: templates.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        unused: [],
+      },
+      { what: "cache", count: cache.blobs, bytes: cache.bytes, unused: wholeOf(cache) },
+    ],
+  };
+}
+
+function wholeOf({ blobs, bytes }: { blobs: number; bytes: number }): Part["unused"] {
+  return blobs === 0 ? [] : [{ id: "", name: `${blobs} blobs`, bytes }];
+}
+
+function partOf(
+  what: Part["what"],
+  all: readonly { id: string; name: string; bytes: number; unused: boolean }[],
+): Part {
+  return {
+    what,
+    count: all.length,
+    bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+    unused: all.filter(({ unused }) => unused).map(({ id, name, bytes }) => ({ id, name, bytes })),
+  };
+}
