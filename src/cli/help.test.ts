@@ -77,7 +77,7 @@ describe("help", () => {
         ssh       log in to a running VM with ssh
         exec      run a command in a running VM
         logs      show what a VM's console printed
-        prune     delete every VM that does not run
+        prune     delete every VM that is stopped
 
       Also understood: ls for list, ps for list, rm for delete
 

@@ -1,10 +1,8 @@
 /** docs/config.md, made from the schema: each key with its meaning, default and a value that is allowed. */
-import type { z } from "zod";
+import { z } from "zod";
 import { administratorKeys, ConfigSchema, FileSync, inertKeys, VmDefaults, Warm } from "./schema.ts";
 
 export function configReference(): string {
-  const defaults: Record<string, unknown> = ConfigSchema.parse({});
-  const warm: Record<string, unknown> = Warm.parse({});
   const rows = (shape: Record<string, z.ZodType>, prefix: string) =>
     Object.entries(shape)
       .filter(([key]) => prefix !== "" || !["vm_defaults", "file_sync", "warm"].includes(key))
@@ -15,9 +13,7 @@ export function configReference(): string {
           : is(administratorKeys)
             ? " (system services, and there in `/etc/banger/config.toml`)"
             : "";
-        const value = prefix === "" ? defaults[key] : prefix === "warm" ? warm[key] : undefined;
-        const shown = value === undefined ? "-" : `\`${JSON.stringify(value)}\``;
-        return `| \`${key}\` | ${shown} | ${schema.description ?? ""}${where} |`;
+        return `| \`${key}\` | ${byDefault(schema)} | ${schema.description ?? ""}${choices(schema)}${where} |`;
       })
       .join("\n");
   const head = "| key | default | meaning |\n|---|---|---|";
@@ -32,7 +28,7 @@ What the system services do as root is in \`/etc/banger/config.toml\`, which mus
 ${head}
 ${rows(ConfigSchema.shape, "")}
 
-Defaults of durations are in milliseconds; in the file they are written as \`"90s"\`, \`"2h30m"\` or \`"0"\`.
+Sizes are written as \`"512M"\`, \`"16G"\` or \`"1T"\`, durations as \`"90s"\`, \`"2h30m"\` or \`"0"\`; both in quotes.
 
 ## [vm_defaults]
 
@@ -71,4 +67,16 @@ disk_size = "16G"
 Environment: \`BANGER_LOG_LEVEL\` overrides \`log_level\`; \`NO_COLOR\` turns colour off; \`XDG_CONFIG_HOME\`, \`XDG_STATE_HOME\`,
 \`XDG_CACHE_HOME\` and \`XDG_RUNTIME_DIR\` move banger's directories.
 `;
+}
+
+/** As it would be written in the file. */
+function byDefault(schema: z.ZodType): string {
+  if (!(schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)) return "-";
+  return `\`${JSON.stringify(schema.def.defaultValue)}\``;
+}
+
+function choices(schema: z.ZodType): string {
+  const inner = schema instanceof z.ZodDefault ? schema.def.innerType : schema;
+  if (!(inner instanceof z.ZodEnum)) return "";
+  return ` (${inner.options.map((word) => `\`"${word}"\``).join(", ")})`;
 }

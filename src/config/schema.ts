@@ -57,10 +57,10 @@ export const Warm = z.strictObject({
     .default("auto")
     .describe("auto: new VMs go on from a template where there is one, and one is made where there is none"),
   max_size: size()
-    .default(8 * 1024 ** 3)
+    .prefault("8G")
     .describe("how much all templates may take on the disk; the least recently used go first"),
   spare: z
-    .boolean()
+    .boolean("must be true or false")
     .default(true)
     .describe(
       "after a start one more guest like it is made in advance, and waits, halted, to be the next VM",
@@ -95,20 +95,20 @@ export const ConfigSchema = z.strictObject({
     .optional()
     .describe("name server of guests with --nat; by default the VMM's own resolver"),
   daemon_idle_timeout: duration()
-    .default(600_000)
+    .prefault("10m")
     .describe("the daemon ends itself after this long without a running VM or a call; 0 never does"),
   vm_defaults: VmDefaults.prefault({}).describe("sizes of new VMs; what is absent follows from the host"),
   warm: Warm.prefault({}).describe("going on from templates instead of booting"),
   auto_suspend_after: duration()
-    .default(0)
+    .prefault("0")
     .describe(
       "suspend VMs that nobody has used for this long and that are not at work; the next exec, ssh or connection lets them go on; 0 never does",
     ),
   auto_stop_stale_after: duration()
-    .default(0)
+    .prefault("0")
     .describe("stop VMs that nobody has used for this long; 0 never does"),
   stats_poll_interval: duration()
-    .default(0)
+    .prefault("0")
     .describe("how often VM statistics are sampled; 0 only when asked"),
   file_sync: z.array(FileSync).default([]).describe("files copied from the host into each new VM"),
   firecracker_bin: hostPath()

@@ -95,6 +95,10 @@ export const limits = {
   resumeSaved: 25_000,
   /** Of a fork's guest, to start its journal anew. */
   renewal: 30_000,
+  /** Of a guest that is to be saved, to answer. */
+  knock: 15_000,
+  /** Of a guest, to write to its disks what is in its caches. */
+  sync: 30_000,
   /** Of a guest, to take the time. */
   setClock: 10_000,
   reattach: 15_000,

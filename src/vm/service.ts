@@ -166,6 +166,10 @@ export class VmService {
     return this.#locks.locked(id, async (vm, finished) => {
       if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
       transition(vm, "stop");
+      if (vm.state === "suspended")
+        options.warn?.(
+          `what ran in VM ${vm.name} when it was suspended is given up; its files are as they were then`,
+        );
       await this.#end(stopSteps, { id, orderly: true, reason: null }, options);
       return getVm(this.deps.state, id);
     });

@@ -1,6 +1,6 @@
 /** The checkpoints' directory: memory, state and frozen disks of VMs, each kept for as long as somebody needs it. */
 import { randomUUID } from "node:crypto";
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -8,6 +8,7 @@ import { BangerError } from "../base/base.ts";
 import { allocated, atomicWrite, removeTree, syncDirectory } from "../sys/sys.ts";
 import { checksum } from "./checksum.ts";
 import { memoryName, stateName } from "./manifest.ts";
+import { seal, unseal } from "./sealed.ts";
 
 const FileName = z.string().regex(/^[a-z0-9][a-z0-9.]*$/);
 const Manifest = z.strictObject({
@@ -43,12 +44,14 @@ export interface Checkpoints {
   seal(id: string, about: unknown): Promise<void>;
   /** It is as if it had never been sealed: what nobody needs of it goes with the next sweep. */
   unseal(id: string): Promise<void>;
-  /** Its memory and state; of one that was sealed, after a look at every byte. Throws corrupt. */
-  take(id: string): Promise<{ memory: string; state: string }>;
-  /** Those that were sealed. */
+  /** Its memory and state; of one that was sealed, after a look at every byte. Throws corrupt, with the reason alone. */
+  take(id: string, how: { sealed: boolean }): Promise<{ memory: string; state: string }>;
+  /** Those that were sealed, and are as they were then. */
   list(): Promise<CheckpointInfo[]>;
+  /** Directories of those that were sealed, and whose manifest is not what was written: nobody knows what they are. */
+  damaged(): Promise<string[]>;
   /** Removes what is not needed any more. */
-  sweep(need: (id: string, about: unknown) => Need): Promise<void>;
+  sweep(need: (id: string, is: { damaged: boolean }) => Need): Promise<void>;
 }
 
 export function openCheckpoints(root: string): Checkpoints {
@@ -86,32 +89,23 @@ export function openCheckpoints(root: string): Checkpoints {
         await file.sync().finally(() => file.close());
       }
       const manifest = { format: 1, id, about, createdAt: new Date().toISOString(), files };
-      await atomicWrite(join(dir, manifestName), JSON.stringify(Manifest.parse(manifest)), { mode: 0o600 });
+      await atomicWrite(join(dir, manifestName), seal(Manifest.parse(manifest)), { mode: 0o600 });
       await syncDirectory(root);
     },
     unseal: (id) => removeTree(join(directory(id), manifestName)),
-    take: async (id) => {
+    take: async (id, { sealed }) => {
       const dir = directory(id);
-      const damaged = (why: string) =>
-        new BangerError("corrupt", `the saved memory of the VM is damaged: ${why}`, {
-          hint: "to give it up, and boot from the disks: banger vm stop, then vm start",
-        });
       for (const name of [memoryName, stateName])
         if (!lstatSync(join(dir, name), { throwIfNoEntry: false })?.isFile())
-          throw damaged(`it has no ${name}`);
-      const manifest = readManifest(dir);
-      for (const [name, expected] of Object.entries(manifest?.files ?? {})) {
-        const path = join(dir, name);
-        const found = await checksum(path).catch((error: unknown) => String(error));
-        if (found !== expected.checksum) throw damaged(`${name} has changed`);
-      }
+          throw new BangerError("corrupt", `it has no ${name}`);
+      if (sealed) await checkFiles(dir);
       return { memory: join(dir, memoryName), state: join(dir, stateName) };
     },
     list: async () => {
       const found: CheckpointInfo[] = [];
       for (const id of await names()) {
         const manifest = readManifest(directory(id));
-        if (manifest === undefined) continue;
+        if (typeof manifest === "string") continue;
         const sizeBytes = await allocated(
           Object.keys(manifest.files).map((name) => join(directory(id), name)),
         );
@@ -119,11 +113,12 @@ export function openCheckpoints(root: string): Checkpoints {
       }
       return found.sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
     },
+    damaged: async () => (await names()).map(directory).filter((dir) => readManifest(dir) === "damaged"),
     sweep: async (need) => {
       for (const id of await names()) {
         if (held.has(id)) continue;
         const dir = directory(id);
-        const needed = need(id, readManifest(dir)?.about);
+        const needed = need(id, { damaged: readManifest(dir) === "damaged" });
         if (needed === "nothing") await removeTree(dir);
         // Whoever has mapped the memory keeps it.
         else if (needed === "disks")
@@ -133,11 +128,20 @@ export function openCheckpoints(root: string): Checkpoints {
   };
 }
 
-function readManifest(directory: string): Manifest | undefined {
+/** Throws corrupt when any file is not what was sealed. */
+async function checkFiles(directory: string): Promise<void> {
+  const manifest = readManifest(directory);
+  if (typeof manifest === "string") throw new BangerError("corrupt", `its ${manifestName} is ${manifest}`);
+  for (const [name, expected] of Object.entries(manifest.files)) {
+    const found = await checksum(join(directory, name)).catch((error: unknown) => String(error));
+    if (found !== expected.checksum) throw new BangerError("corrupt", `${name} has changed`);
+  }
+}
+
+function readManifest(directory: string): Manifest | "absent" | "damaged" {
   try {
-    return Manifest.parse(JSON.parse(readFileSync(join(directory, manifestName), "utf8")));
-  } catch {
-    // None, or none that could be used: as of a checkpoint that was never sealed.
-    return undefined;
+    return Manifest.parse(unseal(join(directory, manifestName)));
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ENOENT" ? "absent" : "damaged";
   }
 }

@@ -9,9 +9,12 @@ const zeros = Buffer.alloc(blockBytes);
 
 /** The same for a hole and for zeros, because a file system may turn one into the other. */
 export async function checksum(path: string): Promise<string> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  // O_NONBLOCK: a pipe in its place would be waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { size } = await file.stat();
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error(`${path} is no regular file`);
+    const { size } = found;
     const buffer = Buffer.alloc(chunkBytes);
     let sum = Bun.hash.xxHash3(String(size));
     for (let at = 0; at < size; ) {

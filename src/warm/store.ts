@@ -74,6 +74,17 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
     await discard(aside);
   };
 
+  /** Without a directory of its own there are none; nothing else fails for that. */
+  const names = async () => {
+    try {
+      await mkdir(root, { recursive: true, mode: 0o700 });
+      return await readdir(root);
+    } catch (error) {
+      log.warn("templates cannot be kept", { directory: root, error: String(error) });
+      return [];
+    }
+  };
+
   /** Somebody else's directory cannot be emptied: then it stays, out of the way. */
   const discard = async (path: string) => {
     try {
@@ -115,14 +126,16 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
       };
     } catch (error) {
       log.warn("a template is damaged: removed", { template: key, error: String(error) });
-      await drop(key);
+      await drop(key).catch((cause: unknown) => {
+        log.warn("a damaged template cannot be removed", { template: key, error: String(cause) });
+      });
       return "damaged";
     }
   };
 
   const list = async (): Promise<TemplateInfo[]> => {
     const found: TemplateInfo[] = [];
-    for (const key of await namesIn(root)) {
+    for (const key of await names()) {
       if (!keyPattern.test(key)) continue;
       const directory = join(root, key);
       const manifest = manifestOf(directory);
@@ -139,7 +152,7 @@ export function openTemplates(root: string, { maxBytes, log }: { maxBytes: numbe
   return {
     maxBytes,
     tidy: async () => {
-      for (const name of await namesIn(root)) if (!keyPattern.test(name)) await discard(join(root, name));
+      for (const name of await names()) if (!keyPattern.test(name)) await discard(join(root, name));
     },
     lookup,
     take: async ({ key, id }) => {
@@ -231,12 +244,12 @@ function checkOwner(path: string, { uid, mode }: Stats | BigIntStats): void {
 }
 
 function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-async function namesIn(root: string): Promise<string[]> {
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  return readdir(root);
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // ENOTDIR: what should be the directory of all is something else.
+    return false;
+  }
 }
 
 function isAbsent(error: unknown): boolean {

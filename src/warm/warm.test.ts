@@ -95,6 +95,10 @@ describe("the store of templates", () => {
       truncateSync(join(path, "state"), 4);
       writeFileSync(manifest, readFileSync(manifest, "utf8").replace('"size":5', '"size":4'));
     },
+    "a pipe for a manifest": (path) => {
+      rmSync(join(path, "manifest.json"));
+      Bun.spawnSync(["mkfifo", "-m", "600", join(path, "manifest.json")]);
+    },
     "no manifest": (path) => rmSync(join(path, "manifest.json")),
     "a swapped memory": (path) => {
       writeFileSync(join(path, "memory"), readFileSync(join(path, "work.ext4")));
@@ -160,6 +164,15 @@ describe("the store of templates", () => {
     expect(await store.take(first)).toBeUndefined();
     await store.drop(key, first.id);
     expect(await store.take({ key, id: second })).toMatchObject({ key });
+  });
+
+  test("is empty, and no reason to fail, where there is no directory for any", async () => {
+    rmSync(dir, { recursive: true });
+    writeFileSync(dir, "");
+    await store.tidy();
+    const key = templateName({ cpu: "a" });
+    expect([await store.lookup(key), await store.list(), await store.fit(0)]).toEqual(["none", [], []]);
+    expect(said.length).toBe(3);
   });
 
   test("gives room by the time of last use", async () => {

@@ -11,7 +11,7 @@ export const command = defineCommand({
   summary: "show the daemon's log (JSON lines)",
   examples: [
     { command: "daemon logs", note: "all of it" },
-    { command: "daemon logs -f | jq -r .msg", note: "the messages, as they come" },
+    { command: "daemon logs -f | jq -r .message", note: "the messages, as they come" },
   ],
   args: {},
   flags: { follow: toggle("go on as it grows", "f") },

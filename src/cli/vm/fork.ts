@@ -14,7 +14,7 @@ export const command = defineCommand({
   args: { vm: oneVm() },
   flags: {
     name: forkName(),
-    count: whole("COUNT", "how many forks (default: 1)", 1, 64, "n"),
+    count: whole("COUNT", "how many forks, 1 to 64 (default: 1)", 1, 64, "n"),
   },
   run: async ({ vm, name, count = 1 }, ctx) => {
     const client = await ctx.client();
@@ -26,7 +26,8 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end("ready");
-      ctx.err(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
+      // A paused one did so already.
+      if (haltedMs > 0) ctx.err(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
       for (const fork of vms) ctx.out(fork.name);
     } finally {
       progress.end();

@@ -10,8 +10,9 @@ import { vmTable } from "./list.ts";
 const prunable: readonly Vm["state"][] = ["created", "stopped", "error"];
 
 export const command = defineCommand({
-  summary: "delete every VM that does not run",
-  details: "Shows what would go and asks first, unless --yes is given.",
+  summary: "delete every VM that is stopped",
+  details:
+    "Shows what would go and asks first, unless --yes is given. VMs that are paused or suspended stay.",
   examples: [
     { command: "vm prune", note: "look, then decide" },
     { command: "vm prune --yes", note: "without a question" },

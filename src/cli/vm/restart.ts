@@ -5,7 +5,7 @@ import { forEachVm } from "../refs.ts";
 
 export const command = defineCommand({
   summary: "stop and start VMs",
-  details: "Like vm stop followed by vm start.",
+  details: "Like vm stop followed by vm start: what ran in a VM that is suspended is lost, too.",
   examples: [
     { command: "vm restart calm-otter", note: "power it off and boot it again" },
     { command: "vm restart calm-otter 3f2a", note: "several at once, by name or id" },

@@ -10,6 +10,8 @@ import { ago } from "../output/when.ts";
 
 const actions = ["create", "list", "restore", "delete"] as const;
 
+const aliases: Readonly<Record<string, string>> = { ls: "list", rm: "delete" };
+
 interface Asked {
   vm: string;
   name: string;
@@ -27,8 +29,8 @@ export const command = defineCommand({
   ],
   args: {
     action: required(
-      { description: "create, list, restore or delete" },
-      oneOf(actions, `must be one of ${actions.join(", ")}`),
+      { description: "create, list, restore or delete (ls and rm mean list and delete)" },
+      (given) => oneOf(actions, `must be one of ${actions.join(", ")}`)(aliases[given] ?? given),
     ),
     vm: optional({ description: "name, id or beginning of the id; list can do without" }, readRef),
     name: optional(
@@ -45,10 +47,14 @@ export const command = defineCommand({
         hint: `banger vm snapshot ${action} VM NAME`,
       });
     };
-    if (action === "list") await list(ctx, vm, asJson);
-    else if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name);
+    if (action === "list") {
+      if (name !== undefined)
+        throw new BangerError("bad_request", `vm snapshot list: unexpected ${JSON.stringify(name)}`);
+      await list(ctx, vm, asJson);
+    }
+    if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name);
     else if (action === "restore") await restore(ctx, asked());
-    else await remove(ctx, asked());
+    else if (action === "delete") await remove(ctx, asked());
     return undefined;
   },
 });
@@ -63,7 +69,7 @@ async function create(ctx: Context, vm: string, name: string | undefined): Promi
       onEvent: (event) => progress.event(event),
     });
     progress.end("kept");
-    ctx.err(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
+    if (made.haltedMs > 0) ctx.err(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
     ctx.out(made.name);
   } finally {
     progress.end();

@@ -6,7 +6,7 @@ import { forEachVm } from "../refs.ts";
 export const command = defineCommand({
   summary: "save running VMs' memory to the disk, and free it",
   details:
-    "vm start goes on from there, with everything that ran, also after the host was started anew. vm stop gives the saved memory up: the VM then boots from its disks.",
+    "vm start goes on from there, with everything that ran, also after the host was started anew. vm stop gives the saved memory up: the VM then boots from its disks, on which its files are as they were when it was suspended.",
   examples: [
     { command: "vm suspend calm-otter", note: "save it and end its machine" },
     { command: "vm start calm-otter", note: "go on" },

@@ -137,8 +137,8 @@ describe("a snapshot, by copies,", () => {
     write(vm, "later");
     const take = room.deps.checkpoints.take;
     // Between the look at its bytes and the copy.
-    room.deps.checkpoints.take = async (id) => {
-      const found = await take(id);
+    room.deps.checkpoints.take = async (id, how) => {
+      const found = await take(id, how);
       rmSync(join(room.dir, "checkpoints", checkpoint, "work.ext4"));
       return found;
     };

@@ -120,6 +120,17 @@ describe("a fork", () => {
     expect(room.checkpoints()).toEqual([]);
   });
 
+  test("has a name that is one with its number behind it", async () => {
+    const source = await room.start("a");
+    const request = { name: VmName.parse("b".repeat(62)), count: 2 };
+    await expect(room.service.live.fork(source.id, request, room.options())).rejects.toMatchObject({
+      code: "bad_request",
+      message: expect.stringContaining("at most 63 characters, this one has 64"),
+      hint: "give a shorter --name: the forks' numbers come behind it",
+    });
+    expect(room.checkpoints()).toEqual([]);
+  });
+
   test("that is cancelled while forks start leaves none of them", async () => {
     const source = await room.start("a");
     const abort = new AbortController();

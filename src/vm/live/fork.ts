@@ -1,8 +1,7 @@
 /** Copies of a VM that runs: one checkpoint, and as many VMs that go on from it, each with an identity of its own. */
 import { randomBytes } from "node:crypto";
-import { buffer } from "node:stream/consumers";
-import { BangerError } from "../../base/base.ts";
-import { newVmId, VmName } from "../../base/ids.ts";
+import { BangerError, isVmName, toBangerError, vmNameProblem } from "../../base/base.ts";
+import { newVmId, type VmName } from "../../base/ids.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { CallOptions } from "../call-options.ts";
 import { limits, type VmDeps } from "../deps.ts";
@@ -13,8 +12,10 @@ import { forkSteps } from "../steps/fork.ts";
 import { freezing } from "../steps/frozen-disks.ts";
 import { needDriver } from "../steps/pause.ts";
 import { whatIsLacking } from "../warm/template-maker.ts";
+import { guestCommand } from "./guest-command.ts";
 import type { Lent } from "./live.ts";
 import { sweepCheckpoints } from "./needed-checkpoints.ts";
+import { fromForkOf } from "./suspended.ts";
 
 export interface ForkRequest {
   /** Of the only one, or what the names of several begin with. */
@@ -45,7 +46,7 @@ export async function forkVm(
       const { frozen, haltedMs } = await run(checkpointSteps, id, { id, checkpoint }, options);
       return { source: getVm(deps.state, id), frozen, haltedMs };
     });
-    const from = `fork of ${source.name}`;
+    const from = fromForkOf(source.name);
     for (const name of namesOf(request, deps)) {
       const record = forkOf(source, name);
       const input = { record, checkpoint: { id: checkpoint, from }, layers: source.layers, frozen };
@@ -60,7 +61,7 @@ export async function forkVm(
       }),
     );
     const vms = started.map((each) => {
-      if (each.status === "rejected") throw each.reason;
+      if (each.status === "rejected") throw didNotCome(each.reason);
       return each.value;
     });
     // Starts from a checkpoint are not taken back; but nobody wants these any more.
@@ -78,6 +79,13 @@ export async function forkVm(
   }
 }
 
+/** The hint of a start names the logs of a VM that is taken back. */
+function didNotCome(reason: unknown): BangerError {
+  const { code, message } = toBangerError(reason);
+  if (code === "cancelled") return new BangerError(code, message);
+  return new BangerError(code, `a fork did not come up, so none is made: ${message}`, { cause: reason });
+}
+
 /**
  * Throws precondition, and changes nothing, for a VM that cannot be saved while it runs; no_space where its memory, and its
  * disks so many times, could not be kept.
@@ -89,6 +97,7 @@ export async function checkRuns(deps: VmDeps, vm: VmRecord, what: string, copies
       hint: `start it first: banger vm start ${vm.name}`,
     });
   }
+  if (vm.state === "running") await checkAnswers(deps, vm, what);
   const lacking = await whatIsLacking(deps, vm.spec, await freezing(deps).takes({ id: vm.id, deps }, copies));
   if (lacking === undefined) return;
   throw new BangerError(
@@ -97,11 +106,28 @@ export async function checkRuns(deps: VmDeps, vm: VmRecord, what: string, copies
   );
 }
 
+/** Nobody could say who it is to a guest that does not answer: it would never go on from what was saved. */
+async function checkAnswers({ runtimes }: VmDeps, vm: VmRecord, what: string): Promise<void> {
+  const limit = AbortSignal.timeout(limits.knock);
+  try {
+    await (await runtimes.session(vm, limit)).ping(limit);
+  } catch (cause) {
+    throw new BangerError(
+      "guest_failed",
+      `VM ${vm.name} cannot be ${what}: its guest does not answer, and would not when it goes on from there`,
+      {
+        hint: `see what the guest says: banger vm logs ${vm.name}; or boot it anew: banger vm restart ${vm.name}`,
+        cause,
+      },
+    );
+  }
+}
+
 /** Throws already_exists when one of them is taken. */
 function namesOf({ name, count }: ForkRequest, { state }: VmDeps): VmName[] {
   const taken = new Set<string>(state.vms.list().map((vm) => vm.name));
   return Array.from({ length: count }, (_, index) => {
-    const wanted = name === undefined || count === 1 ? name : VmName.parse(`${name}-${index + 1}`);
+    const wanted = name === undefined || count === 1 ? name : numbered(name, index + 1);
     if (wanted !== undefined && taken.has(wanted))
       throw new BangerError("already_exists", `a VM named ${wanted} exists already`, {
         hint: "pick another --name",
@@ -109,6 +135,14 @@ function namesOf({ name, count }: ForkRequest, { state }: VmDeps): VmName[] {
     const chosen = wanted ?? generateName(taken);
     taken.add(chosen);
     return chosen;
+  });
+}
+
+function numbered(name: VmName, number: number): VmName {
+  const whole = `${name}-${number}`;
+  if (isVmName(whole)) return whole;
+  throw new BangerError("bad_request", `${whole}: ${vmNameProblem(whole)}`, {
+    hint: "give a shorter --name: the forks' numbers come behind it",
   });
 }
 
@@ -145,10 +179,7 @@ async function renew(deps: VmDeps, { id }: VmRecord, { signal, warn }: CallOptio
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.renewal)]);
     const session = await deps.runtimes.session(getVm(deps.state, id), limit);
-    const child = await session.exec({ argv: ["sh", "-c", renewal], cwd: "/" }, limit);
-    child.stdin.end();
-    const [, said, status] = await Promise.all([buffer(child.stdout), buffer(child.stderr), child.exit]);
-    if (status !== 0) throw new Error(said.toString().trim());
+    await guestCommand(session, ["sh", "-c", renewal], limit);
   } catch (error) {
     if (signal.aborted) throw error;
     deps.log.warn("a fork's journal may go on under the original's machine id", {

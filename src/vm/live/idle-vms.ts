@@ -78,7 +78,8 @@ export class IdleVms {
     for (const id of this.#uses.keys()) if (!known.has(id)) this.#uses.delete(id);
     for (const vm of vms) {
       const use = this.#of(vm.id);
-      if (vm.state !== "running" || vm.ephemeral || use.open > 0) use.last = now;
+      if (vm.state !== "running" || vm.ephemeral || use.open > 0 || this.#suspending.has(vm.id))
+        use.last = now;
       if (now - use.last < this.afterMs) continue;
       // Asked again after as long, whatever comes of it.
       use.last = now;

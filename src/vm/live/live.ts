@@ -1,5 +1,5 @@
 /** What is done to VMs that run, as calls: each under the VM's lock, by step lists. */
-import type { VmId } from "../../base/base.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
 import type { StepList } from "../../pipeline/pipeline.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { CallOptions } from "../call-options.ts";
@@ -11,6 +11,7 @@ import { suspendedSteps, suspendSteps } from "../steps/suspend.ts";
 import type { IdleWork } from "../warm/idle-work.ts";
 import { type Cost, costOf } from "./cost.ts";
 import { checkRuns, type ForkRequest, type Forks, forkVm } from "./fork.ts";
+import { syncGuest } from "./guest-command.ts";
 import { sweepCheckpoints } from "./needed-checkpoints.ts";
 import {
   createSnapshot,
@@ -61,7 +62,11 @@ export class LiveService {
         needDriver(deps, "checkpoint", "suspended");
         transition(vm, "suspend");
         await checkRuns(deps, vm, "suspended", 0);
+        // One that is paused cannot do it.
+        if (vm.state === "running") await syncGuest(deps, id, options.signal);
         await run(suspendSteps, id, { id, checkpoint, by }, options);
+        const why = `VM ${vm.name} was suspended: what was open to it has ended`;
+        deps.runtimes.hangUp(id, new BangerError("guest_failed", why));
         await run(suspendedSteps, id, { id }, { ...options, signal: new AbortController().signal });
         return getVm(deps.state, id);
       });

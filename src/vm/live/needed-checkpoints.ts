@@ -33,5 +33,9 @@ export async function sweepCheckpoints({ state, checkpoints, paths }: VmDeps): P
     ...snapshots.map(({ id }) => id),
   ]);
   const disks = new Set([...vms, ...snapshots].flatMap(({ layers }) => layers));
-  await checkpoints.sweep((id) => (all.has(id) ? "all" : disks.has(id) ? "disks" : "nothing"));
+  await checkpoints.sweep((id, { damaged }) => {
+    // It may be anybody's snapshot: it stays for as long as there is somebody whose it could be.
+    if (all.has(id) || (damaged && vms.length > 0)) return "all";
+    return disks.has(id) ? "disks" : "nothing";
+  });
 }

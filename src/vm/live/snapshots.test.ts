@@ -1,6 +1,6 @@
 /** Suspended VMs and snapshots, in a world of machines without a VMM. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LiveRoom } from "../testing/live-room.ts";
 import { reconcile } from "../vm.ts";
@@ -56,6 +56,63 @@ describe("a suspended VM", () => {
     expect(room.checkpoints()).toEqual([]);
   });
 
+  test("without the list of what was saved is not gone on from, and loses nothing", async () => {
+    const { id } = await room.start("a");
+    await room.service.live.suspend(id, room.options());
+    const [checkpoint = ""] = room.checkpoints();
+    const manifest = join(room.dir, "checkpoints", checkpoint, "manifest.json");
+    const good = readFileSync(manifest);
+    for (const [what, damage] of [
+      ["damaged", () => truncateSync(manifest, good.length - 1)],
+      ["absent", () => rmSync(manifest)],
+    ] as const) {
+      damage();
+      await expect(room.service.start(id, room.options())).rejects.toThrow(`its manifest.json is ${what}`);
+      expect([room.service.find("a").state, room.checkpoints()]).toEqual(["suspended", [checkpoint]]);
+    }
+    writeFileSync(manifest, good);
+    expect((await room.service.start(id, room.options())).state).toBe("running");
+  });
+
+  test("has its guest's files on its disks, and says what a stop gives up", async () => {
+    const { id } = await room.start("a");
+    const done: string[] = [];
+    const driver = room.world.driver();
+    room.deps.driver = {
+      ...driver,
+      pause: async (...args) => {
+        done.push("pause");
+        await driver.pause?.(...args);
+      },
+    };
+    const session = await room.session("a");
+    const { exec } = session;
+    session.exec = async (request, signal) => {
+      done.push(request.argv.join(" "));
+      return exec(request, signal);
+    };
+    await room.service.live.suspend(id, room.options());
+    expect(done).toEqual(["sync", "pause"]);
+    await room.service.stop(id, room.options());
+    expect(room.warned).toEqual([
+      "what ran in VM a when it was suspended is given up; its files are as they were then",
+    ]);
+  });
+
+  test("has a guest that answered: one that hangs is not saved, and runs on", async () => {
+    const { id } = await room.start("a");
+    (await room.session("a")).ping = () => Promise.reject(new Error("no answer"));
+    await expect(room.service.live.suspend(id, room.options())).rejects.toMatchObject({
+      code: "guest_failed",
+      message:
+        "VM a cannot be suspended: its guest does not answer, and would not when it goes on from there",
+    });
+    await expect(room.service.live.snapshot(id, "s", room.options())).rejects.toThrow("cannot be saved");
+    const one = { name: undefined, count: 1 };
+    await expect(room.service.live.fork(id, one, room.options())).rejects.toThrow("cannot be forked");
+    expect([room.service.find("a").state, room.checkpoints()]).toEqual(["running", []]);
+  });
+
   test("goes on, even if its caller goes away while it does: its memory can be gone on from only once", async () => {
     const { id } = await room.start("a");
     await room.service.live.suspend(id, room.options());
@@ -82,6 +139,27 @@ describe("a suspended VM", () => {
 
 describe("snapshots", () => {
   const names = async () => (await room.service.live.snapshots()).map(({ name }) => name);
+
+  test("whose manifest is damaged are nobody's, but stay for as long as there is a VM", async () => {
+    const { id } = await room.start("a");
+    const { id: first } = await room.service.live.snapshot(id, "first", room.options());
+    const manifest = join(room.dir, "checkpoints", first, "manifest.json");
+    const good = readFileSync(manifest, "utf8");
+    // A bit of it: nothing of what it says is believed any more.
+    writeFileSync(manifest, good.replace("checkpoints/", "bheckpoints/"));
+    await room.service.live.snapshot(id, "second", room.options());
+    expect(await names()).toEqual(["second"]);
+    await expect(room.service.live.restore(id, "other", room.options())).rejects.toMatchObject({
+      code: "not_found",
+      hint: expect.stringContaining(join(room.dir, "checkpoints", first)),
+    });
+    expect([room.service.find("a").state, room.checkpoints().includes(first)]).toEqual(["running", true]);
+    writeFileSync(manifest, good);
+    expect((await room.service.live.restore(id, "first", room.options())).state).toBe("running");
+    writeFileSync(manifest, "");
+    await room.service.delete(id, room.options());
+    expect(room.checkpoints()).toEqual([]);
+  });
 
   test("are gone back to as often as one likes, while the VM runs or not", async () => {
     const { id } = await room.start("a");

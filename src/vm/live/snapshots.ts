@@ -80,12 +80,37 @@ async function find(deps: VmDeps, vm: VmRecord, name: string) {
     name,
     own.map(({ about }) => about.name),
   );
+  const [damaged] = await deps.checkpoints.damaged();
+  if (meant === undefined && damaged !== undefined) {
+    throw new BangerError(
+      "not_found",
+      `VM ${vm.name} has no snapshot ${JSON.stringify(name)} that is whole`,
+      {
+        hint: `one of some VM is damaged, and could be it: ${damaged} (it goes with the last VM; or remove the directory)`,
+      },
+    );
+  }
   throw new BangerError("not_found", `VM ${vm.name} has no snapshot ${JSON.stringify(name)}`, {
     hint:
       meant === undefined
         ? `see what there is: banger vm snapshot list ${vm.name}`
         : `did you mean ${meant}?`,
   });
+}
+
+async function checkWhole(
+  { checkpoints }: VmDeps,
+  id: string,
+  { vm, name }: { vm: string; name: string },
+): Promise<void> {
+  try {
+    await checkpoints.take(id, { sealed: true });
+  } catch (error) {
+    if (!(error instanceof BangerError) || error.code !== "corrupt") throw error;
+    throw new BangerError("corrupt", `the snapshot ${name} of VM ${vm} is damaged: ${error.message}`, {
+      hint: `the VM is as it was; to get the snapshot's space back: banger vm snapshot delete ${vm} ${name}`,
+    });
+  }
 }
 
 /** The VM, with memory and disks, is what it was then, and runs; what it has become since is lost. */
@@ -101,7 +126,7 @@ export async function restoreSnapshot(
       needDriver(deps, "checkpoint", "restored");
       const { id: checkpoint, about } = await find(deps, vm, name);
       // Every byte of it is looked at before anything is given up for it.
-      await deps.checkpoints.take(checkpoint);
+      await checkWhole(deps, checkpoint, { vm: vm.name, name });
       const layer = randomBytes(4).toString("hex");
       const input = { id, checkpoint, about, layer, aside };
       await run(prepareSteps, id, input, options);

@@ -3,6 +3,14 @@ export const fromSuspend = "suspend";
 export const fromIdleness = "idle";
 export type SuspendedBy = typeof fromSuspend | typeof fromIdleness;
 
+/** What a fork is said to go on from. */
+export const fromForkOf = (name: string) => `fork of ${name}`;
+
+/** A fork's memory is used at once: it is not worth a checksum. */
+export function isSealed(from: string): boolean {
+  return !from.startsWith(fromForkOf(""));
+}
+
 /** Going on from it, a VM is who it was. */
 export function isOwnMemory(from: string): boolean {
   return from === fromSuspend || from === fromIdleness;

@@ -50,8 +50,9 @@ export const memory: Step<VmContext, CheckpointInput & Frozen, z.infer<typeof Ha
     const way = freezing(ctx.deps);
     const whenHalted = () => way.finish(ctx, frozen);
     const halted = await saveMemory(ctx, { checkpoint, layers: way.layers(own), whenHalted }, signal);
-    // So long it has stood still; one that is paused still does.
-    if (getVm(ctx.deps.state, ctx.id).state === "running") await catchUp(ctx, halted);
+    // One that is paused has not stood still for this.
+    if (getVm(ctx.deps.state, ctx.id).state !== "running") return { haltedMs: 0 };
+    await catchUp(ctx, halted);
     return halted;
   },
   undo: async ({ id, deps }) => {

@@ -102,6 +102,16 @@ async function layersOver(
   return { rootDisk: { ...(await over("root")), strategy: "overlay" }, workDisk: await over("work") };
 }
 
+/** Of new layers, and of what a VM that has just been let go on writes to them before anybody can look. */
+const layersBytes = 64 * 1024 ** 2;
+
+async function needRoom(dir: string, bytes: number): Promise<void> {
+  if ((await freeSpace(dir)).bytes >= bytes) return;
+  throw new BangerError("no_space", "there is too little disk space for the disks of the snapshot", {
+    hint: `free ${formatBytes(bytes)} where banger keeps its VMs`,
+  });
+}
+
 const byLayers: Freezing = {
   takes: async () => ({ files: 1, bytes: 0 }),
   begin: async (ctx, checkpoint) => {
@@ -130,7 +140,7 @@ const byLayers: Freezing = {
   // QEMU has flushed them when it halted the guest.
   settle: async () => {},
   give: ({ id, deps }, frozen) => layersOver(vmFiles(deps.paths, id).dir, frozen, (what) => `${what}.qcow2`),
-  prepare: async () => {},
+  prepare: (aside) => needRoom(aside, layersBytes),
   replace: async (ctx, frozen, { layer }) =>
     layersOver(vmFiles(ctx.deps.paths, ctx.id).dir, frozen, (what) => `${what}-${layer}.qcow2`),
 };
@@ -207,11 +217,7 @@ const byCopies: Freezing = {
   },
   prepare: async (aside, frozen, signal) => {
     // A host's disk that runs full takes the root disks of VMs that run with it: their layers have holes.
-    const needed = (await copyBytes(aside, frozen)) + spareBytes;
-    if ((await freeSpace(aside)).bytes < needed)
-      throw new BangerError("no_space", "there is too little disk space for copies of the snapshot's disks", {
-        hint: `free ${formatBytes(needed)} where banger keeps its VMs`,
-      });
+    await needRoom(aside, (await copyBytes(aside, frozen)) + spareBytes);
     await each(frozen, (what, { path }) => copyDisk(path, join(aside, what), { durable: true, signal }));
   },
   replace: async (ctx, frozen, { aside }) => {

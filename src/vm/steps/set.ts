@@ -31,6 +31,9 @@ export function checkChange(vm: VmRecord, change: SpecChange, liveEgress: boolea
     throw new BangerError(
       "precondition",
       `the work disk of VM ${vm.name} cannot grow: it is a layer over one that forks or snapshots have in common`,
+      {
+        hint: "a VM that is made larger from the start: banger vm create --disk-size; take the files over, then delete this one",
+      },
     );
   }
   if (change.diskBytes === undefined || change.diskBytes >= vm.spec.diskBytes) return;

@@ -1,8 +1,10 @@
 /** What a start goes on from, instead of booting: a template, or what was saved of the VM itself or of the one it is a fork of. */
+import { BangerError, toBangerError } from "../../base/base.ts";
 import type { VmRecord } from "../../state/state.ts";
 import type { MachineHandle, MachineSpec } from "../../vmm/vmm.ts";
 import { limits, type VmContext } from "../deps.ts";
 import { sweepCheckpoints } from "../live/needed-checkpoints.ts";
+import { isSealed } from "../live/suspended.ts";
 import { getVm, updateVm } from "../rows.ts";
 import type { Halted } from "../runtime.ts";
 import { restorable } from "./warm-start.ts";
@@ -24,7 +26,7 @@ export async function launchSaved(
   if (checkpoint === null) return launch(await takeTemplate(ctx));
   deps.checkpoints.hold(checkpoint.id);
   try {
-    const { memory, state } = await deps.checkpoints.take(checkpoint.id);
+    const { memory, state } = await takeCheckpoint(deps, checkpoint);
     const start = { how: "resumed" as const, from: checkpoint.from };
     deps.state.durably(() => updateVm(deps.state, deps.paths, id, { checkpoint: null, start }));
     try {
@@ -37,6 +39,20 @@ export async function launchSaved(
     deps.checkpoints.release(checkpoint.id);
     // What the machine has mapped it keeps.
     await sweepCheckpoints(deps);
+  }
+}
+
+async function takeCheckpoint(
+  { checkpoints }: VmContext["deps"],
+  { id, from }: NonNullable<VmRecord["checkpoint"]>,
+) {
+  try {
+    return await checkpoints.take(id, { sealed: isSealed(from) });
+  } catch (error) {
+    if (!(error instanceof BangerError) || error.code !== "corrupt") throw error;
+    throw new BangerError("corrupt", `the saved memory of the VM is damaged: ${error.message}`, {
+      hint: "to give it up, and boot from the disks: banger vm stop, then vm start",
+    });
   }
 }
 
@@ -61,10 +77,20 @@ async function letGoOn({ id, deps }: VmContext): Promise<MachineHandle | undefin
   const halted = await waiting({ id, deps });
   if (halted === undefined) return undefined;
   deps.runtimes.takeHalted(id);
-  await deps.driver.resume?.(halted.machine, AbortSignal.timeout(limits.resume));
-  halted.session.rest(false);
+  await resumeWaiting(deps, halted);
   deps.runtimes.booting(id, halted.session);
   return halted.machine;
+}
+
+async function resumeWaiting({ driver }: VmContext["deps"], { machine, session }: Halted): Promise<void> {
+  try {
+    await driver.resume?.(machine, AbortSignal.timeout(limits.resume));
+  } catch (error) {
+    // Nobody can cancel it: its time is over, which is a reason to boot, not to fail.
+    if (toBangerError(error).code !== "cancelled") throw error;
+    throw new BangerError("guest_failed", `it does not answer within ${limits.resume / 1000} s`);
+  }
+  session.rest(false);
 }
 
 /**

@@ -206,6 +206,22 @@ describe("a VM that is made in advance", () => {
     expect(world.dump().match(new RegExp(`machine ${id}`, "g"))?.length).toBe(1);
   });
 
+  test("that hangs is a reason to boot, too", async () => {
+    await start("a");
+    await waiting();
+    // As the driver says it when its time is over.
+    deps.driver = {
+      ...world.driver(),
+      resume: () => Promise.reject(new BangerError("cancelled", "cancelled")),
+    };
+    const warned: string[] = [];
+    const { id } = await create("b");
+    const started = await service.start(id, { ...options(), warn: (said) => warned.push(said) });
+    expect(started).toMatchObject({ state: "running", start: { how: "cold", why: "failed" } });
+    expect(warned).toEqual([expect.stringContaining("it does not answer within 10 s")]);
+    expect(world.dump().match(new RegExp(`machine ${id}`, "g"))?.length).toBe(1);
+  });
+
   test("whose first start is cancelled before it goes on boots at the next, with devices of its own", async () => {
     await start("a");
     await waiting();

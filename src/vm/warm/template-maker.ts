@@ -1,6 +1,5 @@
 /** Makes the templates that were missed, one at a time, while nobody waits for anything. */
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import type { VmSpec } from "../../base/base.ts";
 import { VmName } from "../../base/ids.ts";
 import { freeSpace } from "../../disk/disk.ts";
@@ -151,8 +150,7 @@ export async function whatIsLacking(
   { files, bytes }: Needed,
 ): Promise<string | undefined> {
   const needed = files * memoryMiB * 1024 * 1024 + bytes + spareBytes;
-  await mkdir(deps.paths.templates, { recursive: true, mode: 0o700 });
-  if ((await freeSpace(deps.paths.templates)).bytes < needed) return "disk space";
+  if ((await freeSpace(deps.paths.vms)).bytes < needed) return "disk space";
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
   if (available !== undefined && Number(available) * 1024 < memoryMiB * 1024 * 1024) return "memory";
   return undefined;

@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
 import { checkSocketPath } from "../socket-path.ts";
-import type { CheckpointRequest, MachineHandle } from "../vmm.ts";
+import type { CheckpointRequest, MachineHandle, MachineSpec } from "../vmm.ts";
 import { cancelled } from "../waiting.ts";
 import { type Acceleration, runFiles } from "./arguments.ts";
 import { readMemory } from "./memory.ts";
@@ -30,7 +30,10 @@ const patience = [
   { afterMs: 15_000, haltMs: 2_000 },
   { afterMs: 30_000, haltMs: 30_000 },
 ] as const satisfies Patience;
-const checkpointMs = 120_000;
+/** Some seconds for 3 GiB, a minute on a busy host: bounds one whose disk hangs. */
+function checkpointMs({ memoryMiB }: MachineSpec): number {
+  return 120_000 + memoryMiB * 60;
+}
 const unlimited = 2 ** 40;
 
 export async function checkpoint(
@@ -41,7 +44,7 @@ export async function checkpoint(
 ): Promise<{ haltedMs: number }> {
   if (signal?.aborted) throw cancelled(signal.reason);
   checkSocketPath(runFiles(request.receiver.runDir).incoming);
-  const late = AbortSignal.timeout(checkpointMs);
+  const late = AbortSignal.timeout(checkpointMs(request.receiver));
   const until = signal === undefined ? late : AbortSignal.any([signal, late]);
   try {
     const runs = options.acceleration.name === "kvm";
@@ -61,11 +64,23 @@ export async function checkpoint(
     }
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal.reason);
-    if (!late.aborted) throw error;
-    throw new BangerError("guest_failed", `QEMU did not save within ${checkpointMs / 1000} s`, {
-      cause: error,
-    });
+    if (!late.aborted) throw error instanceof BangerError ? error : wentAway(error);
+    throw new BangerError(
+      "guest_failed",
+      `QEMU did not save within ${checkpointMs(request.receiver) / 1000} s`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** Sockets that break, and files of a process that has ended: what they say is no help to anybody. */
+function wentAway(cause: unknown): BangerError {
+  return new BangerError("guest_failed", "QEMU ended, or went silent, while the machine was being saved", {
+    hint: "see what became of the VM: banger vm list",
+    cause,
+  });
 }
 
 interface Manner {
@@ -95,7 +110,7 @@ async function takeMemory(
   }
 }
 
-const Status = z.looseObject({ running: z.boolean() });
+const Status = z.looseObject({ running: z.boolean(), status: z.string() });
 
 /** Sends it all; whatever happens, a guest that ran before runs afterwards. */
 async function send(
@@ -107,7 +122,9 @@ async function send(
   const from = await connectQmp(runFiles(runDir).qmp, signal);
   let ran = false;
   try {
-    ran = Status.parse(await from.execute("query-status")).running;
+    const found = Status.parse(await from.execute("query-status"));
+    ran = found.running;
+    if (found.status === "postmigrate") await runForAnInstant(from);
     const nodes = await addLayers(from, layers);
     let began: number | undefined;
     try {
@@ -141,6 +158,12 @@ async function send(
 }
 
 const without = (capability: string) => ({ capability, state: false });
+
+/** QEMU saves a machine that stands still once only, and gives its disks away then: in between it has to run. */
+async function runForAnInstant(qmp: Qmp): Promise<void> {
+  await goOn(qmp);
+  await qmp.execute("stop");
+}
 
 /** Opened before the guest is halted: then nothing of it costs time. */
 async function addLayers(qmp: Qmp, layers: readonly string[]): Promise<string[]> {

@@ -61,8 +61,13 @@ export const installHint =
   "install it: sudo apt-get update && sudo apt-get install --no-install-recommends qemu-system-x86";
 
 /** Resolves when QEMU has answered on its control socket, and a restored guest runs. Rejects when it ends, on the signal, or after a while. */
-export async function whenAnswering(spec: MachineSpec, child: Launched, signal?: AbortSignal): Promise<void> {
-  const late = AbortSignal.timeout(answerMs);
+export async function whenAnswering(
+  spec: MachineSpec,
+  child: Launched,
+  signal?: AbortSignal,
+  withinMs = answerMs,
+): Promise<void> {
+  const late = AbortSignal.timeout(withinMs);
   // Whichever way this ends, nothing of it goes on watching or connecting.
   const over = new AbortController();
   const until = AbortSignal.any([over.signal, late, ...(signal === undefined ? [] : [signal])]);
@@ -71,7 +76,7 @@ export async function whenAnswering(spec: MachineSpec, child: Launched, signal?:
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal.reason);
     if (!late.aborted) throw error;
-    throw new BangerError("guest_failed", `QEMU did not answer within ${answerMs / 1000} s`, {
+    throw new BangerError("guest_failed", `QEMU did not answer within ${withinMs / 1000} s`, {
       cause: error,
     });
   } finally {

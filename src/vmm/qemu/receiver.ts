@@ -16,6 +16,11 @@ import { spawnQemu, whenAnswering } from "./launch.ts";
 import { driverName } from "./machines.ts";
 import { openMemory } from "./memory.ts";
 
+/** It makes all pages of its memory first: 512 MiB take half a second, or ten times as long on a busy host. In ms. */
+function receiverMs({ memoryMiB }: Pick<MachineSpec, "memoryMiB">): number {
+  return 30_000 + memoryMiB * 30;
+}
+
 /** Starts it; it waits to be told where its memory comes from. */
 export async function startReceiver(
   { restore: _restore, memory: _memory, ...spec }: MachineSpec,
@@ -37,7 +42,7 @@ export async function startReceiver(
   const child = await spawnQemu(taking, [...waiting, "-S"]);
   const machine = { driver: driverName, process: child.identity, runDir: spec.runDir };
   try {
-    await whenAnswering(taking, child, signal);
+    await whenAnswering(taking, child, signal, receiverMs(spec));
   } catch (error) {
     await options.kill(machine);
     throw error;
