@@ -115,12 +115,12 @@ function create({ name, uuid, minors }: Plan): void {
   throw new BangerError("operation_failed", `no number is free for the device ${name}`);
 }
 
-/** The kernel reads the layer's header and index here, and refuses what is none (ENXIO, EINVAL). */
+/** The kernel reads the layer's header and index here, and refuses what is none (ENXIO, EINVAL) or ends in the middle (EIO). */
 function start({ vm, uuid }: Plan, sectors: number, table: string): void {
   try {
     startMapped(uuid, sectors, "snapshot", table);
   } catch (cause) {
-    if (!(cause instanceof Error && /: (ENXIO|EINVAL)$/.test(cause.message))) throw cause;
+    if (!(cause instanceof Error && /: (ENXIO|EINVAL|EIO)$/.test(cause.message))) throw cause;
     throw damaged(vm, cause);
   }
 }
