@@ -97,10 +97,11 @@ export function text(args: readonly string[]): string {
 /** The directory of a template for VMs of this size. */
 export async function warmUp(size: readonly string[]): Promise<string> {
   const listed = () => JSON.parse(text(["template", "list", "--json"])) as { key: string }[];
-  const before = new Set(listed().map(({ key }) => key));
+  // One that is there already would not be made again.
+  text(["template", "prune"]);
   await time(["vm", "run", "--rm", ...size, "--", "true"]);
   for (let waited = 0; waited < 600; waited += 1) {
-    const key = listed().find((one) => !before.has(one.key))?.key;
+    const key = listed()[0]?.key;
     if (key !== undefined) return join(env.XDG_STATE_HOME ?? "", "banger/templates", key);
     await Bun.sleep(500);
   }

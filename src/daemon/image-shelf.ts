@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
-import { cleanShared, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
-import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
+import { cleanShared, imageCatalog, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
+import { kernelCatalog, listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import { type Pruned, pruneBlobs } from "../oci/oci.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
@@ -84,14 +84,14 @@ export function imageShelf(
     commandDefaults: commandDefaults(stores.images),
     current: async (name) => (await findImage(state, stores, name))?.id,
     listImages: (available) => imageInfos(stores.images, available),
-    image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images))),
+    image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images), imageCatalog)),
     deleteImage: async (id) => {
       const image = await readImage(stores.images, id);
       state.images.remove(image.name);
       await removeImage(stores.images, id);
     },
     listKernels: (available) => kernelInfos(stores.kernels, available),
-    kernel: async (ref) => kernelInfo(pick("kernel", ref, await listKernels(stores.kernels))),
+    kernel: async (ref) => kernelInfo(pick("kernel", ref, await listKernels(stores.kernels), kernelCatalog)),
     pullKernel: async (ref, force, ctx) => {
       if (!force && (await findKernel(state, stores, ref)) !== undefined) {
         throw new BangerError("already_exists", `kernel ${ref} is in the store already`, {

@@ -49,6 +49,8 @@ export const owner = contract({
       commit: z.string(),
       pid: z.int(),
       others: z.int().optional(),
+      /** The directory of its VMs. */
+      state: z.string().optional(),
     }),
   },
   "daemon.status": {

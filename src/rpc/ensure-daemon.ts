@@ -1,5 +1,6 @@
 /** Reaching the daemon: the system's where it is this user's, else their own, which is started when none runs. */
-import { existsSync, type FSWatcher, readFileSync, rmSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, readFileSync, realpathSync, rmSync, watch } from "node:fs";
+import { join } from "node:path";
 import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import type { Paths } from "../config/paths.ts";
@@ -50,6 +51,7 @@ export async function ensureDaemon(options: EnsureOptions = {}): Promise<Client>
   const running = await connectIfRunning({ choice });
   if (running !== undefined) {
     const theirs = await running.call("ping", {}).catch(whenLost);
+    if (theirs?.state !== undefined) refuseOthers(theirs.state, paths);
     if (theirs?.version === version && theirs.commit === commit) return running;
     if (theirs?.others) throw inUse(theirs, theirs.others);
     if (theirs !== undefined) await running.call("daemon.stop", {}).catch(whenLost);
@@ -139,6 +141,27 @@ function inUse(theirs: { version: string; commit: string }, others: number): Ban
     `${commands} under way with another build of banger (${theirs.version}, ${theirs.commit}); this is ${version}, ${commit}`,
     { hint: "try again when it has ended, or cut it off: banger daemon stop" },
   );
+}
+
+/** Of the same user, but with another home: whoever asked it would find other VMs than their own. */
+function refuseOthers(vms: string, { state, socket }: Paths): void {
+  const own = join(state, "vms");
+  if (vms === own || sameDirectory(vms, own)) return;
+  throw new BangerError(
+    "precondition",
+    `the daemon at ${socket} keeps its VMs in ${vms}, and this call is for those in ${own}`,
+    {
+      hint: "give this one a directory of its own for its socket: XDG_RUNTIME_DIR; or end that daemon: banger daemon stop",
+    },
+  );
+}
+
+function sameDirectory(one: string, other: string): boolean {
+  try {
+    return realpathSync(one) === realpathSync(other);
+  } catch {
+    return false;
+  }
 }
 
 /** A daemon that was ending when we came: the next one will do. */

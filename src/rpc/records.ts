@@ -17,6 +17,8 @@ export const Vm = z.strictObject({
   id: VmId,
   name: VmName,
   state: VmState,
+  /** Suspended because nobody used it: whoever comes lets it go on. */
+  asleep: z.boolean(),
   image: z.strictObject({ id: z.string(), name: z.string() }),
   kernel: z.strictObject({ id: z.string(), name: z.string() }),
   spec: VmSpec,

@@ -12,6 +12,7 @@ export { type HostDevices, type Network, noDevices, type RootAttachment, vmmNetw
 export { generateKey, hostAlias } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
 export type { Snapshot } from "./live/snapshots.ts";
+export { isAsleep } from "./live/suspended.ts";
 export type { NewVm } from "./new-vm.ts";
 export { reattach, reconcile } from "./reconcile.ts";
 export { resolveRef } from "./refs.ts";

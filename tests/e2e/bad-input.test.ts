@@ -126,6 +126,14 @@ test("a file in the way of the state directory is said to be one", async () => {
   expect(stderr).toContain("banger:");
 });
 
+test("a daemon of the same user, but with another home, is not asked for this home's VMs", async () => {
+  await banger.ok(["vm", "list"]);
+  const { status, stderr } = await banger.run(["vm", "list"], { env: { XDG_STATE_HOME: at("elsewhere") } });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("keeps its VMs in ")]);
+  expect(stderr).toContain("XDG_RUNTIME_DIR");
+  expect(await banger.vms()).toEqual([]);
+});
+
 test("a config that makes no sense names key and line", async () => {
   mkdirSync(at("cfg/banger"), { recursive: true });
   writeFileSync(at("cfg/banger/config.toml"), "\nvmn = 1\n");

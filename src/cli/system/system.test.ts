@@ -108,6 +108,22 @@ describe("banger system", () => {
     expect((await banger(["system", "uninstall"], { system: () => kept })).err).toBe(
       "kept: /var/lib/banger (--purge removes them too)\n",
     );
+    for (const [answer, removed] of [
+      ["n\n", false],
+      ["y\n", true],
+    ] as const) {
+      let asked = false;
+      const all = system({
+        uninstall: async () => {
+          asked = true;
+          return { found: true, kept: [] };
+        },
+      });
+      const { err } = await banger(["system", "uninstall", "--purge"], {
+        ...{ system: () => all, stdin: answer, tty: { stdin: true } },
+      });
+      expect([asked, err]).toEqual([removed, expect.stringContaining("all VMs, images and caches? [y/N] ")]);
+    }
     const none = system({ uninstall: async () => ({ found: false, kept: [] }) });
     expect(await banger(["system", "uninstall", "--purge"], { system: () => none })).toEqual({
       status: 0,

@@ -1,7 +1,10 @@
 /** banger system uninstall */
 import { defineCommand } from "../command.ts";
+import { confirm } from "../confirm.ts";
 import { toggle } from "../flags.ts";
 import { sudoLine } from "./sudo-line.ts";
+
+const again = "sudo banger system uninstall --purge --yes";
 
 export const command = defineCommand({
   summary: "stop and remove the services, and all that they have made",
@@ -12,10 +15,22 @@ export const command = defineCommand({
     { command: "system uninstall --purge", note: "and leave nothing behind (with sudo)" },
   ],
   args: {},
-  flags: { purge: toggle("remove VMs, images and caches too") },
-  run: async ({ purge }, ctx) => {
+  flags: {
+    purge: toggle("remove VMs, images and caches too; on a terminal it asks first"),
+    yes: toggle("do not ask", "y"),
+  },
+  run: async ({ purge, yes }, ctx) => {
     const line = sudoLine(ctx, ["system", "uninstall", ...(purge ? ["--purge"] : [])]);
-    const { found, kept } = await (await ctx.system(line)).uninstall({ purge });
+    const system = await ctx.system(line);
+    // Who says so in a script means it; a person at a terminal may not think of the VMs.
+    if (purge && !yes && ctx.tty.stdin) {
+      const sure = await confirm(ctx, "remove the services, and all VMs, images and caches?", again);
+      if (!sure) {
+        ctx.err("nothing removed");
+        return undefined;
+      }
+    }
+    const { found, kept } = await system.uninstall({ purge });
     if (!found) ctx.err("the system services are not installed");
     else if (purge) ctx.err("removed: the services, and all VMs, images and caches");
     if (kept.length > 0) ctx.err(`kept: ${kept.join(", ")} (--purge removes them too)`);

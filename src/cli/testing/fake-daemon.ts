@@ -88,7 +88,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     pid: 4711,
     consoleLog: "/state/console.log",
     layer: null,
-    cost: null,
+    ...{ cost: null, asleep: false },
     start: null,
     channel: null,
     createdAt: "2026-03-04T11:57:00.000Z",

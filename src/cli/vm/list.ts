@@ -9,6 +9,8 @@ import { ago } from "../output/when.ts";
 
 export const command = defineCommand({
   summary: "list VMs",
+  details:
+    "STATE is asleep for a VM that was suspended because nobody used it (auto_suspend_after in config.toml): the next exec, ssh or connection lets it go on.",
   examples: [
     { command: "vm list", note: "all VMs, running or not" },
     { command: "vm list --json", note: "everything about them, for programs" },
@@ -43,7 +45,7 @@ export function vmTable(vms: readonly Vm[], now: Date): string {
   const rows = vms.map((vm) => [
     vm.id.slice(0, 8),
     vm.name,
-    vm.state,
+    vm.asleep ? "asleep" : vm.state,
     imageWord(vm.image),
     vm.ip ?? "-",
     String(vm.spec.vcpu),

@@ -108,6 +108,15 @@ describe("vm list", () => {
     `);
   });
 
+  test("tells one that sleeps from one that a person has suspended", async () => {
+    const vms = [
+      { ...otter, state: "suspended" as const, asleep: true },
+      { ...heron, state: "suspended" as const },
+    ];
+    const { out } = await banger(["vm", "list"], { daemon: new FakeDaemon({ "vm.list": () => vms }) });
+    expect(out).toMatch(/calm-otter +asleep.*\n.*shy-heron +suspended/);
+  });
+
   test("-q prints ids, --json everything", async () => {
     expect((await banger(["vm", "list", "-q"], { daemon: daemon() })).out).toBe(`${otter.id}\n${heron.id}\n`);
     expect(JSON.parse((await banger(["vm", "list", "--json"], { daemon: daemon() })).out)).toEqual([

@@ -8,7 +8,10 @@ export function daemonHandlers(
   parts: Parts,
 ): Pick<Handlers, "ping" | "daemon.status" | "daemon.stop" | "disk.usage" | "config.defaults"> {
   return {
-    ping: async (_params, ctx) => ({ version, commit, pid: process.pid, others: ctx.otherClients() }),
+    ping: async (_params, ctx) => ({
+      ...{ version, commit, pid: process.pid, others: ctx.otherClients() },
+      state: parts.paths.vm.vms,
+    }),
     "daemon.status": () => parts.status(),
     "daemon.stop": async () => {
       parts.stop();

@@ -1,7 +1,7 @@
 /** What people are told of a VM. */
 import type { Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
-import { coldReasons, vmFiles } from "../../vm/vm.ts";
+import { coldReasons, isAsleep, vmFiles } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
 import { agentSilent } from "./going-by-ssh.ts";
 
@@ -25,6 +25,7 @@ export function vmInfo(parts: Parts, vm: VmRecord): Vm {
   } = vm;
   return {
     ...shared,
+    asleep: isAsleep(vm),
     ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,
     start: start?.how === "cold" ? { ...start, why: coldReasons[start.why] } : start,

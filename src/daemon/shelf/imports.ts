@@ -4,7 +4,7 @@ import { BangerError, formatBytes } from "../../base/base.ts";
 import type { Paths } from "../../config/paths.ts";
 import { freeSpace } from "../../disk/disk.ts";
 import { imageCatalog, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
-import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import {
   dockerCredentials,
   formatImageName,
@@ -85,7 +85,7 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
   async function kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> {
     const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
     try {
-      return pick("kernel", wanted, await listKernels(stores.kernels));
+      return pick("kernel", wanted, await listKernels(stores.kernels), kernelCatalog);
     } catch (error) {
       if (!(error instanceof BangerError) || error.code !== "not_found") throw error;
       return await builds.kernel(wanted, ctx);

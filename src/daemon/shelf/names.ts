@@ -3,19 +3,23 @@ import { BangerError, nearest } from "../../base/base.ts";
 
 export type ArtifactKind = "image" | "kernel";
 
-/** The newest stored artifact of a name or the beginning of a digest. Throws not_found. */
+/** The newest stored artifact of a name or the beginning of a digest. Throws not_found, which tells of what is only in `catalog`. */
 export function pick<T extends { id: string; name: string; createdAt: string }>(
   kind: ArtifactKind,
   ref: string,
   stored: readonly T[],
+  catalog: readonly { name: string }[],
 ): T {
   const plain = ref.replace(/^sha256:/, "");
   const found = stored.filter(
     (one) => one.name === ref || (/^[0-9a-f]{4,64}$/.test(plain) && one.id.startsWith(`sha256:${plain}`)),
   );
   const newest = found.sort(byAge).at(-1);
-  if (newest === undefined) throw unknownName(kind, ref, stored);
-  return newest;
+  if (newest !== undefined) return newest;
+  if (!catalog.some(({ name }) => name === ref)) throw unknownName(kind, ref, [...stored, ...catalog]);
+  throw new BangerError("not_found", `${kind} ${ref} is in the catalog, but not on this machine yet`, {
+    hint: `get it: banger ${kind} pull ${ref}`,
+  });
 }
 
 /** The catalog's entry of a name, if this version can build it. Throws not_found or precondition. */

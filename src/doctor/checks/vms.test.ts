@@ -8,7 +8,7 @@ const otter: Vm = {
   ...{ id: aVm, name: VmName.parse("otter"), state: "running", driver: "firecracker", ip: null, pid: 4711 },
   ...{ image: { id: "i", name: "i" }, kernel: { id: "k", name: "k" }, ephemeral: false, workspace: null },
   spec: { vcpu: 1, memoryMiB: 512, diskBytes: GiB, overlayBytes: GiB, nat: false },
-  ...{ lastError: null, consoleLog: "", channel: null, layer: null, cost: null, start: null },
+  ...{ lastError: null, consoleLog: "", channel: null, layer: null, cost: null, start: null, asleep: false },
   ...{ createdAt: "", updatedAt: "", startedAt: null },
 };
 const { answer } = healthy.daemon;

@@ -5,7 +5,7 @@ import type { CallOptions } from "../call-options.ts";
 import type { VmDeps } from "../deps.ts";
 import { getVm } from "../rows.ts";
 import type { Lent } from "./live.ts";
-import { fromIdleness } from "./suspended.ts";
+import { isAsleep } from "./suspended.ts";
 
 /** A guest with more to do than this (load average of a minute) is at work for somebody who has gone. */
 const busyLoad = 0.25;
@@ -60,7 +60,7 @@ export class IdleVms {
       // Whoever suspends it says so; it runs on.
     });
     const vm = getVm(this.deps.state, id);
-    if (vm.state !== "suspended" || vm.checkpoint?.from !== fromIdleness) return vm;
+    if (!isAsleep(vm)) return vm;
     const waking =
       this.#waking.get(vm.id) ??
       this.lent.start(vm.id, options).finally(() => {

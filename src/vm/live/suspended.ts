@@ -1,7 +1,13 @@
 /** What a VM that was suspended is said to go on from: a person's wish, or that nobody has used it for long. */
+import type { VmRecord } from "../../state/state.ts";
+
 export const fromSuspend = "suspend";
 export const fromIdleness = "idle";
 export type SuspendedBy = typeof fromSuspend | typeof fromIdleness;
+
+export function isAsleep({ state, checkpoint }: Pick<VmRecord, "state" | "checkpoint">): boolean {
+  return state === "suspended" && checkpoint?.from === fromIdleness;
+}
 
 /** What a fork is said to go on from. */
 export const fromForkOf = (name: string) => `fork of ${name}`;
