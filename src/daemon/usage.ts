@@ -25,10 +25,12 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
   const neededImages = new Set(kept.map(({ image }) => image.id));
   const neededKernels = new Set(kept.map(({ kernel }) => kernel.id));
   const current = await images.current(config.default_image_name);
-  if (current !== undefined) neededImages.add(current);
+  // One that was put into the store by hand has no row yet, by which a name would mean it.
+  const isDefault = (id: string, name: string) =>
+    current === undefined ? name === config.default_image_name : id === current;
   const ofImages = (await images.listImages(false)).map(({ id, name, sizeBytes, kernel }) => ({
     ...{ id, name, kernel, bytes: sizeBytes ?? 0 },
-    unused: !neededImages.has(id),
+    unused: !neededImages.has(id) && !isDefault(id, name),
   }));
   const ofKernels = (await images.listKernels(false)).map(({ id, name, sizeBytes }) => ({
     ...{ id, name, bytes: sizeBytes ?? 0 },
