@@ -36,6 +36,20 @@ describe("a command in a guest", () => {
     expect((await run("make", "test now")).err).toBe("");
   });
 
+  test("in a VM that has to go on first is waited for, and a person is told", async () => {
+    for (const stderr of [true, false]) {
+      const daemon = guest(async () => 0);
+      const exec = daemon.handlers["guest.exec"];
+      daemon.handlers["guest.exec"] = async (params, call) => {
+        for (const stage of ["vmm_launch", "agent_hello"])
+          call.emit({ kind: "stage", stage, status: "begin" });
+        return (await exec?.(params, call)) ?? { status: 1 };
+      };
+      const { status, err } = await banger(["vm", "exec", "x", "--", "cmd"], { daemon, tty: { stderr } });
+      expect([status, err]).toEqual([0, stderr ? "x was asleep: it goes on first\n" : ""]);
+    }
+  });
+
   test("gets its arguments word for word, -- and flags included", async () => {
     let argv: string[] = [];
     const daemon = guest(async (child) => {

@@ -90,11 +90,16 @@ async function attached(ctx: Context, client: Daemon, command: GuestCommand): Pr
         }),
       );
     }
+    let waking = false;
     const call = client.call("guest.exec", paramsOf(ctx, command, tty), {
       op,
       signal: leaving.signal,
       onEvent: (event) => {
         if (event.kind === "warning") ctx.err(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
+        // A script need not know; a person who waits for seconds asks why.
+        if (event.kind === "stage" && !waking && ctx.tty.stderr)
+          ctx.err(`${escapeText(command.ref)} was asleep: it goes on first`);
+        waking ||= event.kind === "stage";
         if (event.kind !== "tickets") return;
         attaching = attach(event);
         attaching.catch(failed.reject);
