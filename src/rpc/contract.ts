@@ -240,9 +240,9 @@ export const owner = contract({
   },
   "image.delete": { summary: "removes an image that no VM uses", params: vmRef, result: none },
   "template.list": {
-    summary: "templates, the one used last first",
+    summary: "templates, the one used last first, and how many are being made or are to be",
     params: none,
-    result: z.array(TemplateInfo),
+    result: z.strictObject({ templates: z.array(TemplateInfo), coming: z.int() }),
   },
   "template.prune": {
     summary: "removes all templates; VMs that run are none the worse",

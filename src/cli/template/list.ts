@@ -13,7 +13,7 @@ export const command = defineCommand({
   flags: { json: json() },
   run: async (how, ctx) => {
     const client = await ctx.client();
-    const templates = await client.call("template.list", {}, { signal: ctx.signal });
+    const { templates, coming } = await client.call("template.list", {}, { signal: ctx.signal });
     if (how.json) {
       printJson(ctx, templates);
       return undefined;
@@ -29,6 +29,8 @@ export const command = defineCommand({
       template.waiting ? "1" : "-",
     ]);
     ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED", "WAITING"], rows));
+    if (coming > 0)
+      ctx.err(`${coming === 1 ? "one more is" : `${coming} more are`} made while nothing is started`);
     return undefined;
   },
 });

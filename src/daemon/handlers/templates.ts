@@ -10,7 +10,7 @@ export function templateHandlers({
   return {
     "template.list": async () => {
       const names = new Map((await images.listImages(false)).map(({ id, name }) => [id, name]));
-      return (await templates.list()).map(({ key, record, sizeBytes, createdAt, lastUsedAt }) => {
+      const listed = (await templates.list()).map(({ key, record, sizeBytes, createdAt, lastUsedAt }) => {
         const id = record.image ?? "";
         return {
           ...{ key, image: { id, name: names.get(id) ?? "" }, sizeBytes, createdAt, lastUsedAt },
@@ -18,6 +18,7 @@ export function templateHandlers({
           ...{ vcpu: Number(record.vcpu), memoryMiB: Number(record.memoryMiB) },
         };
       });
+      return { templates: listed, coming: vms.maker.coming };
     },
     "template.prune": async () => {
       await vms.spares.dismiss();

@@ -37,9 +37,13 @@ export class TemplateMaker implements IdleSource {
     private readonly idle: Pick<IdleWork, "arm">,
   ) {}
 
-  /** Something is being made, or waits for its time. */
+  /** How many are being made, or wait for their time. */
+  get coming(): number {
+    return this.#wanted.size;
+  }
+
   get busy(): boolean {
-    return this.#wanted.size > 0;
+    return this.coming > 0;
   }
 
   next(): IdleJob | undefined {
