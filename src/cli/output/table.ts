@@ -9,6 +9,25 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   return cells.map((row) => line(row, widths)).join("\n");
 }
 
+/**
+ * The same for a terminal of so many columns: while a line would be longer, columns go, in the order of `expendable`. A pipe gets
+ * them all.
+ */
+export function renderTableFor(
+  ctx: Pick<Context, "tty">,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  expendable: readonly string[],
+): string {
+  const whole = renderTable(header, rows);
+  if (!ctx.tty.stdout) return whole;
+  const [first, ...others] = expendable.filter((name) => header.includes(name));
+  const longest = Math.max(...whole.split("\n").map(width));
+  if (first === undefined || longest <= ctx.tty.size().columns) return whole;
+  const without = (cells: readonly string[]) => cells.filter((_, column) => header[column] !== first);
+  return renderTableFor(ctx, without(header), rows.map(without), others);
+}
+
 /** `key:  value` rows. */
 export function renderRecord(rows: readonly (readonly [string, string])[]): string {
   const widths = [Math.max(...rows.map(([key]) => width(key) + 1))];

@@ -4,13 +4,13 @@ import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { json, toggle } from "../flags.ts";
-import { printJson, renderTable } from "../output/table.ts";
+import { printJson, renderTableFor } from "../output/table.ts";
 import { ago } from "../output/when.ts";
 
 export const command = defineCommand({
   summary: "list VMs",
   details:
-    "STATE is asleep for a VM that was suspended because nobody used it (auto_suspend_after in config.toml): the next exec, ssh or connection lets it go on.",
+    "STATE is asleep for a VM that was suspended because nobody used it (auto_suspend_after in config.toml): the next exec, ssh or connection lets it go on. On a terminal that is too narrow columns are left out; --json has everything.",
   examples: [
     { command: "vm list", note: "all VMs, running or not" },
     { command: "vm list --json", note: "everything about them, for programs" },
@@ -23,7 +23,7 @@ export const command = defineCommand({
     const vms = await client.call("vm.list", {}, { signal: ctx.signal });
     if (input.json) printJson(ctx, vms);
     else if (input.quiet) for (const vm of vms) ctx.out(vm.id);
-    else ctx.out(vmTable(vms, ctx.today()));
+    else ctx.out(vmTable(vms, ctx));
     if (!input.json) for (const vm of vms) warnOfLayer(vm, ctx);
     return undefined;
   },
@@ -40,7 +40,10 @@ function warnOfLayer({ name, layer }: Vm, ctx: Pick<Context, "err">): void {
   ctx.err(`the system disk of VM ${name} ${how}; /root is on a disk of its own`);
 }
 
-export function vmTable(vms: readonly Vm[], now: Date): string {
+/** In the order in which they go from a terminal that is too narrow. */
+const expendable = ["WORKSPACE", "VCPU", "DISK", "IP", "MEM", "IMAGE"];
+
+export function vmTable(vms: readonly Vm[], ctx: Pick<Context, "tty" | "today">): string {
   const header = ["ID", "NAME", "STATE", "IMAGE", "IP", "VCPU", "MEM", "DISK", "WORKSPACE", "CREATED"];
   const rows = vms.map((vm) => [
     vm.id.slice(0, 8),
@@ -52,9 +55,9 @@ export function vmTable(vms: readonly Vm[], now: Date): string {
     `${vm.spec.memoryMiB} MiB`,
     formatBytes(vm.spec.diskBytes),
     vm.workspace?.hostPath ?? "-",
-    ago(vm.createdAt, now),
+    ago(vm.createdAt, ctx.today()),
   ]);
-  return renderTable(header, rows);
+  return renderTableFor(ctx, header, rows, expendable);
 }
 
 /** Its name, or of one that has none any more the beginning of its id. */

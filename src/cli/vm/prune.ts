@@ -41,7 +41,7 @@ export const command = defineCommand({
 });
 
 function confirmed(ctx: Context, vms: readonly Vm[]): Promise<boolean> {
-  ctx.err(vmTable(vms, ctx.today()));
+  ctx.err(vmTable(vms, ctx));
   const what = vms.length === 1 ? "this VM and its disks" : `these ${vms.length} VMs and their disks`;
   return confirm(ctx, `delete ${what}?`, "delete them without a question: banger vm prune --yes");
 }

@@ -108,6 +108,22 @@ describe("vm list", () => {
     `);
   });
 
+  test("fits a terminal: what matters least goes first", async () => {
+    const list = session({ daemon: daemon(), tty: { stdout: true } });
+    for (const [columns, last] of [
+      [120, "WORKSPACE  CREATED"],
+      [90, "DISK  CREATED"],
+      [80, "MEM       CREATED"],
+      [20, "STATE    CREATED"],
+    ] as const) {
+      list.resize(columns, 24);
+      expect(await runCli(["vm", "list"], list.ctx)).toBe(0);
+      const lines = list.out().trimEnd().split("\n").slice(-3);
+      expect(lines[0]).toEndWith(last);
+      if (columns >= 80) for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  });
+
   test("tells one that sleeps from one that a person has suspended", async () => {
     const vms = [
       { ...otter, state: "suspended" as const, asleep: true },
