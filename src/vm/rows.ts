@@ -1,5 +1,17 @@
 /** VM rows with their mirror files: what SQLite holds is repeated beside the VM's disks, so that either can be lost. */
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { VmId } from "../base/ids.ts";
@@ -21,11 +33,26 @@ export function updateVm(
 /** Writes the mirror. It is a convenience for bad days: a VM without its directory (being deleted) has none. */
 export function mirror(paths: VmPaths, record: VmRecord): void {
   const path = vmFiles(paths, record.id).mirror;
+  const text = JSON.stringify(record);
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
     renameSync(`${path}.new`, path);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT") return;
+    if (code !== "ENOSPC" || !existsSync(path)) throw error;
+    rmSync(`${path}.new`, { force: true });
+    overwrite(path, text);
+  }
+}
+
+/** On a full disk there is room where the file is. Only a power cut at this moment could leave half of it. */
+function overwrite(path: string, text: string): void {
+  const file = openSync(path, "r+");
+  try {
+    ftruncateSync(file, writeSync(file, text, 0));
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../tests/fakes/machines.ts";
 import { BangerError } from "../base/base.ts";
@@ -41,6 +41,22 @@ describe("the life of a VM", () => {
     expect(service.list()).toEqual([]);
     expect(room.leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
+  });
+
+  test("is written down beside its disks on a full disk, too, where that was written before", async () => {
+    const { deps, service } = daemon();
+    const { id } = await make(service, deps, "calm-otter");
+    const { mirror } = vmFiles(deps.paths, id);
+    for (const [state, act] of [
+      ["running", service.start],
+      ["stopped", service.stop],
+    ] as const) {
+      // What is written into it fails with ENOSPC.
+      symlinkSync("/dev/full", `${mirror}.new`);
+      await act.call(service, id, options());
+      expect(JSON.parse(readFileSync(mirror, "utf8"))).toEqual({ ...service.find("calm-otter"), state });
+    }
+    expect(existsSync(`${mirror}.new`)).toBe(false);
   });
 
   test("its size changes while it is stopped, its egress at any time, and its disk only grows", async () => {
