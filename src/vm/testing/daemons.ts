@@ -57,7 +57,7 @@ export class Daemons {
       templateQuietMs: 1e6,
       templateIdleMs: 0,
       devices: world.devices(),
-      reserve: diskReserve(join(dir, "reserve")),
+      reserve: diskReserve(join(dir, "reserve"), 4096),
       runtimes: new Runtimes(),
       workspaces: new Workspaces(paths, async () => source),
       openSession: async (stream) => world.session(stream),

@@ -53,7 +53,7 @@ export class LiveRoom {
       ...{ state, driver: world.driver(), devices: world.devices(), runtimes: new Runtimes(), log: silent },
       ...{ paths, bootSource, workspaces: new Workspaces(paths, bootSource) },
       ...{ rootDiskStrategy: strategyOf(this.manner), authorizedKeys: async () => [] },
-      reserve: diskReserve(join(dir, "reserve")),
+      reserve: diskReserve(join(dir, "reserve"), 4096),
       openSession: async (stream) => world.session(stream),
       checkpoints: openCheckpoints(join(dir, "checkpoints")),
       templates: openTemplates(join(dir, "templates"), { maxBytes: 1 << 30, log: silent }),
