@@ -1,5 +1,6 @@
 /** Work that has to be written down while the disk is full: what can be given back is, and it is gone through once more. */
 import { toBangerError } from "../base/base.ts";
+import { freeSpace } from "../disk/disk.ts";
 import type { VmDeps } from "./deps.ts";
 
 export interface Work<T> {
@@ -22,6 +23,16 @@ export async function withRoom<T>({ reserve, state }: VmDeps, work: Work<T>): Pr
   } finally {
     reserve.hold();
   }
+}
+
+/** A guest whose disks cannot take a write does not come up. */
+const littleBytes = 4 * 1024 ** 2;
+
+/** For a guest that is about to boot: when the disk is full, what is kept for that is given back before, not after it has failed. */
+export async function giveRoom({ reserve, state, paths }: VmDeps): Promise<void> {
+  if ((await freeSpace(paths.vms)).bytes >= littleBytes) return;
+  reserve.release();
+  state.reclaim();
 }
 
 /** A disk or a memory is full, as far as anybody says. */

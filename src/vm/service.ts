@@ -14,7 +14,7 @@ import { fromIdleness } from "./live/suspended.ts";
 import { VmLocks } from "./locks.ts";
 import type { NewVm } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
-import { isDatabaseFull, isFull, withRoom } from "./room.ts";
+import { giveRoom, isDatabaseFull, isFull, withRoom } from "./room.ts";
 import { getVm, updateVm } from "./rows.ts";
 import { isIdle, transition } from "./states.ts";
 import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } from "./steps/end.ts";
@@ -134,6 +134,7 @@ export class VmService {
     const { deps } = this;
     try {
       deps.runtimes.expectSession(id);
+      await giveRoom(deps);
       await withRoom(deps, {
         run: () =>
           goOnOrBoot({ id, deps, warn: options.warn }, (input) => this.#run(startSteps, id, input, options)),
