@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MachineWorld } from "../../tests/fakes/machines.ts";
 import { BangerError } from "../base/base.ts";
@@ -41,22 +41,6 @@ describe("the life of a VM", () => {
     expect(service.list()).toEqual([]);
     expect(room.leftovers()).toBe("");
     expect(deps.state.journal.open()).toEqual([]);
-  });
-
-  test("is written down beside its disks on a full disk, too, where that was written before", async () => {
-    const { deps, service } = daemon();
-    const { id } = await make(service, deps, "calm-otter");
-    const { mirror } = vmFiles(deps.paths, id);
-    for (const [state, act] of [
-      ["running", service.start],
-      ["stopped", service.stop],
-    ] as const) {
-      // What is written into it fails with ENOSPC.
-      symlinkSync("/dev/full", `${mirror}.new`);
-      await act.call(service, id, options());
-      expect(JSON.parse(readFileSync(mirror, "utf8"))).toEqual({ ...service.find("calm-otter"), state });
-    }
-    expect(existsSync(`${mirror}.new`)).toBe(false);
   });
 
   test("its size changes while it is stopped, its egress at any time, and its disk only grows", async () => {
@@ -219,30 +203,6 @@ describe("the life of a VM", () => {
       await expect(starting).rejects.toThrow("cancelled");
       expect(world.dump()).toBe("");
       if (end !== "delete") expect(service.find("a")).toMatchObject({ state: "stopped", lastError: null });
-    });
-  }
-
-  for (const end of ["stop", "delete"] as const) {
-    test(`on a full disk there is room enough to ${end} a VM, once more and again`, async () => {
-      let full = false;
-      const { deps, service } = daemon({
-        failpoint: (step) => {
-          // The reserve is what makes room: while it is there, a full disk takes nothing more.
-          if (full && step.startsWith(`vm.${end}.`) && existsSync(join(dir, "reserve")))
-            throw new BangerError("no_space", "the disk is full");
-        },
-      });
-      deps.reserve.hold();
-      for (const name of ["a", "b"]) {
-        full = false;
-        const vm = await make(service, deps, name);
-        await service.start(vm.id, options());
-        full = true;
-        await service[end](vm.id, options());
-        expect(world.dump()).toBe("");
-        expect(deps.state.journal.open()).toEqual([]);
-        expect(existsSync(join(dir, "reserve"))).toBe(true);
-      }
     });
   }
 
