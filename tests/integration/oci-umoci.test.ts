@@ -220,6 +220,15 @@ const anyLayer = fc
   .tuple(fc.array(anyWhiteout, { maxLength: 2 }), fc.array(anyEntry, { minLength: 1, maxLength: 6 }))
   .map(([whiteouts, entries]) => [...whiteouts, ...entries]);
 
+test("what is a hard link to itself is refused by both", async () => {
+  for (const layers of [
+    [[top, file("b", "x"), hardlink("b", "b")]],
+    [[top, symlink("b", "a")], [hardlink("b", "b")]],
+    [[top, directory("d/"), symlink("e", "d"), file("d/f", "x"), hardlink("e/f", "d/f")]],
+  ])
+    expect(await attempt(layers)).toEqual({ ours: undefined, theirs: undefined });
+});
+
 test("whatever layers have in them, umoci makes the same of them or refuses them too", async () => {
   await fc.assert(
     fc.asyncProperty(

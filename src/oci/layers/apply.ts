@@ -45,9 +45,10 @@ export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
   };
   if (type === "directory") tree.putDirectory(parent, name, metadataOf(entry));
   else if (type === "hardlink") {
-    const node = linked(tree, path, target);
+    const { node, directory, of } = linked(tree, path, target);
     const there = parent.children.get(name);
-    // The directory gives way to the link, and what is linked would go with it.
+    // What is there gives way to the link, and what is linked would go with it.
+    if (directory === parent && of === name) throw refuse(path, "is a hard link to itself");
     if (there?.kind === "directory" && isBelow(there, node))
       throw refuse(path, `is a hard link to ${show(target)}, which is in what it takes the place of`);
     tree.put(parent, name, node);
@@ -77,14 +78,22 @@ function applyWhiteout(tree: Tree, path: string, parts: readonly string[], name:
   else if (!name.startsWith(reserved)) tree.whiteOut(parent, hidden);
 }
 
-function linked(tree: Tree, path: string, target: string): Exclude<Node, { kind: "directory" }> {
+interface Linked {
+  node: Exclude<Node, { kind: "directory" }>;
+  /** Where it is, and by which name. */
+  directory: Directory | undefined;
+  of: string | undefined;
+}
+
+function linked(tree: Tree, path: string, target: string): Linked {
   const parts = partsOf(target);
-  const name = parts.pop();
-  const node = name === undefined ? tree.root : tree.enter(parts, undefined)?.children.get(name);
+  const of = parts.pop();
+  const directory = of === undefined ? undefined : tree.enter(parts, undefined);
+  const node = of === undefined ? tree.root : directory?.children.get(of);
   if (node === undefined) throw refuse(path, `is a hard link to ${show(target)}, which is not there`);
   if (node.kind === "directory")
     throw refuse(path, `is a hard link to ${show(target)}, which is a directory`);
-  return node;
+  return { node, directory, of };
 }
 
 function isBelow(directory: Directory, sought: Node): boolean {

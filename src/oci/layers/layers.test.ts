@@ -120,6 +120,12 @@ describe("names", () => {
       [directory("d/"), directory("d/e/"), file("d/e/f"), hardlink("d", "d/e/f")],
       /in what it takes the place of/,
     ],
+    ["to be a hard link to themselves", [file("x"), hardlink("x", "x")], /is a hard link to itself/],
+    [
+      "to be a hard link to themselves by another way",
+      [directory("d/"), symlink("e", "d"), file("d/f"), hardlink("e/f", "d/f")],
+      /is a hard link to itself/,
+    ],
     ["to a hard link's root", [hardlink("a", "/")], /which is a directory/],
   ] as [string, TarSpec[], RegExp][])("%s are refused", async (_, layer, message) => {
     expect(await failure(of(layer))).toMatchObject(saying("corrupt", message));
