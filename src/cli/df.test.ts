@@ -14,7 +14,7 @@ const usage: DiskUsage = {
   freeBytes: 2048 * MiB,
   parts: [
     { what: "vm", count: 2, bytes: 500 * MiB, unused: [idle] },
-    { what: "snapshot", count: 0, bytes: 0, unused: [] },
+    { what: "saved", count: 0, bytes: 0, unused: [] },
     { what: "image", count: 2, bytes: 700 * MiB, unused: [alpine] },
     { what: "kernel", count: 2, bytes: 60 * MiB, unused: [oldKernel] },
     { what: "template", count: 1, bytes: 100 * MiB, unused: [] },
@@ -26,14 +26,14 @@ const nothing: DiskUsage = { ...usage, parts: usage.parts.map((part) => ({ ...pa
 test("df shows each kind with its size, and what of it is not needed", async () => {
   const { status, out } = await banger(["df"], { daemon: new FakeDaemon({ "disk.usage": () => usage }) });
   expect(status).toBe(0);
-  expect(out).toBe(`WHAT         COUNT  SIZE  NOT NEEDED
-VMs          2      500M  300M
-snapshots    0      -     -
-images       2      700M  20M
-kernels      2      60M   10M
-templates    1      100M  -
-image cache  5      5M    5M
-total               1.3G  335M
+  expect(out).toBe(`WHAT          COUNT  SIZE  NOT NEEDED
+VMs           2      500M  300M
+saved states  0      -     -
+images        2      700M  20M
+kernels       2      60M   10M
+templates     1      100M  -
+image cache   5      5M    5M
+total                1.3G  335M
 free on that disk: 2G
 `);
 });

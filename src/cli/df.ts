@@ -9,7 +9,7 @@ type What = DiskUsage["parts"][number]["what"];
 
 const names: Readonly<Record<What, string>> = {
   vm: "VMs",
-  snapshot: "snapshots",
+  saved: "saved states",
   image: "images",
   kernel: "kernels",
   template: "templates",

@@ -45,8 +45,8 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
     parts: [
       partOf("vm", ofVms),
       {
-        what: "snapshot",
-        count: snapshots.length,
+        what: "saved",
+        count: snapshots.length + vms.list().filter(({ checkpoint }) => checkpoint !== null).length,
         bytes: await allocatedIn(paths.checkpoints, counted),
         unused: [],
       },

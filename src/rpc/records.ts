@@ -214,9 +214,10 @@ export const DiskUsage = z.strictObject({
   /** Where most of it is, and how much room is left there. */
   directory: Path,
   freeBytes: z.number(),
+  /** `saved`: snapshots, and the memory of suspended VMs. */
   parts: z.array(
     z.strictObject({
-      what: z.enum(["vm", "snapshot", "image", "kernel", "template", "cache"]),
+      what: z.enum(["vm", "saved", "image", "kernel", "template", "cache"]),
       count: z.int(),
       bytes: z.number(),
       /** VMs that do not run, and what no other VM needs; of the rest nothing is counted here. */

@@ -172,6 +172,7 @@ export class VmService {
           `what ran in VM ${vm.name} when it was suspended is given up; its files are as they were then`,
         );
       await this.#end(stopSteps, { id, orderly: true, reason: null }, options);
+      if (vm.state === "suspended") await sweepCheckpoints(this.deps);
       return getVm(this.deps.state, id);
     });
   }

@@ -94,6 +94,7 @@ describe("a suspended VM", () => {
     await room.service.live.suspend(id, room.options());
     expect(done).toEqual(["sync", "pause"]);
     await room.service.stop(id, room.options());
+    expect(room.checkpoints()).toEqual([]);
     expect(room.warned).toEqual([
       "what ran in VM a when it was suspended is given up; its files are as they were then",
     ]);
