@@ -47,8 +47,9 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "tar"],
     because: "a file system is filled through a descriptor; whose disk it is, it does not know",
   },
+  download: { may: ["base", "sys"], because: "a blob is bytes with a digest; what it is of, others know" },
   oci: {
-    may: ["base", "sys", "tar"],
+    may: ["base", "sys", "tar", "download"],
     because: "container images are bytes; who stores and boots them is above",
   },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
@@ -56,7 +57,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
   kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
-  image: { may: ["base", "sys", "apt", "disk", "ext4", "oci"], because: "images are artifacts" },
+  image: { may: ["base", "sys", "apt", "disk", "ext4", "download", "oci"], because: "images are artifacts" },
   host: {
     may: ["base", "sys", "config", "pipeline"],
     because: "the host room describes the host, and installs on it; it knows no VMs",
@@ -85,6 +86,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "vmm",
       "kernel",
       "image",
+      "download",
       "oci",
       "host",
       "net",

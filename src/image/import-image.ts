@@ -4,11 +4,11 @@ import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
+import { forgetBlob } from "../download/download.ts";
 import { openFresh } from "../ext4/ext4.ts";
 import {
   type FetchedImage,
   fetchImage,
-  forgetBlob,
   type ImageName,
   imageLimits,
   type MergedRoot,

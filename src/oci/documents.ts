@@ -8,7 +8,7 @@
  */
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
-import { Digest } from "./digest.ts";
+import { Digest } from "../download/download.ts";
 
 const indexTypes: ReadonlySet<string> = new Set([
   "application/vnd.oci.image.index.v1+json",

@@ -1,12 +1,9 @@
 /** An image, made present: its manifest found, its configuration and layers in the cache, and open. */
 import type { FileHandle } from "node:fs/promises";
 import { BangerError, formatBytes } from "../base/base.ts";
-import { hasBlob } from "./cache.ts";
-import type { Digest } from "./digest.ts";
+import { type BlobRequest, type Digest, fetchBlob, hasBlob, type Patience } from "../download/download.ts";
 import type { Descriptor, ImageConfig } from "./documents.ts";
-import { type BlobRequest, fetchBlob } from "./fetch-blob.ts";
 import type { Limits } from "./limits.ts";
-import type { Patience } from "./patience.ts";
 import { readConfig, resolveManifest } from "./resolve.ts";
 import type { ImageSource } from "./source.ts";
 

@@ -6,8 +6,6 @@
  * unpacked, before; whatever an image says, nothing of this host is touched but the cache, and memory and disk are
  * bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
  */
-export { forgetBlob } from "./cache.ts";
-export type { Digest } from "./digest.ts";
 export type { ImageConfig } from "./documents.ts";
 export { type FetchedImage, type FetchProgress, fetchImage } from "./fetch-image.ts";
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
@@ -17,9 +15,6 @@ export type { FileSink, RootSink } from "./layers/sink.ts";
 export type { Metadata } from "./layers/tree.ts";
 export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
-export { type Patience, patience } from "./patience.ts";
-export { type Pruned, pruneBlobs } from "./prune.ts";
-export { trustedAuthorities } from "./registry/authorities.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
 export type { RegistryOptions } from "./registry/registry-source.ts";
 export type { ImageSource } from "./source.ts";

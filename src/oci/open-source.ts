@@ -1,6 +1,6 @@
 /** The source that a name means. */
 import { BangerError } from "../base/base.ts";
-import type { Digest } from "./digest.ts";
+import type { Digest } from "../download/download.ts";
 import { dockerArchiveSource } from "./disk/docker-archive.ts";
 import { layoutArchiveSource, layoutSource } from "./disk/layout.ts";
 import { formatImageName, type ImageName } from "./image-name.ts";

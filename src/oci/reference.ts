@@ -7,7 +7,7 @@
  * registry is the ecosystem's default, where a name of one component is below library/.
  */
 import { BangerError } from "../base/base.ts";
-import { Digest } from "./digest.ts";
+import { Digest } from "../download/download.ts";
 
 /** The one registry that names may leave out: what it is called, where its API is, and how docker's config.json calls it. */
 const implied = {

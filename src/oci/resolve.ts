@@ -1,7 +1,7 @@
 /** From a reference to one image: through indexes to the manifest for linux/amd64, and its configuration. */
 import type { FileHandle } from "node:fs/promises";
 import { BangerError } from "../base/base.ts";
-import { type Digest, digestParts, endHash, hashFor, sha256Of, shortDigest } from "./digest.ts";
+import { type Digest, digestParts, endHash, hashFor, sha256Of, shortDigest } from "../download/download.ts";
 import {
   checkMediaTypes,
   type Descriptor,

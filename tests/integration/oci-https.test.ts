@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { trustedAuthorities } from "../../src/oci/oci.ts";
+import { trustedAuthorities } from "../../src/download/download.ts";
 import { failure, saying } from "../../src/oci/testing/failures.ts";
 import { buildImage } from "../../src/oci/testing/image-builder.ts";
 import { pullForTest } from "../../src/oci/testing/pull.ts";

@@ -3,16 +3,10 @@ import { mkdir } from "node:fs/promises";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import type { Paths } from "../../config/paths.ts";
 import { freeSpace } from "../../disk/disk.ts";
+import { patience, trustedAuthorities } from "../../download/download.ts";
 import { imageCatalog, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
 import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
-import {
-  dockerCredentials,
-  formatImageName,
-  nameInStore,
-  parseImageName,
-  patience,
-  trustedAuthorities,
-} from "../../oci/oci.ts";
+import { dockerCredentials, formatImageName, nameInStore, parseImageName } from "../../oci/oci.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import type { Builds } from "./builds.ts";

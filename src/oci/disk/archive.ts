@@ -4,8 +4,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { posix } from "node:path";
 import { BangerError, wrap } from "../../base/base.ts";
+import { Digest } from "../../download/download.ts";
 import { type TarEntry, type TarListener, TarReader } from "../../tar/tar.ts";
-import { Digest } from "../digest.ts";
 
 export interface Member {
   offset: number;

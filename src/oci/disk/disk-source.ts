@@ -1,7 +1,7 @@
 /** An image on the disk: its documents and blobs by digest, out of a directory or an archive. */
 import type { FileHandle } from "node:fs/promises";
 import { BangerError } from "../../base/base.ts";
-import type { Descriptor } from "../documents.ts";
+import type { BlobId } from "../../download/download.ts";
 import { imageLimits } from "../limits.ts";
 import type { FetchedDocument, ImageSource } from "../source.ts";
 
@@ -17,12 +17,12 @@ export interface Extent {
 export interface DiskImage {
   reference: string;
   root: FetchedDocument;
-  find(descriptor: Descriptor): Promise<Extent | undefined>;
+  find(blob: BlobId): Promise<Extent | undefined>;
   close(): Promise<void>;
 }
 
 export function diskSource({ reference, root, find, close }: DiskImage): ImageSource {
-  const extentOf = async (descriptor: Descriptor): Promise<Extent> => {
+  const extentOf = async (descriptor: BlobId): Promise<Extent> => {
     const extent = await find(descriptor);
     if (extent === undefined)
       throw new BangerError("corrupt", `${reference} lacks its blob ${descriptor.digest}`);

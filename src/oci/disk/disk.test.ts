@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { pruneBlobs } from "../oci.ts";
+import { pruneBlobs } from "../../download/download.ts";
 import { failure, saying } from "../testing/failures.ts";
 import {
   type BuiltImage,

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
-import type { Digest } from "../digest.ts";
+import type { Digest } from "../../download/download.ts";
 import { checked, type Descriptor, parseJson } from "../documents.ts";
 import { formatReference, parseReference } from "../reference.ts";
 import type { ImageSource } from "../source.ts";

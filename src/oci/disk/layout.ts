@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
-import { type Digest, digestParts } from "../digest.ts";
+import { type BlobId, type Digest, digestParts } from "../../download/download.ts";
 import { checked, type Descriptor, parseDocument, parseJson } from "../documents.ts";
 import type { FetchedDocument, ImageSource } from "../source.ts";
 import { openArchive } from "./archive.ts";
@@ -72,7 +72,7 @@ async function sourceOf(
     if (extent !== undefined) return await readExtent(extent, path, signal);
     throw new BangerError("not_found", `${path} is no image layout: it has no ${name}`);
   };
-  const find = ({ digest }: Descriptor) => openFile(blobPath(digest));
+  const find = ({ digest }: BlobId) => openFile(blobPath(digest));
   checked(Marker, parseJson(await read("oci-layout"), `oci-layout of ${path}`), `oci-layout of ${path}`);
   const index = await read("index.json");
   const parsed = parseDocument(index, indexType, `index.json of ${path}`);

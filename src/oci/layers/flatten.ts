@@ -4,8 +4,8 @@
  * file once. Content is never held: a layer is unpacked again, which costs less than writing twice.
  */
 import { BangerError, toBangerError, wrap } from "../../base/base.ts";
+import { digestOfFile, shortDigest } from "../../download/download.ts";
 import { type TarListener, TarReader } from "../../tar/tar.ts";
-import { digestOfFile, shortDigest } from "../digest.ts";
 import type { FetchedLayer } from "../fetch-image.ts";
 import type { Limits } from "../limits.ts";
 import { applyEntry, metadataOf } from "./apply.ts";

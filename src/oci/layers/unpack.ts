@@ -8,7 +8,7 @@ import type { FileHandle } from "node:fs/promises";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { BangerError, formatBytes } from "../../base/base.ts";
-import { endHash, hashFor } from "../digest.ts";
+import { endHash, hashFor } from "../../download/download.ts";
 import type { FetchedLayer } from "../fetch-image.ts";
 import type { Limits } from "../limits.ts";
 

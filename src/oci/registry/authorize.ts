@@ -8,12 +8,10 @@
  */
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
+import { get, isLoopback, type Patience, readBounded } from "../../download/download.ts";
 import { checked, parseJson } from "../documents.ts";
-import type { Patience } from "../patience.ts";
-import { readBounded } from "../read-bounded.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
-import { get, isLoopback } from "./http.ts";
 
 const TokenAnswer = z.object({ token: z.string().optional(), access_token: z.string().optional() });
 const maxTokenBytes = 256 * 1024;

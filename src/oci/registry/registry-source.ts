@@ -1,15 +1,23 @@
 /** An image in a registry, by the distribution specification's two endpoints for reading: manifests and blobs. */
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
-import { acceptedTypes, type Descriptor } from "../documents.ts";
+import {
+  type Answer,
+  attempts,
+  type BlobId,
+  type BlobStream,
+  get,
+  Interrupted,
+  isLoopback,
+  type Patience,
+  readBounded,
+} from "../../download/download.ts";
+import { acceptedTypes } from "../documents.ts";
 import { imageLimits } from "../limits.ts";
-import { attempts, type Patience } from "../patience.ts";
-import { readBounded } from "../read-bounded.ts";
 import { apiHost, formatReference, type ImageReference } from "../reference.ts";
-import { type BlobStream, type FetchedDocument, type ImageSource, Interrupted } from "../source.ts";
+import type { FetchedDocument, ImageSource } from "../source.ts";
 import { authorizer } from "./authorize.ts";
 import type { CredentialSource } from "./credentials.ts";
-import { type Answer, get, isLoopback } from "./http.ts";
 
 export interface RegistryOptions {
   credentials: CredentialSource;
@@ -81,11 +89,7 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
   };
 }
 
-async function blobFrom(
-  asked: Promise<Answer>,
-  { digest, size }: Descriptor,
-  from: number,
-): Promise<BlobStream> {
+async function blobFrom(asked: Promise<Answer>, { digest, size }: BlobId, from: number): Promise<BlobStream> {
   const answer = await asked;
   const { status, headers, body } = answer;
   if (status === 206) {

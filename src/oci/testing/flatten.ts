@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Digest } from "../digest.ts";
+import { Digest } from "../../download/download.ts";
 import { imageLimits, type Limits, mergeLayers } from "../oci.ts";
 import { blob, digestOf } from "./image-builder.ts";
 import { rootListing } from "./memory-sink.ts";

@@ -1,4 +1,5 @@
 /** Pulling in tests: everything with its defaults, and servers that are given up on soon. */
+import type { Patience } from "../../download/download.ts";
 import {
   type CredentialSource,
   type FetchedImage,
@@ -7,7 +8,6 @@ import {
   type Limits,
   mergeLayers,
   openSource,
-  type Patience,
   parseImageName,
   pinnedDigest,
   type RootTotals,

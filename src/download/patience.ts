@@ -1,7 +1,7 @@
 /** How long servers are waited for, and trying again what broke on the way. */
 import { setTimeout as wait } from "node:timers/promises";
 import { BangerError } from "../base/base.ts";
-import { Interrupted } from "./source.ts";
+import { Interrupted } from "./interrupted.ts";
 
 export interface Patience {
   /** Without an answer, or a byte of it, for so long, a server has gone. */

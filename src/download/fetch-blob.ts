@@ -3,12 +3,28 @@ import { type FileHandle, rm } from "node:fs/promises";
 import { BangerError } from "../base/base.ts";
 import { ensureBlob } from "./cache.ts";
 import { type Digest, endHash, hashFor, shortDigest } from "./digest.ts";
-import type { Descriptor } from "./documents.ts";
+import { Interrupted } from "./interrupted.ts";
 import { lost, maxAttempts, type Patience, pause } from "./patience.ts";
-import { type ImageSource, Interrupted } from "./source.ts";
+
+export interface BlobId {
+  digest: Digest;
+  /** In bytes. */
+  size: number;
+}
+
+export interface BlobStream {
+  /** The byte of the blob that the stream begins with; not after the one that was asked for. */
+  start: number;
+  chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface BlobSource {
+  /** A blob from byte `from` on, or from an earlier one. Throws Interrupted for what another attempt may mend. */
+  blob(blob: BlobId, from: number, signal: AbortSignal): Promise<BlobStream>;
+}
 
 export interface BlobRequest {
-  source: ImageSource;
+  source: BlobSource;
   cache: string;
   patience: Patience;
   signal: AbortSignal;
@@ -21,7 +37,7 @@ const worthBytes = 256 * 1024;
 const readBytes = 1024 * 1024;
 
 /** The blob, open for reading. Throws unavailable, corrupt for one that is another, no_space and the like as they come. */
-export function fetchBlob(descriptor: Descriptor, request: BlobRequest): Promise<FileHandle> {
+export function fetchBlob(descriptor: BlobId, request: BlobRequest): Promise<FileHandle> {
   return ensureBlob(request.cache, descriptor, request.signal, async (file, { partial }) => {
     const download = new Download(descriptor, file, request);
     try {
@@ -41,7 +57,7 @@ class Download {
   #size = 0;
 
   constructor(
-    readonly descriptor: Descriptor,
+    readonly descriptor: BlobId,
     readonly file: FileHandle,
     readonly request: BlobRequest,
   ) {

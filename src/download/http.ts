@@ -5,9 +5,9 @@
  * Proxies: HTTPS_PROXY, HTTP_PROXY and NO_PROXY are fetch's own business, but that this very machine is never asked for
  * by a proxy.
  */
-import { BangerError } from "../../base/base.ts";
-import type { Patience } from "../patience.ts";
-import { Interrupted } from "../source.ts";
+import { BangerError } from "../base/base.ts";
+import { Interrupted } from "./interrupted.ts";
+import type { Patience } from "./patience.ts";
 
 const maxRedirects = 5;
 
