@@ -115,6 +115,7 @@ await runDaemon(
         ...{
           current: async () => undefined,
           listImages: async () => [],
+          isOffered: async () => true,
           image: none,
           deleteImage: none,
           listKernels: async () => [],

@@ -48,6 +48,14 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "a file system is filled through a descriptor; whose disk it is, it does not know",
   },
   download: { may: ["base", "sys"], because: "a blob is bytes with a digest; what it is of, others know" },
+  catalog: {
+    may: ["base", "sys", "download"],
+    because: "a catalog says what there is; who fetches it is above",
+  },
+  bundle: {
+    may: ["base", "sys", "tar", "download"],
+    because: "a bundle is files of certain names; which store they go into is above",
+  },
   oci: {
     may: ["base", "sys", "tar", "download"],
     because: "container images are bytes; who stores and boots them is above",
@@ -56,8 +64,11 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
-  kernel: { may: ["base", "sys", "apt"], because: "kernels are artifacts" },
-  image: { may: ["base", "sys", "apt", "disk", "ext4", "download", "oci"], because: "images are artifacts" },
+  kernel: { may: ["base", "sys", "apt", "catalog", "bundle"], because: "kernels are artifacts" },
+  image: {
+    may: ["base", "sys", "apt", "disk", "ext4", "download", "oci", "catalog", "bundle"],
+    because: "images are artifacts",
+  },
   host: {
     may: ["base", "sys", "config", "pipeline"],
     because: "the host room describes the host, and installs on it; it knows no VMs",
@@ -69,7 +80,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the domain is above its tools and below the daemon",
   },
   doctor: {
-    may: ["base", "sys", "config", "apt", "vmm", "kernel", "image", "net", "host", "rpc"],
+    may: ["base", "sys", "config", "apt", "vmm", "catalog", "kernel", "image", "net", "host", "rpc"],
     because:
       "the doctor looks at the host by the rooms' own probes; what only a daemon knows it asks one that runs",
   },
@@ -86,6 +97,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "vmm",
       "kernel",
       "image",
+      "catalog",
       "download",
       "oci",
       "host",
@@ -101,7 +113,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {
-    may: ["base", "rpc", "config", "apt", "kernel", "image"],
+    may: ["base", "rpc", "config", "apt", "catalog", "kernel", "image"],
     because: "what runs outside of the daemon's sandbox must stay small",
   },
   helper: { may: ["base", "rpc", "sys", "config", "net"], because: "what runs as root must stay small" },

@@ -2,7 +2,8 @@
 import { basename } from "node:path";
 import { debianMirror } from "../apt/apt.ts";
 import { BangerError } from "../base/base.ts";
-import { buildImage, imageCatalog } from "../image/image.ts";
+import { imageCatalog } from "../catalog/catalog.ts";
+import { buildImage } from "../image/image.ts";
 import { readKernel } from "../kernel/kernel.ts";
 import type { BuildRequest } from "../rpc/rpc.ts";
 
@@ -21,7 +22,7 @@ export async function buildNamed(
   progress: (message: string) => void,
 ): Promise<{ digest: string }> {
   const recipe = imageCatalog.find((entry) => entry.name === name);
-  if (recipe?.kind !== "recipe") {
+  if (recipe === undefined) {
     throw new BangerError("not_found", `there is no recipe for an image ${JSON.stringify(name)}`);
   }
   const kernel = await readKernel(kernels, id);

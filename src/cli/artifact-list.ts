@@ -1,7 +1,9 @@
 /** What image list and kernel list have in common: what is in the store, and what the catalog offers besides. */
 import { formatBytes } from "../base/base.ts";
+import type { LifecycleEvent } from "../rpc/contract.ts";
 import type { Context } from "./context.ts";
 import { json, toggle } from "./flags.ts";
+import { escapeText } from "./output/escape.ts";
 import { printJson, renderTable } from "./output/table.ts";
 import { ago } from "./output/when.ts";
 import { shortId } from "./vm/list.ts";
@@ -11,6 +13,13 @@ export const artifactListFlags = {
   quiet: toggle("print only names", "q"),
   json: json(),
 };
+
+/** For a call's onEvent: what is left out of the list, and why. */
+export function warnings(ctx: Pick<Context, "err">): (event: LifecycleEvent) => void {
+  return (event) => {
+    if (event.kind === "warning") ctx.err(`warning: ${escapeText(event.message)}`);
+  };
+}
 
 interface Artifact {
   id: string;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { BangerError, nearest } from "../base/base.ts";
-import { type Config, ConfigSchema, FileSync, VmDefaults } from "./schema.ts";
+import { CatalogSource, type Config, ConfigSchema, FileSync, VmDefaults } from "./schema.ts";
 
 const maxBytes = 1024 * 1024;
 
@@ -53,6 +53,7 @@ export function parseToml<S extends z.ZodObject>(
 
 const tables: Record<string, z.ZodObject> = {
   vm_defaults: VmDefaults,
+  catalog: CatalogSource,
   file_sync: FileSync,
 };
 

@@ -51,6 +51,37 @@ export const FileSync = z.strictObject({
     .describe("mode of a file; default 0600"),
 });
 
+/** https, or http on this machine's loopback; or a file, which is trusted as this one is. */
+export const CatalogSource = z
+  .strictObject({
+    source: z
+      .string("must be an address or a path in quotes")
+      .refine(isCatalogPlace, "must be a https URL, a http URL of this machine, or an absolute path")
+      .describe(
+        "address or absolute path of the catalog; its signature is beside it, with .sig behind the name",
+      ),
+    key: z
+      .string("must be a key in quotes")
+      .refine(
+        (key) => key.startsWith("/") || key.trimStart().startsWith("-----BEGIN PUBLIC KEY-----"),
+        "must be a public key in PEM, or the absolute path of one",
+      )
+      .optional()
+      .describe("public key (ECDSA on P-256, PEM) that must have signed it; only a file may do without"),
+  })
+  .refine(({ source, key }) => source.startsWith("/") || key !== undefined, {
+    path: ["key"],
+    error: "is missing: whoever can change what is sent could else put any image into your hands",
+  });
+
+function isCatalogPlace(source: string): boolean {
+  if (source.startsWith("/")) return !source.split("/").includes("..");
+  if (!URL.canParse(source)) return false;
+  const { protocol, hostname, username, search, hash } = new URL(source);
+  if (username !== "" || search !== "" || hash !== "") return false;
+  return protocol === "https:" || (protocol === "http:" && /^(localhost|127\..*|\[::1\])$/.test(hostname));
+}
+
 export const Warm = z.strictObject({
   mode: z
     .enum(["auto", "off"], 'must be "auto" or "off"')
@@ -110,6 +141,10 @@ export const ConfigSchema = z.strictObject({
   stats_poll_interval: duration()
     .prefault("0")
     .describe("how often VM statistics are sampled; 0 only when asked"),
+  catalog: z
+    .array(CatalogSource)
+    .default([])
+    .describe("more catalogs of images and kernels; a name in several is the first one's"),
   file_sync: z.array(FileSync).default([]).describe("files copied from the host into each new VM"),
   firecracker_bin: hostPath()
     .optional()

@@ -1,11 +1,25 @@
 /** Images and kernels as the daemon needs them: by name for people, by digest for VMs. */
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
+import {
+  ArtifactName,
+  type ImageEntry,
+  imageCatalog,
+  kernelCatalog,
+  type Offer,
+} from "../catalog/catalog.ts";
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
 import { type Pruned, pruneBlobs } from "../download/download.ts";
-import { cleanShared, imageCatalog, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
-import { kernelCatalog, listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
+import {
+  cleanShared,
+  isOutdated,
+  listImages,
+  readImage,
+  removeImage,
+  type StoredImage,
+} from "../image/image.ts";
+import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -13,12 +27,15 @@ import type { BootSource } from "../vm/vm.ts";
 import type { ProgressContext } from "./parts.ts";
 import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
-import { artifactBuilds } from "./shelf/builds.ts";
+import { bundles } from "./shelf/bundles.ts";
 import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.ts";
 import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
+import { catalogOffers } from "./shelf/offers.ts";
+import { recipes } from "./shelf/recipes.ts";
 import { adoptImage, findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
+import { supply } from "./shelf/supply.ts";
 
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
@@ -37,10 +54,13 @@ export interface ImageShelf {
   commandDefaults(imageId: string): Promise<CommandDefaults>;
   /** The id of the stored image that a name means. */
   current(name: string): Promise<string | undefined>;
-  listImages(available: boolean): Promise<ImageInfo[]>;
+  /** Whether a catalog has an image of that name; else it is a container's, if it is any. */
+  isOffered(ref: string, ctx: ProgressContext): Promise<boolean>;
+  /** With a context also what the catalogs offer, which may have to be asked. */
+  listImages(ctx?: ProgressContext): Promise<ImageInfo[]>;
   image(ref: string): Promise<ImageInfo>;
   deleteImage(id: string): Promise<void>;
-  listKernels(available: boolean): Promise<KernelInfo[]>;
+  listKernels(ctx?: ProgressContext): Promise<KernelInfo[]>;
   kernel(ref: string): Promise<KernelInfo>;
   pullKernel(ref: string, force: boolean, ctx: ProgressContext): Promise<void>;
   removeKernel(id: string): Promise<void>;
@@ -55,12 +75,17 @@ export function imageShelf(
   { driver, buildImage }: Platform,
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
-  const builds = artifactBuilds(state, config, stores, { paths, buildImage });
-  const importByName = imageImports(state, stores, { paths, builds });
+  const offers = catalogOffers(config, paths);
+  const { image: supplyImage, kernel: supplyKernel } = supply(state, stores, {
+    offers,
+    bundles: bundles(stores, paths),
+    recipes: recipes({ config, stores, paths, buildImage }),
+  });
+  const importByName = imageImports(state, stores, { paths, supplyKernel });
   const bootSource = bootSources(stores, driver.guestModules);
   return {
     ensure: async (name, ctx) => {
-      const image = (await adoptImage(state, stores, name)) ?? (await builds.image(name, ctx));
+      const image = (await adoptImage(state, stores, name)) ?? (await supplyImage(name, ctx));
       if (isOutdated(image)) {
         const message = `image ${name} was built by an older recipe; renew it: banger image pull ${name}`;
         ctx.emit({ kind: "warning", message });
@@ -69,7 +94,10 @@ export function imageShelf(
     },
     renew: async (name, ctx) => {
       const stored = await adoptImage(state, stores, name);
-      const current = stored === undefined || isOutdated(stored) ? await builds.image(name, ctx) : stored;
+      const current =
+        stored === undefined || isBehind(stored, await offers.image(name, ctx))
+          ? await supplyImage(name, ctx)
+          : stored;
       return bootSource(current.id, current.kernel.id);
     },
     importImage: importByName,
@@ -83,14 +111,17 @@ export function imageShelf(
     bootSource,
     commandDefaults: commandDefaults(stores.images),
     current: async (name) => (await findImage(state, stores, name))?.id,
-    listImages: (available) => imageInfos(stores.images, available),
+    isOffered: async (ref, ctx) =>
+      ArtifactName.safeParse(ref).success && (await offers.image(ref, ctx)) !== undefined,
+    listImages: async (ctx) => imageInfos(stores.images, ctx === undefined ? [] : await offers.images(ctx)),
     image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images), imageCatalog)),
     deleteImage: async (id) => {
       const image = await readImage(stores.images, id);
       state.images.remove(image.name);
       await removeImage(stores.images, id);
     },
-    listKernels: (available) => kernelInfos(stores.kernels, available),
+    listKernels: async (ctx) =>
+      kernelInfos(stores.kernels, ctx === undefined ? [] : await offers.kernels(ctx)),
     kernel: async (ref) => kernelInfo(pick("kernel", ref, await listKernels(stores.kernels), kernelCatalog)),
     pullKernel: async (ref, force, ctx) => {
       if (!force && (await findKernel(state, stores, ref)) !== undefined) {
@@ -98,7 +129,7 @@ export function imageShelf(
           hint: `banger kernel pull --force ${ref}`,
         });
       }
-      await builds.kernel(ref, ctx);
+      await supplyKernel(ref, ctx);
     },
     removeKernel: async (id) => {
       const kernel = await readKernel(stores.kernels, id);
@@ -122,4 +153,22 @@ export function imageShelf(
       await reconcileRows(state, stores);
     },
   };
+}
+
+/** Whether a catalog has something newer under the image's name. Throws already_exists when it is somebody's own image. */
+function isBehind(stored: StoredImage, offer: Offer<ImageEntry> | undefined): boolean {
+  if (stored.oci !== undefined && stored.origin === undefined) {
+    throw new BangerError(
+      "already_exists",
+      `image ${stored.name} was imported from ${stored.oci.reference}`,
+      {
+        hint: `to have the catalog's of that name, remove it first: banger image delete ${stored.name}`,
+      },
+    );
+  }
+  if (isOutdated(stored)) return true;
+  const { origin } = stored;
+  // banger's own is the same, built or fetched, as long as its recipe is.
+  if (offer?.bundle === undefined || offer.source === undefined) return false;
+  return origin?.kind !== "bundle" || origin.sha256 !== offer.bundle.sha256;
 }

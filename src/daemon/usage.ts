@@ -28,11 +28,11 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
   // One that was put into the store by hand has no row yet, by which a name would mean it.
   const isDefault = (id: string, name: string) =>
     current === undefined ? name === config.default_image_name : id === current;
-  const ofImages = (await images.listImages(false)).map(({ id, name, sizeBytes, kernel }) => ({
+  const ofImages = (await images.listImages()).map(({ id, name, sizeBytes, kernel }) => ({
     ...{ id, name, kernel, bytes: sizeBytes ?? 0 },
     unused: !neededImages.has(id) && !isDefault(id, name),
   }));
-  const ofKernels = (await images.listKernels(false)).map(({ id, name, sizeBytes }) => ({
+  const ofKernels = (await images.listKernels()).map(({ id, name, sizeBytes }) => ({
     ...{ id, name, bytes: sizeBytes ?? 0 },
     unused: !neededKernels.has(id) && !ofImages.some((image) => !image.unused && image.kernel === name),
   }));

@@ -18,7 +18,11 @@ export {
 } from "./digest.ts";
 export { type BlobId, type BlobRequest, type BlobSource, type BlobStream, fetchBlob } from "./fetch-blob.ts";
 export { type Answer, get, isLoopback } from "./http.ts";
+export { blobFrom, type HttpFile, httpFile, pauseAsked, rangeFrom, refused } from "./http-blob.ts";
 export { Interrupted } from "./interrupted.ts";
+export { localFile } from "./local-blob.ts";
 export { attempts, type Patience, patience } from "./patience.ts";
 export { type Pruned, pruneBlobs } from "./prune.ts";
 export { readBounded } from "./read-bounded.ts";
+export { isSigned, signatureKey } from "./signature.ts";
+export { StartedOver, streamBlob } from "./stream-blob.ts";

@@ -20,6 +20,8 @@ export interface GetRequest {
   form?: URLSearchParams;
   /** Plain http may be spoken with this host. */
   plainHttpHost: string | undefined;
+  /** What to do where it may not; undefined: nothing but asking by https. */
+  plainHttpHint?: string;
   /** Whom to trust, as PEM. */
   authorities: string | undefined;
   patience: Patience;
@@ -61,7 +63,7 @@ export async function get(request: GetRequest): Promise<Answer> {
   }
 }
 
-function checkAddress(url: URL, { plainHttpHost }: GetRequest): void {
+function checkAddress(url: URL, { plainHttpHost, plainHttpHint }: GetRequest): void {
   if (url.username !== "" || url.password !== "") {
     throw new BangerError("denied", `an address with a password in it is not asked: ${url.host}`);
   }
@@ -70,9 +72,7 @@ function checkAddress(url: URL, { plainHttpHost }: GetRequest): void {
   throw new BangerError(
     "denied",
     `${url.protocol}//${url.host} is not asked: only https is, except on this machine`,
-    {
-      hint: "for a registry in a network that you trust: --insecure-http",
-    },
+    { hint: plainHttpHint },
   );
 }
 
@@ -155,7 +155,12 @@ async function* watched(
   }
 }
 
-function explain(error: unknown, { host }: URL, { signal, patience }: GetRequest, silent: boolean): unknown {
+function explain(
+  error: unknown,
+  { host }: URL,
+  { signal, patience, plainHttpHint }: GetRequest,
+  silent: boolean,
+): unknown {
   if (signal.aborted) return new BangerError("cancelled", "cancelled", { cause: signal.reason });
   if (error instanceof BangerError) return error;
   if (silent) return new Interrupted(`${host} said nothing for ${Math.round(patience.silenceMs / 1000)} s`);
@@ -169,7 +174,7 @@ function explain(error: unknown, { host }: URL, { signal, patience }: GetRequest
   }
   if (code === "EPROTO") {
     return new BangerError("unavailable", `${host} does not speak https`, {
-      hint: "if it is a registry in a network that you trust: --insecure-http",
+      hint: plainHttpHint,
       cause: error,
     });
   }

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
 import type { DebianMirror } from "../apt/apt.ts";
+import type { ImageRecipe } from "../catalog/catalog.ts";
 import { cleanEnvironment, removeTree, runStreaming, stageDirectory } from "../sys/sys.ts";
-import type { ImageRecipe } from "./catalog.ts";
 import { explainFailure, mmdebstrapMode } from "./mmdebstrap.ts";
 import { bringHome, lend, makeShared, removeShared } from "./namespace.ts";
 import { sealImage } from "./store.ts";
@@ -38,7 +38,7 @@ interface Places {
  * shared one in `sharedIn`: see namespace.ts.
  */
 export function buildImage(
-  recipe: ImageRecipe,
+  entry: ImageRecipe,
   imagesDir: string,
   build: ImageBuild,
   sharedIn = tmpdir(),
@@ -47,17 +47,17 @@ export function buildImage(
     if ((await mmdebstrapMode(build.signal)) === "root") {
       const { modules } = build.kernel;
       const hook = await writeHook(staging);
-      await bootstrap(recipe, build, "root", { hook, modules, out: staging, temporary: staging });
+      await bootstrap(entry, build, "root", { hook, modules, out: staging, temporary: staging });
       await removeTree(hook);
     } else {
-      await bootstrapUnshared(recipe, build, staging, sharedIn);
+      await bootstrapUnshared(entry, build, staging, sharedIn);
     }
-    return await writeManifest(recipe, build, staging);
+    return await writeManifest(entry, build, staging);
   });
 }
 
 async function bootstrapUnshared(
-  recipe: ImageRecipe,
+  entry: ImageRecipe,
   build: ImageBuild,
   staging: string,
   sharedIn: string,
@@ -66,7 +66,7 @@ async function bootstrapUnshared(
   try {
     const hook = await writeHook(place.lent);
     const modules = await lend(build.kernel.modules, place);
-    await bootstrap(recipe, build, "unshare", { hook, modules, out: place.made, temporary: place.path });
+    await bootstrap(entry, build, "unshare", { hook, modules, out: place.made, temporary: place.path });
     await bringHome(place, staging);
   } finally {
     await removeShared(place.path);
@@ -91,7 +91,7 @@ const stages = [
 ] as const;
 
 async function bootstrap(
-  recipe: ImageRecipe,
+  { recipe: { suite, packages } }: ImageRecipe,
   { mirror, signal, progress }: ImageBuild,
   mode: "root" | "unshare",
   { hook, modules, out, temporary }: Places,
@@ -99,15 +99,15 @@ async function bootstrap(
   const line = (uri: string, suite: string) => `deb [signed-by=${mirror.keyring}] ${uri} ${suite} main`;
   const args = [
     ...["--variant=minbase", `--mode=${mode}`, "--architectures=amd64", "--format=null"],
-    `--include=${recipe.packages.join(",")}`,
+    `--include=${packages.join(",")}`,
     ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright"],
     ...["--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"],
     // A hook is a shell's words: the paths in it come by the environment.
     '--customize-hook="$BANGER_HOOK" "$1"',
-    recipe.suite,
+    suite,
     "/dev/null",
-    line(mirror.archive, recipe.suite),
-    ...(mirror.security === undefined ? [] : [line(mirror.security, `${recipe.suite}-security`)]),
+    line(mirror.archive, suite),
+    ...(mirror.security === undefined ? [] : [line(mirror.security, `${suite}-security`)]),
   ];
   const said: string[] = [];
   const status = await runStreaming("mmdebstrap", args, {
@@ -132,16 +132,21 @@ async function bootstrap(
 }
 
 /** The digest names the content by its inputs: hashing 8 GiB of mostly holes would cost seconds and say no more. */
-async function writeManifest(recipe: ImageRecipe, build: ImageBuild, staging: string): Promise<string> {
+async function writeManifest(entry: ImageRecipe, build: ImageBuild, staging: string): Promise<string> {
   const packages = await readFile(join(staging, "packages"), "utf8");
-  const inputs = [JSON.stringify(recipe), build.kernel.id, packages, provisionScript].join("\0");
+  const inputs = [
+    JSON.stringify([entry.name, entry.recipe]),
+    build.kernel.id,
+    packages,
+    provisionScript,
+  ].join("\0");
   const digest = createHash("sha256").update(inputs).digest("hex");
   await sealImage(staging, {
     id: `sha256:${digest}`,
-    name: recipe.name,
-    revision: recipe.revision,
-    distro: recipe.distro,
-    arch: recipe.arch,
+    name: entry.name,
+    revision: entry.recipe.revision,
+    distro: entry.distro,
+    arch: entry.arch,
     kernel: { id: build.kernel.id, name: build.kernel.name },
   });
   return digest;

@@ -6,8 +6,9 @@
  * machine's own Debian mirror, with signatures checked. Never knows VMs.
  */
 export { buildImage, type ImageBuild } from "./build.ts";
-export { type ImageEntry, imageCatalog } from "./catalog.ts";
 export { type ImageImport, type ImportedImage, type ImportPart, importImage } from "./import-image.ts";
 export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mmdebstrap.ts";
 export { cleanShared } from "./namespace.ts";
+export { type Packing, packImage } from "./pack-image.ts";
+export { type ImagePull, pullImage } from "./pull-image.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

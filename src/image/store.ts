@@ -3,12 +3,23 @@ import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
+import { imageCatalog } from "../catalog/catalog.ts";
 import { removeTree } from "../sys/sys.ts";
-import { imageCatalog } from "./catalog.ts";
 
 export const manifestName = "manifest.json";
 export const rootfsName = "rootfs.ext4";
 export const seedName = "seed";
+
+export const ImageOrigin = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("bundle"),
+    /** An address or a path. */
+    from: z.string(),
+    /** Of the packed file. */
+    sha256: z.string(),
+  }),
+]);
+export type ImageOrigin = z.infer<typeof ImageOrigin>;
 
 export const ImageManifest = z.strictObject({
   /**
@@ -26,6 +37,8 @@ export const ImageManifest = z.strictObject({
   /** Modification time of the root file system when it was finished, ms since 1970: nobody may have written it since. */
   rootfsModifiedMs: z.number(),
   createdAt: z.string(),
+  /** How it came here, when neither a recipe nor a container's layers made it. */
+  origin: ImageOrigin.optional(),
   /** Of an image that was imported: where from, and how its publisher means it to be run. */
   oci: z
     .strictObject({
@@ -106,10 +119,15 @@ export async function verifyImage(image: StoredImage): Promise<void> {
     throw damaged(`it has ${found.size} bytes instead of ${image.rootfsBytes}`);
   if (Math.abs(found.mtimeMs - image.rootfsModifiedMs) > 1)
     throw damaged("it has been written since it was built");
-  const file = await open(image.rootfs, "r");
+  if (!(await looksLikeExt4(image.rootfs))) throw damaged("it is no ext4 file system");
+}
+
+/** By its magic number alone. */
+export async function looksLikeExt4(path: string): Promise<boolean> {
+  const file = await open(path, "r");
   try {
     const { buffer } = await file.read(Buffer.alloc(2), 0, 2, magicOffset);
-    if (buffer.readUInt16LE(0) !== 0xef53) throw damaged("it is no ext4 file system");
+    return buffer.readUInt16LE(0) === 0xef53;
   } finally {
     await file.close();
   }
@@ -129,7 +147,7 @@ export async function listImages(imagesDir: string): Promise<StoredImage[]> {
 export function isOutdated({ name, revision, oci }: ImageManifest): boolean {
   if (oci !== undefined) return false;
   const entry = imageCatalog.find((candidate) => candidate.name === name);
-  return entry?.kind === "recipe" && entry.revision > revision;
+  return entry !== undefined && entry.recipe.revision > revision;
 }
 
 /** Removes an image: renamed aside first, so that nobody finds half of it. Absent is success. */

@@ -4,9 +4,9 @@ import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type DebianMirror, downloadPackage } from "../apt/apt.ts";
 import { BangerError } from "../base/base.ts";
+import type { KernelRecipe } from "../catalog/catalog.ts";
 import { removeTree, runChecked, stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux } from "./bzimage.ts";
-import type { KernelRecipe } from "./catalog.ts";
 import { type KernelManifest, manifestName } from "./store.ts";
 
 export interface BuildContext {
@@ -16,7 +16,11 @@ export interface BuildContext {
 }
 
 /** Builds into `kernelsDir` and returns the finished directory. A killed build leaves only a staging directory. */
-export function buildKernel(recipe: KernelRecipe, kernelsDir: string, ctx: BuildContext): Promise<string> {
+export function buildKernel(
+  { name, arch, recipe }: KernelRecipe,
+  kernelsDir: string,
+  ctx: BuildContext,
+): Promise<string> {
   return stageDirectory(kernelsDir, async (staging) => {
     const work = join(staging, "work");
     await mkdir(work);
@@ -38,8 +42,8 @@ export function buildKernel(recipe: KernelRecipe, kernelsDir: string, ctx: Build
     const digest = createHash("sha256").update(vmlinux).digest("hex");
     const manifest: KernelManifest = {
       id: `sha256:${digest}`,
-      name: recipe.name,
-      arch: recipe.arch,
+      name,
+      arch,
       release,
       source: `${found.name} ${found.version}`,
       createdAt: new Date().toISOString(),

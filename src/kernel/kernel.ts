@@ -6,8 +6,8 @@
  */
 
 export { type BuildContext, buildKernel } from "./build.ts";
-export { type KernelEntry, kernelCatalog } from "./catalog.ts";
 export { bootCmdline } from "./cmdline.ts";
 export { storeInitramfs } from "./initramfs.ts";
 export { moduleClosure } from "./modules.ts";
+export { type KernelPull, packKernel, pullKernel } from "./pull-kernel.ts";
 export { listKernels, readKernel, removeKernel, type StoredKernel } from "./store.ts";

@@ -225,6 +225,7 @@ export const owner = contract({
     summary: "images in the store and, if asked, in the catalog",
     params: z.strictObject({ available: z.boolean() }),
     result: z.array(ImageInfo),
+    events: LifecycleEvent,
   },
   "image.show": { summary: "one image", params: vmRef, result: ImageDetails },
   "image.pull": {
@@ -253,6 +254,7 @@ export const owner = contract({
     summary: "kernels in the store and, if asked, in the catalog",
     params: z.strictObject({ available: z.boolean() }),
     result: z.array(KernelInfo),
+    events: LifecycleEvent,
   },
   "kernel.show": { summary: "one kernel", params: vmRef, result: KernelInfo },
   "kernel.pull": {

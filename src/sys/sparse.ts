@@ -1,4 +1,5 @@
 /** Copies that keep holes, and make new ones: neither holes nor blocks of zeros are written. */
+import { ftruncateSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { nextData } from "./shim.ts";
 
@@ -48,5 +49,45 @@ async function writeAll(target: FileHandle, bytes: Buffer, position: number): Pr
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
+  }
+}
+
+/** A file that is written from its beginning to its end, in pieces; what is zeros becomes a hole. It is new, and empty. */
+export class SparseWriter {
+  #position = 0;
+
+  constructor(readonly fd: number) {}
+
+  /** Returns how many bytes are no hole. */
+  write(bytes: Buffer): number {
+    let from = 0;
+    let holes = 0;
+    for (let start = 0; start < bytes.length; ) {
+      // To the next boundary of a block of the file: pieces come as they come.
+      const end = Math.min(bytes.length, start + blockBytes - ((this.#position + start) % blockBytes));
+      if (bytes.subarray(start, end).equals(zeros.subarray(0, end - start))) {
+        this.#put(bytes.subarray(from, start), from);
+        from = end;
+        holes += end - start;
+      }
+      start = end;
+    }
+    this.#put(bytes.subarray(from), from);
+    this.#position += bytes.length;
+    return bytes.length - holes;
+  }
+
+  hole(bytes: number): void {
+    this.#position += bytes;
+  }
+
+  /** Gives the file its size. */
+  end(): void {
+    ftruncateSync(this.fd, this.#position);
+  }
+
+  #put(bytes: Buffer, offset: number): void {
+    for (let done = 0; done < bytes.length; )
+      done += writeSync(this.fd, bytes, done, bytes.length - done, this.#position + offset + done);
   }
 }

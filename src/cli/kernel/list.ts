@@ -1,5 +1,5 @@
 /** banger kernel list */
-import { artifactListFlags, printArtifacts } from "../artifact-list.ts";
+import { artifactListFlags, printArtifacts, warnings } from "../artifact-list.ts";
 import { defineCommand } from "../command.ts";
 
 export const command = defineCommand({
@@ -12,7 +12,11 @@ export const command = defineCommand({
   flags: artifactListFlags,
   run: async ({ available, ...how }, ctx) => {
     const client = await ctx.client();
-    const kernels = await client.call("kernel.list", { available }, { signal: ctx.signal });
+    const kernels = await client.call(
+      "kernel.list",
+      { available },
+      { signal: ctx.signal, onEvent: warnings(ctx) },
+    );
     printArtifacts(ctx, kernels, how, { header: "VERSION", cell: (kernel) => kernel.version });
     return undefined;
   },

@@ -2,7 +2,6 @@
 import { BangerError } from "../../base/base.ts";
 import type { Handlers } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
-import { isCatalogName } from "../shelf/imports.ts";
 import { imageInfo } from "../shelf/info.ts";
 
 type ImageMethods =
@@ -30,7 +29,7 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
     );
   };
   return {
-    "image.list": ({ available }) => images.listImages(available),
+    "image.list": ({ available }, ctx) => images.listImages(available ? ctx : undefined),
     "image.show": async ({ ref }) => {
       const image = await images.image(ref);
       const own = (await parts.templates.list()).filter(({ record }) => record.image === image.id);
@@ -38,14 +37,14 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       return { ...image, templates: { count: own.length, sizeBytes } };
     },
     "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp }, ctx) => {
-      if (!isCatalogName(ref)) {
+      if (!(await images.isOffered(ref, ctx))) {
         const request = { ref, name, sizeBytes, kernel, insecureHttp: insecureHttp ?? false };
         return imageInfo(await images.importImage(request, ctx));
       }
       if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {
         throw new BangerError(
           "bad_request",
-          `${ref} is banger's own image: its name, size and kernel are its recipe's`,
+          `${ref} is an image of a catalog, which says its name, size and kernel`,
           {
             hint: `for a container image of that name: banger image pull docker.io/library/${ref}`,
           },
@@ -64,7 +63,7 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
         if (record.image === image.id) await parts.templates.drop(key);
       return {};
     },
-    "kernel.list": ({ available }) => images.listKernels(available),
+    "kernel.list": ({ available }, ctx) => images.listKernels(available ? ctx : undefined),
     "kernel.show": ({ ref }) => images.kernel(ref),
     "kernel.pull": async ({ ref, force }, ctx) => {
       await images.pullKernel(ref, force, ctx);

@@ -9,7 +9,7 @@ export function templateHandlers({
 }: Parts): Pick<Handlers, "template.list" | "template.prune"> {
   return {
     "template.list": async () => {
-      const names = new Map((await images.listImages(false)).map(({ id, name }) => [id, name]));
+      const names = new Map((await images.listImages()).map(({ id, name }) => [id, name]));
       const listed = (await templates.list()).map(({ key, record, sizeBytes, createdAt, lastUsedAt }) => {
         const id = record.image ?? "";
         return {

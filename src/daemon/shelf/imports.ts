@@ -1,19 +1,24 @@
 /** Container images, imported under a name: one at a time of each, with room for it, and told of. */
-import { mkdir } from "node:fs/promises";
-import { BangerError, formatBytes } from "../../base/base.ts";
-import type { Paths } from "../../config/paths.ts";
-import { freeSpace } from "../../disk/disk.ts";
+import { BangerError } from "../../base/base.ts";
+import { imageCatalog, kernelCatalog } from "../../catalog/catalog.ts";
 import { patience, trustedAuthorities } from "../../download/download.ts";
-import { imageCatalog, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
-import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import { type ImportPart, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
+import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import { dockerCredentials, formatImageName, nameInStore, parseImageName } from "../../oci/oci.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
-import type { Builds } from "./builds.ts";
-import { importProgress } from "./import-progress.ts";
+import { byteStages } from "./byte-stages.ts";
 import { pick } from "./names.ts";
+import { needRoom, type RoomPaths } from "./room-for.ts";
 import { findImage, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
+import type { Supply } from "./supply.ts";
+
+const stageOf: Readonly<Record<ImportPart, string>> = {
+  manifest: "image_manifest",
+  layers: "image_layers",
+  root: "image_root",
+};
 
 export interface ImportRequest {
   /** As the user wrote it. */
@@ -27,14 +32,18 @@ export interface ImportRequest {
 }
 
 export interface ImportMeans {
-  paths: Pick<Paths, "state" | "largerState" | "cache">;
-  builds: Builds;
+  paths: RoomPaths;
+  supplyKernel: Supply["kernel"];
 }
 
 /** Throws already_exists for a name that is taken; else as importImage, and as a kernel's build. */
 export type ImportByName = (request: ImportRequest, ctx: ProgressContext) => Promise<StoredImage>;
 
-export function imageImports(state: State, stores: Stores, { paths, builds }: ImportMeans): ImportByName {
+export function imageImports(
+  state: State,
+  stores: Stores,
+  { paths, supplyKernel }: ImportMeans,
+): ImportByName {
   const shared = new SharedWork();
   return async (request, asked) => {
     const from = parseImageName(request.ref);
@@ -42,7 +51,7 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
     await refuseTaken(state, stores, name);
     const key = JSON.stringify([formatImageName(from), name, request.sizeBytes, request.kernel]);
     return await shared.run(key, asked, async (ctx) => {
-      const report = importProgress((event) => ctx.emit(event));
+      const report = byteStages((event) => ctx.emit(event));
       const { directory, totals } = await importImage(
         {
           ...{ from, name, sizeBytes: request.sizeBytes, cache: paths.cache, signal: ctx.signal },
@@ -56,8 +65,8 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
             patience,
             authorities: (host) => trustedAuthorities(process.env, host),
           },
-          needSpace: (where, bytes) => needSpace(paths, where, bytes, name),
-          progress: report.progress,
+          needSpace: (where, bytes) => needRoom(paths, where, bytes, `image ${name}`),
+          progress: (part, done, total) => report.progress(stageOf[part], done, total),
         },
         stores.images,
       );
@@ -82,7 +91,7 @@ export function imageImports(state: State, stores: Stores, { paths, builds }: Im
       return pick("kernel", wanted, await listKernels(stores.kernels), kernelCatalog);
     } catch (error) {
       if (!(error instanceof BangerError) || error.code !== "not_found") throw error;
-      return await builds.kernel(wanted, ctx);
+      return await supplyKernel(wanted, ctx);
     }
   }
 }
@@ -106,26 +115,4 @@ async function refuseTaken(state: State, stores: Stores, name: string): Promise<
   throw new BangerError("already_exists", `there is an image ${name} already`, {
     hint: `give this one another name: --name NAME; or remove that one: banger image delete ${name}`,
   });
-}
-
-async function needSpace(
-  { state, largerState, cache }: ImportMeans["paths"],
-  where: "cache" | "store",
-  bytes: number,
-  name: string,
-): Promise<void> {
-  const place = where === "cache" ? cache : state;
-  await mkdir(place, { recursive: true, mode: 0o700 });
-  const free = (await freeSpace(place)).bytes;
-  if (free >= bytes) return;
-  throw new BangerError(
-    "no_space",
-    `image ${name} needs ${formatBytes(bytes)}, but ${place} has ${formatBytes(free)} free`,
-    {
-      hint:
-        where === "store"
-          ? `free some space, or ${largerState}`
-          : "free some space: banger image cache prune",
-    },
-  );
 }

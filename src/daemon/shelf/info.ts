@@ -1,6 +1,13 @@
 /** What people are told of images and kernels: those in the store, and those that the catalog offers. */
-import { imageCatalog, isOutdated, listImages, type StoredImage } from "../../image/image.ts";
-import { kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import {
+  type ImageEntry,
+  imageCatalog,
+  type KernelEntry,
+  kernelCatalog,
+  type Offer,
+} from "../../catalog/catalog.ts";
+import { isOutdated, listImages, type StoredImage } from "../../image/image.ts";
+import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../../rpc/rpc.ts";
 import { allocatedIn } from "../../sys/sys.ts";
 
@@ -8,7 +15,7 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
   return {
     id: image.id,
     name: image.name,
-    kind: image.oci === undefined ? "recipe" : "oci",
+    kind: kindOf(image),
     present: true,
     outdated: isOutdated(image),
     description:
@@ -17,6 +24,10 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
     oci: image.oci === undefined ? null : { ...image.oci, caveat },
     ...(await onDisk(image)),
   };
+}
+
+function kindOf({ origin, oci }: StoredImage): ImageInfo["kind"] {
+  return origin?.kind ?? (oci === undefined ? "recipe" : "oci");
 }
 
 /** Nothing is added to an imported image. */
@@ -34,44 +45,47 @@ export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
   };
 }
 
-/** `available`: with what could be built or fetched. */
-export async function imageInfos(imagesDir: string, available: boolean): Promise<ImageInfo[]> {
+/** With what could be built or fetched. */
+export async function imageInfos(
+  imagesDir: string,
+  offered: readonly Offer<ImageEntry>[],
+): Promise<ImageInfo[]> {
   const present = await Promise.all((await listImages(imagesDir)).map(imageInfo));
-  const offers = available ? absent(imageCatalog, present) : [];
   return [
     ...present,
-    ...offers.map(
-      ({ name, kind, description, kernel }): ImageInfo => ({
-        ...{ id: "", name, kind, present: false, outdated: false, description, kernel, oci: null },
-        ...notOnDisk,
+    ...absent(offered, present).map(
+      ({ entry: { name, description, kernel }, bundle }): ImageInfo => ({
+        ...{ id: "", name, kind: bundle === undefined ? "recipe" : "bundle", present: false },
+        ...{ outdated: false, description, kernel, oci: null, createdAt: null, path: null },
+        sizeBytes: bundle?.unpackedBytes ?? null,
       }),
     ),
   ];
 }
 
-export async function kernelInfos(kernelsDir: string, available: boolean): Promise<KernelInfo[]> {
+export async function kernelInfos(
+  kernelsDir: string,
+  offered: readonly Offer<KernelEntry>[],
+): Promise<KernelInfo[]> {
   const present = await Promise.all((await listKernels(kernelsDir)).map(kernelInfo));
-  const offers = available ? absent(kernelCatalog, present) : [];
   return [
     ...present,
-    ...offers.map(
-      ({ name, description }): KernelInfo => ({
-        ...{ id: "", name, present: false, version: "", description },
-        ...notOnDisk,
+    ...absent(offered, present).map(
+      ({ entry: { name, description }, bundle }): KernelInfo => ({
+        ...{ id: "", name, present: false, version: "", description, createdAt: null, path: null },
+        sizeBytes: bundle?.unpackedBytes ?? null,
       }),
     ),
   ];
 }
-
-const notOnDisk = { sizeBytes: null, createdAt: null, path: null };
 
 async function onDisk({ directory, createdAt }: StoredImage | StoredKernel) {
   return { sizeBytes: await allocatedIn(directory), createdAt, path: directory };
 }
 
-function absent<T extends { name: string }>(
-  catalog: readonly T[],
+function absent<E extends { name: string }>(
+  offered: readonly Offer<E>[],
   present: readonly { name: string }[],
-): T[] {
-  return catalog.filter((entry) => !present.some((artifact) => artifact.name === entry.name));
+): Offer<E>[] {
+  return offered.filter(({ entry }) => !present.some((artifact) => artifact.name === entry.name));
 }

@@ -22,31 +22,16 @@ export function pick<T extends { id: string; name: string; createdAt: string }>(
   });
 }
 
-/** The catalog's entry of a name, if this version can build it. Throws not_found or precondition. */
-export function recipeOf<T extends { kind: "recipe" | "bundle"; name: string }>(
-  kind: ArtifactKind,
-  name: string,
-  catalog: readonly T[],
-): Extract<T, { kind: "recipe" }> {
-  const entry = catalog.find((candidate) => candidate.name === name);
-  if (entry === undefined) throw unknownName(kind, name, catalog);
-  if (!isRecipe(entry)) {
-    throw new BangerError("precondition", `${kind} ${name} is a bundle, which this version cannot fetch`, {
-      hint: `banger ${kind} list --available`,
-    });
-  }
-  return entry;
-}
-
 export function byAge(a: { createdAt: string }, b: { createdAt: string }): number {
   return a.createdAt.localeCompare(b.createdAt);
 }
 
-function isRecipe<T extends { kind: string }>(entry: T): entry is Extract<T, { kind: "recipe" }> {
-  return entry.kind === "recipe";
-}
-
-function unknownName(kind: ArtifactKind, name: string, known: readonly { name: string }[]): BangerError {
+/** What to tell of a name that leads nowhere. */
+export function unknownName(
+  kind: ArtifactKind,
+  name: string,
+  known: readonly { name: string }[],
+): BangerError {
   const meant = nearest(
     name,
     known.map((one) => one.name),

@@ -1,7 +1,8 @@
 /** The image that new VMs are made of, and its kernel: in the store, in the catalog, or nowhere. */
 import { join } from "node:path";
-import { imageCatalog, isOutdated, listImages } from "../../image/image.ts";
-import { kernelCatalog, listKernels } from "../../kernel/kernel.ts";
+import { imageCatalog, kernelCatalog } from "../../catalog/catalog.ts";
+import { isOutdated, listImages } from "../../image/image.ts";
+import { listKernels } from "../../kernel/kernel.ts";
 import type { Place } from "../place.ts";
 import { readSettings } from "./settings.ts";
 

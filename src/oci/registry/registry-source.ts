@@ -4,12 +4,13 @@ import { BangerError } from "../../base/base.ts";
 import {
   type Answer,
   attempts,
-  type BlobId,
-  type BlobStream,
+  blobFrom,
   get,
   Interrupted,
   isLoopback,
   type Patience,
+  pauseAsked,
+  rangeFrom,
   readBounded,
 } from "../../download/download.ts";
 import { acceptedTypes } from "../documents.ts";
@@ -27,6 +28,8 @@ export interface RegistryOptions {
   /** PEM of whom to trust for a registry's host and port; undefined: whom Bun does. */
   authorities(host: string): Promise<string | undefined>;
 }
+
+export const plainHttpHint = "for a registry in a network that you trust: --insecure-http";
 
 export function registrySource(reference: ImageReference, options: RegistryOptions): ImageSource {
   const { registry, repository, tag, digest } = reference;
@@ -55,7 +58,7 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     for (;;) {
       const shown = authorization.header;
       const answer = await get({
-        ...{ url, headers, authorization: shown, plainHttpHost, patience, signal },
+        ...{ url, headers, authorization: shown, plainHttpHost, plainHttpHint, patience, signal },
         authorities: await authorities(),
       });
       if (answer.status === 200 || answer.status === 206) {
@@ -82,34 +85,11 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     root: (signal) => manifest(digest ?? tag ?? "latest", named, signal),
     document: (descriptor, signal) => manifest(descriptor.digest, descriptor.digest, signal),
     blob: (descriptor, from, signal) => {
-      const range: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
-      return blobFrom(ask(`blobs/${descriptor.digest}`, descriptor.digest, range, signal), descriptor, from);
+      const asked = ask(`blobs/${descriptor.digest}`, descriptor.digest, rangeFrom(from), signal);
+      return blobFrom(asked, descriptor, from);
     },
     close: async () => {},
   };
-}
-
-async function blobFrom(asked: Promise<Answer>, { digest, size }: BlobId, from: number): Promise<BlobStream> {
-  const answer = await asked;
-  const { status, headers, body } = answer;
-  if (status === 206) {
-    const range = /^bytes (\d+)-\d+\/(?:(\d+)|\*)$/.exec(headers.get("content-range") ?? "");
-    const start = Number(range?.[1] ?? -1);
-    if (start === from && (range?.[2] === undefined || Number(range[2]) === size))
-      return { start, chunks: body };
-    answer.discard();
-    throw new Interrupted(`${answer.url.host} sent another part of ${digest} than was asked for`);
-  }
-  // Known before the first byte: a wrong size is a lie, or another blob.
-  const length = headers.get("content-length");
-  if (length !== null && Number(length) !== size) {
-    answer.discard();
-    throw new BangerError(
-      "corrupt",
-      `blob ${digest} has ${Number(length)} bytes at ${answer.url.host}, but its manifest says ${size}`,
-    );
-  }
-  return { start: 0, chunks: body };
 }
 
 const RegistryErrors = z.object({
@@ -127,10 +107,10 @@ async function failure(answer: Answer, { registry, what }: Asked): Promise<Error
   const { status, headers, url } = answer;
   const elsewhere = url.host === apiHost(registry) ? "" : ` (at ${url.host})`;
   if (status === 429 || status >= 500) {
-    const seconds = Number(headers.get("retry-after") ?? 0);
-    const pauseMs = Number.isFinite(seconds) ? Math.min(30, Math.max(0, seconds)) * 1000 : 0;
     const limited = status === 429 ? "wants fewer requests" : `answered with status ${status}`;
-    return new Interrupted(`${registry}${elsewhere} ${limited}${said}`, { pauseMs });
+    return new Interrupted(`${registry}${elsewhere} ${limited}${said}`, {
+      pauseMs: pauseAsked(headers),
+    });
   }
   if (status === 404) {
     return new BangerError("not_found", `${registry} has no ${what}${elsewhere}${said}`, {

@@ -1,18 +1,18 @@
 import { expect, test } from "bun:test";
 import type { StageEvent } from "../../rpc/rpc.ts";
-import { importProgress } from "./import-progress.ts";
+import { byteStages } from "./byte-stages.ts";
 
 test("an import's parts are stages, one after the other, told ten times a second at most", () => {
   let nowMs = 0;
   const told: StageEvent[] = [];
-  const { progress, end } = importProgress(
+  const { progress, end } = byteStages(
     (event) => told.push(event),
     () => nowMs,
   );
-  progress("manifest", 0, 0);
+  progress("image_manifest", 0, 0);
   for (let done = 0; done <= 1000; done += 1) {
     nowMs += 1;
-    progress("layers", done, 1000);
+    progress("image_layers", done, 1000);
   }
   end();
   end();

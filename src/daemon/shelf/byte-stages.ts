@@ -1,25 +1,20 @@
-/** An import's parts as the stages that people see: one after the other, each with how much of it is done. */
-import type { ImportPart } from "../../image/image.ts";
+/** Work that is counted in bytes, as the stages that people see: one after the other, each with how much of it is done. */
 import type { StageEvent } from "../../rpc/rpc.ts";
 
-const stages: Readonly<Record<ImportPart, string>> = {
-  manifest: "image_manifest",
-  layers: "image_layers",
-  root: "image_root",
-};
 /** Bytes come in chunks; people look ten times a second. */
 const betweenMs = 100;
 
-export interface ImportProgress {
-  progress(part: ImportPart, done: number, total: number): void;
-  /** The last part is done. */
+export interface ByteStages {
+  /** `total` 0: it is not known. Another stage than the last time ends that one. */
+  progress(stage: string, done: number, total: number): void;
+  /** The last stage is done. */
   end(): void;
 }
 
-export function importProgress(
+export function byteStages(
   emit: (event: StageEvent) => void,
   now: () => number = () => performance.now(),
-): ImportProgress {
+): ByteStages {
   let current: { stage: string; startedMs: number } | undefined;
   let toldMs = 0;
   const end = () => {
@@ -29,8 +24,7 @@ export function importProgress(
   };
   return {
     end,
-    progress: (part, done, total) => {
-      const stage = stages[part];
+    progress: (stage, done, total) => {
       const amount = total === 0 ? {} : { done, total, unit: "bytes" as const };
       if (current?.stage !== stage) {
         end();
