@@ -3,6 +3,7 @@ import { BangerError } from "../base/base.ts";
 import {
   type BlobSource,
   Digest,
+  forgetBeginning,
   forgetBlob,
   type Patience,
   StartedOver,
@@ -41,33 +42,45 @@ export async function pullBundle<M>(
   const digest = Digest.parse(`sha256:${request.sha256}`);
   for (let begun = 1; ; begun += 1) {
     const directory = await makeDirectory();
-    let done = 0;
     try {
-      const manifest = await unpackBundle({
-        chunks: streamBlob(
-          { digest, size: request.size },
-          {
-            ...{ source: request.source, cache: request.cache },
-            ...{ patience: request.patience, signal: request.signal },
-            onBytes: (bytes) => {
-              done += bytes;
-              request.progress(done);
-            },
-          },
-        ),
-        shape: request.shape,
-        directory,
-        maxBytes: request.unpackedBytes + slackBytes,
-        signal: request.signal,
-      });
+      const manifest = await unpackInto(directory, digest, request);
       // Unpacked it is in the store: keeping both would take half as much again.
       await forgetBlob(request.cache, digest);
       return { manifest, directory };
     } catch (error) {
       await removeTree(directory);
-      if (!(error instanceof StartedOver) || begun === 2) throw told(error);
+      if (begun === 2 || !(await mayBeCache(error, request.cache, digest))) throw told(error);
     }
   }
+}
+
+async function unpackInto<M>(directory: string, digest: Digest, request: PullRequest<M>): Promise<M> {
+  const { source, size, cache, patience, shape, unpackedBytes, signal } = request;
+  const failed = new AbortController();
+  let done = 0;
+  const chunks = streamBlob(
+    { digest, size },
+    {
+      ...{ source, cache, patience, signal: AbortSignal.any([signal, failed.signal]) },
+      onBytes: (bytes) => {
+        done += bytes;
+        request.progress(done);
+      },
+    },
+  );
+  try {
+    return await unpackBundle({ chunks, shape, directory, maxBytes: unpackedBytes + slackBytes, signal });
+  } finally {
+    failed.abort();
+    // Only then is the cache free again.
+    await chunks.return(undefined);
+  }
+}
+
+/** Whether it was not the download, but what was kept of an earlier one, which is forgotten then. */
+async function mayBeCache(error: unknown, cache: string, digest: Digest): Promise<boolean> {
+  const wrong = error instanceof StartedOver || (error instanceof BangerError && error.code === "corrupt");
+  return wrong && ((await forgetBeginning(cache, digest)) || error instanceof StartedOver);
 }
 
 function told(error: unknown): unknown {

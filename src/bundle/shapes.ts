@@ -13,7 +13,7 @@ export const imageBundle: BundleShape<ImageBundleManifest> = {
   required: () => [rootfsMember],
 };
 
-/** manifest.json, vmlinux, and the modules of its release, where it has any. */
+/** manifest.json, vmlinux, and the modules of its release, where there are some. */
 export const kernelBundle: BundleShape<KernelBundleManifest> = {
   manifest: KernelBundleManifest,
   maxBytesOf: (path, { release }) =>

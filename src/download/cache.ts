@@ -113,6 +113,20 @@ export async function forgetBlob(cache: string, digest: Digest): Promise<void> {
   await rm(blobPlace(cache, digest).path, { force: true });
 }
 
+/** Forgets what is there of a blob, whole or in part, unless a pull is at it. Whether anything was there. */
+export async function forgetBeginning(cache: string, digest: Digest): Promise<boolean> {
+  const place = blobPlace(cache, digest);
+  const paths = [place.path, place.partial];
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  if (found.every((each) => each === undefined)) return false;
+  const lock = lockFile(place.lock);
+  if (lock === undefined) return false;
+  for (const path of paths) await rm(path, { force: true });
+  await rm(place.lock, { force: true });
+  lock.release();
+  return true;
+}
+
 export async function hasBlob(
   cache: string,
   { digest, size }: { digest: Digest; size: number },

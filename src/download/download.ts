@@ -6,7 +6,7 @@
  * where it was; nothing is spoken in plain http with a machine that was not named for it. Does not know what blobs are of.
  */
 export { trustedAuthorities } from "./authorities.ts";
-export { forgetBlob, hasBlob } from "./cache.ts";
+export { forgetBeginning, forgetBlob, hasBlob } from "./cache.ts";
 export {
   Digest,
   digestOfFile,
