@@ -116,6 +116,7 @@ await runDaemon(
           current: async () => undefined,
           listImages: async () => [],
           isOffered: async () => true,
+          importKernel: none,
           image: none,
           deleteImage: none,
           listKernels: async () => [],

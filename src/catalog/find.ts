@@ -43,7 +43,9 @@ function offers<E extends ImageEntry | KernelEntry>(
     for (const entry of entries) {
       if (found.has(entry.name)) continue;
       const recipe = own.find(({ name }) => name === entry.name)?.recipe;
-      found.set(entry.name, { entry: { ...entry, recipe }, bundle: placeOf(entry.bundle, url), source });
+      const bundle = placeOf(entry.bundle, url);
+      // What can be had in no way is not offered.
+      if (bundle !== undefined) found.set(entry.name, { entry: { ...entry, recipe }, bundle, source });
     }
   }
   for (const entry of own) {

@@ -6,7 +6,7 @@ import type { Option, Switch, ValueOf, Word } from "./option.ts";
 /** Positional, in the order of their keys. */
 type Args = Readonly<Record<string, Exclude<Option, Switch>>>;
 /** Named by their key in kebab case. */
-type Flags = Readonly<Record<string, Switch | Word<unknown, false>>>;
+type Flags = Readonly<Record<string, Switch | Word<unknown>>>;
 type Values<O extends Readonly<Record<string, Option>>> = { [K in keyof O]: ValueOf<O[K]> };
 
 export interface Example {

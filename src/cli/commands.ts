@@ -76,6 +76,7 @@ export const groups: Readonly<Record<string, Group>> = {
       list: () => import("./kernel/list.ts"),
       show: () => import("./kernel/show.ts"),
       pull: () => import("./kernel/pull.ts"),
+      import: () => import("./kernel/import.ts"),
       rm: () => import("./kernel/rm.ts"),
     },
     aliases: { ls: "list", remove: "rm", delete: "rm" },

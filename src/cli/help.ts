@@ -47,6 +47,7 @@ export function commandHelp(path: string, command: Command): string {
     const name = `${arg.name}${arg.many ? "..." : ""}`;
     return arg.required ? `<${name}>` : `[${name}]`;
   });
+  for (const { long, value, required } of flags) if (required) words.unshift(`${long} ${value}`);
   if (flags.length > 0) words.unshift("[flags]");
   const { rest } = command;
   if (rest !== undefined) words.push(rest.required ? `-- <${rest.name}...>` : `[-- ${rest.name}...]`);

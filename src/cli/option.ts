@@ -15,7 +15,7 @@ export interface Switch extends Explained {
   negated: boolean;
 }
 
-/** One word; a flag's is never required. */
+/** One word. */
 export interface Word<T, Required extends boolean = boolean> extends Explained {
   kind: "word";
   required: Required;

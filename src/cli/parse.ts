@@ -13,6 +13,7 @@ export interface Flag {
   negated: boolean;
   /** Undefined for a switch. */
   value: string | undefined;
+  required: boolean;
   description: string;
 }
 
@@ -27,6 +28,7 @@ export function flagsOf(command: Command): Flag[] {
       long: negated ? `--no-${name}` : `--${name}`,
       short: option.short === undefined ? undefined : `-${option.short}`,
       value: option.kind === "switch" ? undefined : (option.value ?? name.toUpperCase()),
+      required: option.kind === "word" && option.required,
       description: option.description,
     };
   });
@@ -61,10 +63,11 @@ export function parseInput(
   const rest = split < 0 ? undefined : words.slice(split + 1);
   const { given, positionals: values } = checkWords(command, path, own);
   const input: Record<string, unknown> = {};
-  for (const { key, long } of flagsOf(command)) {
+  for (const { key, long, required } of flagsOf(command)) {
     const option = command.flags[key];
     const word = given.get(key);
     if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
+    else if (required && word === undefined) throw wrong(`${long} is missing`, path);
     else if (option !== undefined && word !== undefined) {
       input[key] = readWord(option, word, `${long} ${JSON.stringify(word)}`, path);
     }

@@ -19,7 +19,7 @@ import {
   removeImage,
   type StoredImage,
 } from "../image/image.ts";
-import { listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
+import { importKernel, listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -34,7 +34,7 @@ import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts"
 import { pick } from "./shelf/names.ts";
 import { catalogOffers } from "./shelf/offers.ts";
 import { recipes } from "./shelf/recipes.ts";
-import { adoptImage, findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
+import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
 
 export interface ImageShelf {
@@ -63,6 +63,8 @@ export interface ImageShelf {
   listKernels(ctx?: ProgressContext): Promise<KernelInfo[]>;
   kernel(ref: string): Promise<KernelInfo>;
   pullKernel(ref: string, force: boolean, ctx: ProgressContext): Promise<void>;
+  /** A kernel of the user's own. Throws already_exists without `force`, and for a name of banger's own. */
+  importKernel(name: string, from: string, force: boolean, ctx: ProgressContext): Promise<void>;
   removeKernel(id: string): Promise<void>;
   /** Removes what killed builds left. */
   cleanStaging(): Promise<void>;
@@ -83,6 +85,10 @@ export function imageShelf(
   });
   const importByName = imageImports(state, stores, { paths, supplyKernel });
   const bootSource = bootSources(stores, driver.guestModules);
+  const refuseKernel = async (name: string, hint: string) => {
+    if ((await findKernel(state, stores, name)) === undefined) return;
+    throw new BangerError("already_exists", `kernel ${name} is in the store already`, { hint });
+  };
   return {
     ensure: async (name, ctx) => {
       const image = (await adoptImage(state, stores, name)) ?? (await supplyImage(name, ctx));
@@ -124,12 +130,25 @@ export function imageShelf(
       kernelInfos(stores.kernels, ctx === undefined ? [] : await offers.kernels(ctx)),
     kernel: async (ref) => kernelInfo(pick("kernel", ref, await listKernels(stores.kernels), kernelCatalog)),
     pullKernel: async (ref, force, ctx) => {
-      if (!force && (await findKernel(state, stores, ref)) !== undefined) {
-        throw new BangerError("already_exists", `kernel ${ref} is in the store already`, {
-          hint: `banger kernel pull --force ${ref}`,
+      if (!force) await refuseKernel(ref, `banger kernel pull --force ${ref}`);
+      await supplyKernel(ref, ctx);
+    },
+    importKernel: async (name, from, force, ctx) => {
+      if (kernelCatalog.some((entry) => entry.name === name)) {
+        throw new BangerError("already_exists", `${name} is the name of a kernel of banger's own`, {
+          hint: "give this one another",
         });
       }
-      await supplyKernel(ref, ctx);
+      if (!force)
+        await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
+      const directory = await importKernel({ name, from, signal: ctx.signal }, stores.kernels);
+      const kernel = await readKernel(stores.kernels, idOf(directory));
+      if (kernel.name !== name) {
+        throw new BangerError("already_exists", `this very kernel is in the store already: ${kernel.name}`, {
+          hint: `go by that name, or remove it first: banger kernel rm ${kernel.name}`,
+        });
+      }
+      state.kernels.put(rowOf(kernel));
     },
     removeKernel: async (id) => {
       const kernel = await readKernel(stores.kernels, id);

@@ -32,7 +32,7 @@ export function buildKernel(
     const [release, ...others] = await readdir(join(tree, "lib/modules"));
     if (release === undefined || others.length > 0)
       throw new BangerError("corrupt", `${found.name} has no single kernel`);
-    const vmlinux = extractVmlinux(await readFile(join(tree, "boot", `vmlinuz-${release}`)));
+    const vmlinux = await extractVmlinux(await readFile(join(tree, "boot", `vmlinuz-${release}`)));
     await writeFile(join(staging, "vmlinux"), vmlinux);
     await cp(join(tree, "lib/modules", release), join(staging, "modules", release), {
       recursive: true,

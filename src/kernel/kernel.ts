@@ -7,6 +7,7 @@
 
 export { type BuildContext, buildKernel } from "./build.ts";
 export { bootCmdline } from "./cmdline.ts";
+export { importKernel, type KernelImport } from "./import-kernel.ts";
 export { storeInitramfs } from "./initramfs.ts";
 export { moduleClosure } from "./modules.ts";
 export { type KernelPull, packKernel, pullKernel } from "./pull-kernel.ts";

@@ -10,6 +10,7 @@ import { commandBytes, maxCommandBytes } from "../base/base.ts";
 import { VmName } from "../base/ids.ts";
 import { VmSpec, Workspace } from "../base/vm.ts";
 import {
+  ArtifactName,
   CreateParams,
   DaemonStatus,
   Defaults,
@@ -260,6 +261,12 @@ export const owner = contract({
   "kernel.pull": {
     summary: "builds or fetches a kernel",
     params: z.strictObject({ ref: Ref, force: z.boolean() }),
+    result: KernelInfo,
+    events: LifecycleEvent,
+  },
+  "kernel.import": {
+    summary: "takes a kernel of the user's own into the store",
+    params: z.strictObject({ name: ArtifactName, from: Path, force: z.boolean() }),
     result: KernelInfo,
     events: LifecycleEvent,
   },

@@ -111,15 +111,17 @@ export const CreateParams = z.strictObject({
   ephemeral: z.boolean(),
 });
 
+/** Of an image or a kernel in the store. */
+export const ArtifactName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z, 0-9 and . _ - behind the first, 64 at most");
+
 /** What `image pull` asks for; all but `ref` is for container images. */
 export const PullParams = z.strictObject({
   /** A name of the catalog, else a container image: a reference, or a transport with an absolute path. */
   ref: z.string().min(1).max(4608),
   /** In the store. */
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z, 0-9 and . _ - behind the first, 64 at most")
-    .optional(),
+  name: ArtifactName.optional(),
   /** Of the root file system. */
   sizeBytes: z
     .int()

@@ -13,6 +13,7 @@ type ImageMethods =
   | "kernel.list"
   | "kernel.show"
   | "kernel.pull"
+  | "kernel.import"
   | "kernel.remove";
 
 export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
@@ -68,6 +69,10 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
     "kernel.pull": async ({ ref, force }, ctx) => {
       await images.pullKernel(ref, force, ctx);
       return images.kernel(ref);
+    },
+    "kernel.import": async ({ name, from, force }, ctx) => {
+      await images.importKernel(name, from, force, ctx);
+      return images.kernel(name);
     },
     "kernel.remove": async ({ ref }) => {
       const kernel = await images.kernel(ref);

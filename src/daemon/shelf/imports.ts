@@ -10,7 +10,7 @@ import type { ProgressContext } from "../parts.ts";
 import { byteStages } from "./byte-stages.ts";
 import { pick } from "./names.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
-import { findImage, rowOf, type Stores } from "./rows.ts";
+import { findImage, idOf, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
 import type { Supply } from "./supply.ts";
 
@@ -71,7 +71,7 @@ export function imageImports(
         stores.images,
       );
       report.end();
-      const image = await readImage(stores.images, directory.split("/").at(-1) ?? "");
+      const image = await readImage(stores.images, idOf(directory));
       await refuseTaken(state, stores, name).catch(async (error: unknown) => {
         await removeImage(stores.images, image.id);
         throw error;

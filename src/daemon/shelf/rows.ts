@@ -44,6 +44,11 @@ export function rowOf({ name, id, directory, createdAt }: Artifact): Artifact {
   return { name, id, directory, createdAt };
 }
 
+/** Directories of the stores are named by what is in them. */
+export function idOf(directory: string): string {
+  return `sha256:${directory.split("/").at(-1)}`;
+}
+
 /** The directories are the truth: names that the database lost are found again, names without one are dropped. */
 export async function reconcileRows(state: State, stores: Stores): Promise<void> {
   dropAbsent(state.images);

@@ -9,7 +9,7 @@ import type { Bundles } from "./bundles.ts";
 import { unknownName } from "./names.ts";
 import type { Offers } from "./offers.ts";
 import type { Recipes } from "./recipes.ts";
-import { adoptKernel, rowOf, type Stores } from "./rows.ts";
+import { adoptKernel, idOf, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
 
 export interface Supply {
@@ -124,9 +124,4 @@ async function readyMadeOr(
 function known<T>(recipe: T | undefined): T {
   if (recipe === undefined) throw new BangerError("internal", "an entry of a catalog without any way to it");
   return recipe;
-}
-
-/** Directories of the stores are named by what is in them. */
-function idOf(directory: string): string {
-  return `sha256:${directory.split("/").at(-1)}`;
 }

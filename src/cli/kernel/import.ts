@@ -1,0 +1,45 @@
+/** banger kernel import */
+import { resolve } from "node:path";
+import { defineCommand } from "../command.ts";
+import { toggle } from "../flags.ts";
+import { matching, required } from "../option.ts";
+import { startProgress } from "../output/progress.ts";
+
+export const command = defineCommand({
+  summary: "take a kernel of your own into the store",
+  details:
+    "FROM is a vmlinux or a bzImage (vmlinuz), or a directory that has one, in itself or in boot; modules are taken from lib/modules/RELEASE, usr/lib/modules/RELEASE or modules/RELEASE in it. For a kernel without modules virtio (blk, net, console, vsock, rng) and ext4 must be built in. Images that are to boot it name it: banger image pull REF --kernel-ref NAME.",
+  examples: [
+    { command: "kernel import mine --from ./linux/vmlinux", note: "one that has everything built in" },
+    { command: "kernel import lab --from /srv/kernels/6.12", note: "with its modules" },
+  ],
+  args: {
+    name: required(
+      { value: "name", description: "its name in the store" },
+      matching(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most"),
+    ),
+  },
+  flags: {
+    from: required(
+      { value: "PATH", description: "the file or directory" },
+      matching(/^.{1,4096}$/s, "is empty, or too long for a path"),
+    ),
+    force: toggle("take the place of the kernel that has the name", "f"),
+  },
+  run: async ({ name, from, force }, ctx) => {
+    const client = await ctx.client();
+    const progress = startProgress(ctx);
+    try {
+      const kernel = await client.call(
+        "kernel.import",
+        { name, from: resolve(ctx.cwd, from), force },
+        { signal: ctx.signal, onEvent: (event) => progress.event(event) },
+      );
+      progress.end(`${kernel.name} ${kernel.version} ready`);
+      ctx.out(kernel.name);
+    } finally {
+      progress.end();
+    }
+    return undefined;
+  },
+});

@@ -1,0 +1,109 @@
+/** A kernel of the user's own: a file, or a directory with its modules, as a build or a distribution's package leaves it. */
+import { cp, lstat, mkdir, open, readdir, stat, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { BangerError } from "../base/base.ts";
+import { stageDirectory } from "../sys/sys.ts";
+import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
+import { checkVmlinux } from "./elf.ts";
+import { type KernelManifest, manifestName } from "./store.ts";
+import { unpackModules } from "./unpack-modules.ts";
+
+export interface KernelImport {
+  /** In the store. */
+  name: string;
+  /** Absolute: a vmlinux or bzImage, or a directory that has one, in itself or in `boot`. */
+  from: string;
+  signal: AbortSignal;
+}
+
+/** Where modules are, seen from the directory: Debian's, merged /usr's, and banger's own store's. */
+const moduleRoots = ["lib/modules", "usr/lib/modules", "modules"];
+
+/**
+ * Into `kernelsDir`; gives the finished directory. Without modules the kernel must have what a guest boots with built in,
+ * which its first start tells. Throws not_found, corrupt, precondition for several kernels; leaves nothing then.
+ */
+export function importKernel({ name, from, signal }: KernelImport, kernelsDir: string): Promise<string> {
+  return stageDirectory(kernelsDir, async (staging) => {
+    const file = await kernelFile(from);
+    const bytes = await readKernelFile(file);
+    const vmlinux = isBzImage(bytes) ? await extractVmlinux(bytes) : bytes;
+    const place = join(staging, "vmlinux");
+    await writeFile(place, vmlinux);
+    const digest = await checkVmlinux(place);
+    const release = releaseOf(vmlinux);
+    const modules = await modulesOf(from, release);
+    if (modules !== undefined) await copyModules(modules, join(staging, "modules", release), signal);
+    const manifest: KernelManifest = {
+      ...{ id: `sha256:${digest}`, name, arch: "amd64", release, source: file },
+      createdAt: new Date().toISOString(),
+    };
+    await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    return digest;
+  });
+}
+
+async function kernelFile(from: string): Promise<string> {
+  const found = await stat(from).catch((cause: unknown) => {
+    throw new BangerError("not_found", `${from} is not there, or not for the daemon to read`, { cause });
+  });
+  if (!found.isDirectory()) return from;
+  for (const directory of [from, join(from, "boot")]) {
+    const names = (await readdir(directory).catch(() => [])).sort();
+    if (names.includes("vmlinux")) return join(directory, "vmlinux");
+    const kernels = names.filter((each) => /^(vmlinux-|vmlinuz|bzImage)/.test(each));
+    if (kernels.length > 1) {
+      throw new BangerError("precondition", `${directory} has several kernels: ${kernels.join(", ")}`, {
+        hint: `say which: --from ${join(directory, kernels[0] ?? "")}`,
+      });
+    }
+    if (kernels[0] !== undefined) return join(directory, kernels[0]);
+  }
+  throw new BangerError("not_found", `${from} has no vmlinux, vmlinuz or bzImage, nor has its boot`);
+}
+
+/** Not a pipe or a device, which have no end. */
+async function readKernelFile(path: string): Promise<Buffer> {
+  const found = await stat(path);
+  if (!found.isFile() || found.size > maxKernelBytes)
+    throw new BangerError("corrupt", `${path} is no file of a kernel's size`);
+  const file = await open(path, "r");
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+/** What the kernel will say of itself: its banner is in its data. */
+function releaseOf(vmlinux: Buffer): string {
+  const at = vmlinux.indexOf("Linux version ");
+  const release = /^Linux version ([A-Za-z0-9.+~_-]{1,64}) /.exec(
+    vmlinux.toString("latin1", at, at + 100),
+  )?.[1];
+  if (at >= 0 && release !== undefined) return release;
+  throw new BangerError("corrupt", "the kernel does not say which version of Linux it is");
+}
+
+async function modulesOf(from: string, release: string): Promise<string | undefined> {
+  for (const root of moduleRoots) {
+    const place = join(from, root, release);
+    const found = await stat(place).catch(() => undefined);
+    if (found?.isDirectory() === true) return place;
+  }
+  return undefined;
+}
+
+/** Files and directories: `build` and `source` lead to where the kernel was built. */
+async function copyModules(from: string, to: string, signal: AbortSignal): Promise<void> {
+  await mkdir(to, { recursive: true });
+  await cp(from, to, {
+    recursive: true,
+    filter: async (path) => {
+      signal.throwIfAborted();
+      const found = await lstat(path);
+      return found.isDirectory() || (found.isFile() && basename(path) !== "vmlinux");
+    },
+  });
+  await unpackModules(to, signal);
+}
