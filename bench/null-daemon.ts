@@ -115,6 +115,7 @@ await runDaemon(
         ...{
           current: async () => undefined,
           listImages: async () => [],
+          own: { register: none, promote: none, save: none },
           isOffered: async () => true,
           importKernel: none,
           image: none,

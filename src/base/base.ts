@@ -5,6 +5,7 @@
  * Loads no schemas, whose library takes longer to load than a short command to run: those of the identifiers are in
  * ids.ts, those of a VM's record in vm.ts.
  */
+export { artifactNameGrammar, artifactNameRule } from "./artifact-name.ts";
 export { commandBytes, maxCommandBytes } from "./command-bytes.ts";
 export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap } from "./errors.ts";
 export type { ImageId, KernelId, VmId, VmName } from "./ids.ts";

@@ -1,10 +1,11 @@
 /** The member `manifest.json` of a bundle: what it is a bundle of. */
 import { z } from "zod";
+import { artifactNameGrammar, artifactNameRule } from "../base/base.ts";
 
 /** A larger one is none: it has /root's first files in it, which are a few. */
 export const maxManifestBytes: number = 4 * 1024 * 1024;
 
-const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
+const name = z.string().regex(artifactNameGrammar, artifactNameRule);
 const id = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const text = z.string().max(4096);
 

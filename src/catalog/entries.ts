@@ -1,10 +1,9 @@
 /** What a catalog says of an image and of a kernel: how it comes to be on this machine. */
 import { z } from "zod";
+import { artifactNameGrammar, artifactNameRule } from "../base/base.ts";
 
-/** Of an image or a kernel; a file's name, too. */
-export const ArtifactName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a name of a-z, 0-9, '.', '_' and '-'");
+/** Of an image or a kernel. */
+export const ArtifactName = z.string().regex(artifactNameGrammar, artifactNameRule);
 
 /** Ready-made, to be downloaded. */
 const Bundle = z.strictObject({

@@ -51,7 +51,7 @@ export const groups: Readonly<Record<string, Group>> = {
     aliases: { ls: "list", ps: "list", rm: "delete" },
   },
   image: {
-    summary: "list, build, import and delete images",
+    summary: "list, fetch, make and delete images",
     examples: [
       { command: "image list", note: "what there is" },
       { command: "image pull debian-bookworm", note: "build it now instead of at the first run" },
@@ -61,6 +61,9 @@ export const groups: Readonly<Record<string, Group>> = {
       list: () => import("./image/list.ts"),
       show: () => import("./image/show.ts"),
       pull: () => import("./image/pull.ts"),
+      register: () => import("./image/register.ts"),
+      promote: () => import("./image/promote.ts"),
+      save: () => import("./image/save.ts"),
       delete: () => import("./image/delete.ts"),
       cache: () => import("./image/cache.ts"),
     },

@@ -1,6 +1,13 @@
 /** Kinds of flag and argument values that several commands share; their messages complete "--flag VALUE: ...". */
-import { isVmName, parseSizeBytes, type VmName, vmNameProblem } from "../base/base.ts";
-import { optional, required, type Switch, Unfit, type Words } from "./option.ts";
+import {
+  artifactNameGrammar,
+  artifactNameRule,
+  isVmName,
+  parseSizeBytes,
+  type VmName,
+  vmNameProblem,
+} from "../base/base.ts";
+import { matching, optional, required, type Switch, Unfit, type Words } from "./option.ts";
 
 /** A switch: absent means false. */
 export function toggle(description: string, short?: string): Switch {
@@ -94,6 +101,9 @@ export const specFlags = {
   nat: toggle("let the VM reach the network outside"),
   cold: toggle("boot it, even if there is a template that it could go on from"),
 };
+
+/** Of an image or a kernel, as the contract takes it. */
+export const readArtifactName = matching(artifactNameGrammar, artifactNameRule);
 
 /** A name, an id or the beginning of one, as the contract takes it. */
 export function readRef(given: string): string {

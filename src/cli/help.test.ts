@@ -22,7 +22,7 @@ describe("help", () => {
 
       Commands:
         vm           run, enter and manage virtual machines
-        image        list, build, import and delete images
+        image        list, fetch, make and delete images
         kernel       list, fetch and remove kernels
         template     look after the templates that new VMs go on from, instead of
                      booting

@@ -19,7 +19,7 @@ import {
   removeImage,
   type StoredImage,
 } from "../image/image.ts";
-import { importKernel, listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
+import { importKernel, listKernels, readKernel, removeKernel, type StoredKernel } from "../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -33,6 +33,7 @@ import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
 import { catalogOffers } from "./shelf/offers.ts";
+import { type OwnImages, ownImages } from "./shelf/own-images.ts";
 import { recipes } from "./shelf/recipes.ts";
 import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
@@ -44,6 +45,8 @@ export interface ImageShelf {
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** Imports a container image under a name of its own. Throws already_exists. */
   importImage: ImportByName;
+  /** Images that the user makes. */
+  own: OwnImages;
   /** Frees the cache of container images' blobs; without `remove` it only says what it would. */
   pruneCache(remove: boolean): Promise<Pruned>;
   /** Removes images that a newer one of their name has replaced, but for those in `used`, by id. */
@@ -74,7 +77,7 @@ export function imageShelf(
   state: State,
   config: Config,
   paths: Paths,
-  { driver, buildImage }: Platform,
+  { driver, buildImage, rootDiskStrategy }: Platform,
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const offers = catalogOffers(config, paths);
@@ -83,13 +86,50 @@ export function imageShelf(
     bundles: bundles(stores, paths),
     recipes: recipes({ config, stores, paths, buildImage }),
   });
-  const importByName = imageImports(state, stores, { paths, supplyKernel });
+  const kernelOf = async (ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> => {
+    const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
+    try {
+      return pick("kernel", wanted, await listKernels(stores.kernels), kernelCatalog);
+    } catch (error) {
+      if (!(error instanceof BangerError) || error.code !== "not_found") throw error;
+      return await supplyKernel(wanted, ctx);
+    }
+  };
+  const importByName = imageImports(state, stores, { paths, kernelOf });
   const bootSource = bootSources(stores, driver.guestModules);
   const refuseKernel = async (name: string, hint: string) => {
     if ((await findKernel(state, stores, name)) === undefined) return;
     throw new BangerError("already_exists", `kernel ${name} is in the store already`, { hint });
   };
+  const takeKernel = async (
+    name: string,
+    from: string,
+    force: boolean,
+    ctx: ProgressContext,
+  ): Promise<StoredKernel> => {
+    if (kernelCatalog.some((entry) => entry.name === name)) {
+      throw new BangerError("already_exists", `${name} is the name of a kernel of banger's own`, {
+        hint: "give this one another",
+      });
+    }
+    if (!force)
+      await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
+    const directory = await importKernel({ name, from, signal: ctx.signal }, stores.kernels);
+    const kernel = await readKernel(stores.kernels, idOf(directory));
+    if (kernel.name !== name) {
+      throw new BangerError("already_exists", `this very kernel is in the store already: ${kernel.name}`, {
+        hint: `go by that name, or remove it first: banger kernel rm ${kernel.name}`,
+      });
+    }
+    state.kernels.put(rowOf(kernel));
+    return kernel;
+  };
+  const own = ownImages(state, stores, {
+    ...{ paths, kernelOf, storeOnly: rootDiskStrategy === "snapshot" },
+    importKernel: (name, from, ctx) => takeKernel(name, from, false, ctx),
+  });
   return {
+    own,
     ensure: async (name, ctx) => {
       const image = (await adoptImage(state, stores, name)) ?? (await supplyImage(name, ctx));
       if (isOutdated(image)) {
@@ -134,21 +174,7 @@ export function imageShelf(
       await supplyKernel(ref, ctx);
     },
     importKernel: async (name, from, force, ctx) => {
-      if (kernelCatalog.some((entry) => entry.name === name)) {
-        throw new BangerError("already_exists", `${name} is the name of a kernel of banger's own`, {
-          hint: "give this one another",
-        });
-      }
-      if (!force)
-        await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
-      const directory = await importKernel({ name, from, signal: ctx.signal }, stores.kernels);
-      const kernel = await readKernel(stores.kernels, idOf(directory));
-      if (kernel.name !== name) {
-        throw new BangerError("already_exists", `this very kernel is in the store already: ${kernel.name}`, {
-          hint: `go by that name, or remove it first: banger kernel rm ${kernel.name}`,
-        });
-      }
-      state.kernels.put(rowOf(kernel));
+      await takeKernel(name, from, force, ctx);
     },
     removeKernel: async (id) => {
       const kernel = await readKernel(stores.kernels, id);
@@ -176,17 +202,13 @@ export function imageShelf(
 
 /** Whether a catalog has something newer under the image's name. Throws already_exists when it is somebody's own image. */
 function isBehind(stored: StoredImage, offer: Offer<ImageEntry> | undefined): boolean {
-  if (stored.oci !== undefined && stored.origin === undefined) {
-    throw new BangerError(
-      "already_exists",
-      `image ${stored.name} was imported from ${stored.oci.reference}`,
-      {
-        hint: `to have the catalog's of that name, remove it first: banger image delete ${stored.name}`,
-      },
-    );
+  const { origin } = stored;
+  if (origin === undefined ? stored.oci !== undefined : origin.kind !== "bundle") {
+    throw new BangerError("already_exists", `there is an image ${stored.name} of your own`, {
+      hint: `to have the catalog's of that name, remove it first: banger image delete ${stored.name}`,
+    });
   }
   if (isOutdated(stored)) return true;
-  const { origin } = stored;
   // banger's own is the same, built or fetched, as long as its recipe is.
   if (offer?.bundle === undefined || offer.source === undefined) return false;
   return origin?.kind !== "bundle" || origin.sha256 !== offer.bundle.sha256;

@@ -1,6 +1,6 @@
 /** What banger keeps on the host's disk, and what of it nobody needs: counted, never removed here. */
 import { freeSpace } from "../disk/disk.ts";
-import type { DiskUsage } from "../rpc/rpc.ts";
+import type { DiskUsage, ImageInfo } from "../rpc/rpc.ts";
 import { allocatedIn, type Counted } from "../sys/sys.ts";
 import { isIdle, vmFiles } from "../vm/vm.ts";
 import type { Parts } from "./parts.ts";
@@ -28,9 +28,10 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
   // One that was put into the store by hand has no row yet, by which a name would mean it.
   const isDefault = (id: string, name: string) =>
     current === undefined ? name === config.default_image_name : id === current;
-  const ofImages = (await images.listImages()).map(({ id, name, sizeBytes, kernel }) => ({
+  const ofImages = (await images.listImages()).map(({ id, name, kind, sizeBytes, kernel }) => ({
     ...{ id, name, kernel, bytes: sizeBytes ?? 0 },
-    unused: !neededImages.has(id) && !isDefault(id, name),
+    // What the user has made cannot be had again.
+    unused: isFetched(kind) && !neededImages.has(id) && !isDefault(id, name),
   }));
   const ofKernels = (await images.listKernels()).map(({ id, name, sizeBytes }) => ({
     ...{ id, name, bytes: sizeBytes ?? 0 },
@@ -77,4 +78,8 @@ function partOf(
     bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
     unused: all.filter(({ unused }) => unused).map(({ id, name, bytes }) => ({ id, name, bytes })),
   };
+}
+
+function isFetched(kind: ImageInfo["kind"]): boolean {
+  return kind === "recipe" || kind === "bundle" || kind === "oci";
 }

@@ -16,6 +16,7 @@ export interface RootDisk {
 
 export { copyDisk, copyOpened } from "./copy-disk.ts";
 export { createFilledWorkDisk, type FilledWorkDisk } from "./filled-work-disk.ts";
+export { flattenDisk, type LayeredDisk } from "./flatten.ts";
 export { createLayer, type DiskFile, flushDisk, linkDisk } from "./layer.ts";
 export { replaceContent } from "./replace.ts";
 export { type DiskReserve, diskReserve } from "./reserve.ts";

@@ -7,6 +7,8 @@ import { type Ext4Filler, fillFromTar, openFresh } from "../ext4/ext4.ts";
 import { createWorkDisk, type WorkDiskRequest } from "./work-disk.ts";
 
 export interface FilledWorkDisk extends Omit<WorkDiskRequest, "fill"> {
+  /** A directory; a whole disk cannot be filled. */
+  seed?: string;
   /** A directory of the disk, relative to its root. */
   under: string;
   /** Its files go there. */
@@ -18,7 +20,7 @@ export interface FilledWorkDisk extends Omit<WorkDiskRequest, "fill"> {
  * Throws no_space when it is too small for the tar, and what is wrong with a tar that cannot be unpacked or is cut off.
  */
 export async function createFilledWorkDisk({
-  seedDir,
+  seed,
   under,
   tar,
   ...disk
@@ -31,7 +33,7 @@ export async function createFilledWorkDisk({
     fill: async (file) => {
       const filler = openFresh(file.fd);
       // Not by mke2fs, which keeps the owners that files have on this host.
-      if (seedDir !== undefined) await copySeed(filler, seedDir, "");
+      if (seed !== undefined) await copySeed(filler, seed, "");
       written = await copyTar(filler, under, tar).catch((error: unknown) => {
         throw signal?.aborted ? signal.reason : error;
       });

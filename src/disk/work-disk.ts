@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { BangerError, wrap } from "../base/base.ts";
+import { BangerError, formatBytes, wrap } from "../base/base.ts";
 import { cloneFile, copySparse, run, runChecked } from "../sys/sys.ts";
 import { type AsideOptions, makeDisk } from "./aside.ts";
 import { type Ext4Shape, makeExt4, mke2fsArguments } from "./mke2fs.ts";
@@ -15,8 +15,11 @@ const largestTemplateBytes = 256 * 1024 ** 3;
 export interface WorkDiskRequest extends AsideOptions {
   path: string;
   sizeBytes: number;
-  /** A directory whose content becomes the root's of the new file system; absent = empty. Files of an image, unchanging. */
-  seedDir?: string;
+  /**
+   * Of an image, and unchanging: a directory whose content becomes the root's of the new file system, or a whole work disk,
+   * of which the new one is a copy, grown to its size. Absent: it is empty.
+   */
+  seed?: string;
   /**
    * Where finished, unused disks are kept, one per size and seed: a copy of one takes 4 ms, making one 15.
    * Such disks share their file system's UUID, which no two guests see together.
@@ -36,8 +39,10 @@ export async function createWorkDisk(request: WorkDiskRequest): Promise<void> {
     });
   }
   try {
-    if (templatesDir === undefined || sizeBytes > largestTemplateBytes) await format(path, request);
-    else await copyTemplate(await template(templatesDir, request), request);
+    const whole = await wholeSeed(request);
+    if (whole !== undefined) await copyWhole(whole, request);
+    else if (templatesDir === undefined || sizeBytes > largestTemplateBytes) await format(path, request);
+    else await copyFinished(await template(templatesDir, request), request);
   } catch (error) {
     throw wrap(error, "the work disk could not be made");
   }
@@ -52,8 +57,29 @@ function format(path: string, request: WorkDiskRequest): Promise<void> {
   });
 }
 
-function shapeOf({ sizeBytes, seedDir }: Pick<WorkDiskRequest, "sizeBytes" | "seedDir">): Ext4Shape {
-  return { sizeBytes, label: "banger-work", seedDir };
+function shapeOf({ sizeBytes, seed }: Pick<WorkDiskRequest, "sizeBytes" | "seed">): Ext4Shape {
+  return { sizeBytes, label: "banger-work", seedDir: seed };
+}
+
+/** The work disk that new ones are copies of, and its size in bytes; undefined when the seed is a directory, or absent. */
+async function wholeSeed({ seed }: WorkDiskRequest): Promise<{ path: string; size: number } | undefined> {
+  const found = seed === undefined ? undefined : await stat(seed);
+  return seed === undefined || !found?.isFile() ? undefined : { path: seed, size: found.size };
+}
+
+async function copyWhole(
+  { path, size }: { path: string; size: number },
+  request: WorkDiskRequest,
+): Promise<void> {
+  if (request.sizeBytes < size) {
+    throw new BangerError(
+      "bad_request",
+      `a work disk of ${formatBytes(request.sizeBytes)} is smaller than its image's (${formatBytes(size)})`,
+      { hint: `give it as much at least: --disk-size ${Math.ceil(size / 1024 ** 2)}M` },
+    );
+  }
+  await copyFinished(path, request);
+  if (request.sizeBytes > size) await growWorkDisk(request.path, request.sizeBytes, request.signal);
 }
 
 const templatePrefix = "work-";
@@ -63,15 +89,14 @@ const maxTemplates = 8;
 const making = new Map<string, Promise<void>>();
 
 /** The path of a finished disk of this size and seed. */
-async function template(dir: string, { sizeBytes, seedDir }: WorkDiskRequest): Promise<string> {
-  const seed = seedDir === undefined ? null : [seedDir, (await stat(seedDir)).mtimeMs];
-  const recipe = JSON.stringify([sizeBytes, seed, mke2fsArguments("", shapeOf({ sizeBytes }))]);
+async function template(dir: string, { sizeBytes, seed }: WorkDiskRequest): Promise<string> {
+  const seeded = seed === undefined ? null : [seed, (await stat(seed)).mtimeMs];
+  const recipe = JSON.stringify([sizeBytes, seeded, mke2fsArguments("", shapeOf({ sizeBytes }))]);
   const path = join(dir, templatePrefix + createHash("sha256").update(recipe).digest("hex").slice(0, 32));
   if ((await stat(path).catch(() => undefined))?.size === sizeBytes) return path;
   // Without the signal of the first who asks: the others would be cancelled with it.
   const made =
-    making.get(path) ??
-    makeTemplate(dir, path, seedDir === undefined ? { path, sizeBytes } : { path, sizeBytes, seedDir });
+    making.get(path) ?? makeTemplate(dir, path, { path, sizeBytes, ...(seed === undefined ? {} : { seed }) });
   making.set(path, made);
   try {
     await made;
@@ -93,11 +118,12 @@ async function makeTemplate(dir: string, path: string, request: WorkDiskRequest)
   await format(path, request);
 }
 
-async function copyTemplate(from: string, request: WorkDiskRequest): Promise<void> {
+async function copyFinished(from: string, request: WorkDiskRequest): Promise<void> {
   const source = await open(from, "r");
   try {
     await makeDisk(request.path, request, async (target) => {
-      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, request.sizeBytes);
+      const { size } = await source.stat();
+      if (!cloneFile(target.fd, source.fd)) await copySparse(source, target, size, request.signal);
       await request.fill?.(target);
     });
   } finally {

@@ -1,4 +1,7 @@
-/** Images on disk: <dir>/<digest>/{rootfs.ext4,seed/,manifest.json}. */
+/**
+ * Images on disk: <dir>/<digest>/{rootfs.ext4,seed/,manifest.json}; with work.ext4 in place of seed/ where the image was
+ * saved of a VM, and without rootfs.ext4 where it is a file of the user's.
+ */
 import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -9,6 +12,7 @@ import { removeTree } from "../sys/sys.ts";
 export const manifestName = "manifest.json";
 export const rootfsName = "rootfs.ext4";
 export const seedName = "seed";
+export const workName = "work.ext4";
 
 export const ImageOrigin = z.discriminatedUnion("kind", [
   z.strictObject({
@@ -18,6 +22,12 @@ export const ImageOrigin = z.discriminatedUnion("kind", [
     /** Of the packed file. */
     sha256: z.string(),
   }),
+  /** A file of the user's, which stays where it is: not in the store. */
+  z.strictObject({ kind: z.literal("registered"), rootfs: z.string() }),
+  /** A copy of such a file. */
+  z.strictObject({ kind: z.literal("copied"), rootfs: z.string() }),
+  /** The disks of a VM, as they were when it had stopped. */
+  z.strictObject({ kind: z.literal("saved"), vm: z.string() }),
 ]);
 export type ImageOrigin = z.infer<typeof ImageOrigin>;
 
@@ -34,6 +44,8 @@ export const ImageManifest = z.strictObject({
   arch: z.literal("amd64"),
   kernel: z.strictObject({ id: z.string(), name: z.string() }),
   rootfsBytes: z.int().positive(),
+  /** Size of the work disk that its VMs begin with, where that is a whole disk and not the files in `seed`. */
+  workBytes: z.int().positive().optional(),
   /** Modification time of the root file system when it was finished, ms since 1970: nobody may have written it since. */
   rootfsModifiedMs: z.number(),
   createdAt: z.string(),
@@ -59,20 +71,24 @@ export type ImageManifest = z.infer<typeof ImageManifest>;
 export interface StoredImage extends ImageManifest {
   directory: string;
   rootfs: string;
-  /** What /root starts with. */
+  /** What /root starts with: a directory, or a whole work disk. */
   seed: string;
 }
 
 /** Finishes an image in its staging directory: the root file system is on the disk and read-only, the manifest says what it is. */
-export async function sealImage(
-  staging: string,
-  known: Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt">,
-): Promise<void> {
+export async function sealImage(staging: string, known: KnownOfImage): Promise<void> {
   const rootfs = join(staging, rootfsName);
   const file = await open(rootfs, "r+");
   await file.sync();
   await file.close();
   await chmod(rootfs, 0o400);
+  await writeManifest(staging, known, rootfs);
+}
+
+export type KnownOfImage = Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt">;
+
+/** Says what `rootfs` is at present. */
+export async function writeManifest(staging: string, known: KnownOfImage, rootfs: string): Promise<void> {
   const { size, mtimeMs } = await stat(rootfs);
   const manifest: ImageManifest = {
     ...known,
@@ -101,7 +117,13 @@ export async function readImage(imagesDir: string, id: string): Promise<StoredIm
       cause: error,
     });
   }
-  return { ...manifest, directory, rootfs: join(directory, rootfsName), seed: join(directory, seedName) };
+  const { origin, workBytes } = manifest;
+  return {
+    ...manifest,
+    directory,
+    rootfs: origin?.kind === "registered" ? origin.rootfs : join(directory, rootfsName),
+    seed: join(directory, workBytes === undefined ? seedName : workName),
+  };
 }
 
 /** ext4's magic number, at byte 0x38 of the superblock, which is at byte 1024 (the kernel's Documentation/filesystems/ext4). */
@@ -111,7 +133,10 @@ const magicOffset = 1024 + 0x38;
 export async function verifyImage(image: StoredImage): Promise<void> {
   const damaged = (what: string) =>
     new BangerError("corrupt", `the root file system of image ${image.name} is damaged: ${what}`, {
-      hint: `build it again: banger image delete ${image.name} && banger image pull ${image.name}`,
+      hint:
+        image.origin?.kind === "registered"
+          ? registerAgain(image)
+          : `build it again: banger image delete ${image.name} && banger image pull ${image.name}`,
     });
   const found = await stat(image.rootfs).catch(() => undefined);
   if (found === undefined) throw damaged("it is missing");
@@ -120,6 +145,10 @@ export async function verifyImage(image: StoredImage): Promise<void> {
   if (Math.abs(found.mtimeMs - image.rootfsModifiedMs) > 1)
     throw damaged("it has been written since it was built");
   if (!(await looksLikeExt4(image.rootfs))) throw damaged("it is no ext4 file system");
+}
+
+function registerAgain({ name, rootfs, kernel }: StoredImage): string {
+  return `if ${rootfs} is to be as it is now: banger image delete ${name} && banger image register --name ${name} --rootfs ${rootfs} --kernel-ref ${kernel.name}`;
 }
 
 /** By its magic number alone. */

@@ -235,6 +235,31 @@ export const owner = contract({
     result: ImageInfo,
     events: LifecycleEvent,
   },
+  "image.register": {
+    summary: "makes an image of a root file system of the user's, where it is",
+    params: z.strictObject({
+      name: ArtifactName,
+      rootfs: Path,
+      /** A kernel in the store, or in a catalog; absent: the catalog's. */
+      kernelRef: Ref.optional(),
+      /** A kernel's file or directory, which is imported under the image's name. */
+      kernel: Path.optional(),
+    }),
+    result: ImageInfo,
+    events: LifecycleEvent,
+  },
+  "image.promote": {
+    summary: "copies a registered image's file into the store",
+    params: vmRef,
+    result: ImageInfo,
+    events: LifecycleEvent,
+  },
+  "image.save": {
+    summary: "makes an image of the disks of a VM that has stopped",
+    params: z.strictObject({ vm: Ref, name: ArtifactName }),
+    result: ImageInfo,
+    events: LifecycleEvent,
+  },
   "image.prune_cache": {
     summary: "frees the blobs of container images that are kept for the next pull",
     params: z.strictObject({ dryRun: z.boolean() }),

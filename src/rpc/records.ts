@@ -1,5 +1,6 @@
 /** What calls of the owner contract say and answer: records, events, and what long calls are asked for. */
 import { z } from "zod";
+import { artifactNameGrammar, artifactNameRule } from "../base/base.ts";
 import { VmId, VmName } from "../base/ids.ts";
 import { VmSpec, VmState, Workspace } from "../base/vm.ts";
 
@@ -112,9 +113,7 @@ export const CreateParams = z.strictObject({
 });
 
 /** Of an image or a kernel in the store. */
-export const ArtifactName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z, 0-9 and . _ - behind the first, 64 at most");
+export const ArtifactName = z.string().regex(artifactNameGrammar, artifactNameRule);
 
 /** What `image pull` asks for; all but `ref` is for container images. */
 export const PullParams = z.strictObject({
@@ -147,7 +146,7 @@ export type Defaults = z.infer<typeof Defaults>;
 export const ImageInfo = z.strictObject({
   id: z.string(),
   name: z.string(),
-  kind: z.enum(["recipe", "bundle", "oci"]),
+  kind: z.enum(["recipe", "bundle", "oci", "registered", "copied", "saved"]),
   /** In the store (true) or only in the catalog. */
   present: z.boolean(),
   /** Built by an older recipe than this banger's. */

@@ -1,4 +1,5 @@
 /** Making a VM: from nothing, or around the machine that waits. */
+import { stat } from "node:fs/promises";
 import { toBangerError } from "../base/base.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { CallOptions } from "./call-options.ts";
@@ -18,6 +19,7 @@ export async function createVm(
   reserved: (vm: VmRecord) => void,
 ): Promise<VmRecord> {
   checkVcpus(deps.driver, input.spec.vcpu);
+  const isCopied = await isWholeDisk(input.source.workSeed);
   const planned = await plan(deps, input);
   const { nat } = input.spec;
   const spare =
@@ -28,7 +30,8 @@ export async function createVm(
   const record = spare === undefined ? made : { ...made, id: spare.id, address: spare.address };
   const { id } = record;
   if (input.willStart) deps.runtimes.expectSession(id);
-  if (input.workspace) deps.workspaces.expect(id);
+  // Onto a work disk that is a copy of another one the guest puts it itself, when it runs.
+  if (input.workspace && !isCopied) deps.workspaces.expect(id);
   const unlock = await deps.runtimes.lock(id);
   try {
     await run(
@@ -59,4 +62,8 @@ export async function createVm(
   } finally {
     unlock();
   }
+}
+
+async function isWholeDisk(seed: string | undefined): Promise<boolean> {
+  return seed !== undefined && (await stat(seed)).isFile();
 }

@@ -21,7 +21,7 @@ export interface BootSource {
   vmlinux: string;
   initramfs: string;
   cmdline: readonly string[];
-  /** A directory whose content becomes the first content of /root; undefined = empty. */
+  /** What /root begins with: a directory, or a whole work disk; undefined = nothing. */
   workSeed: string | undefined;
 }
 

@@ -21,6 +21,7 @@ import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } f
 import { recoverRun } from "./steps/journalled.ts";
 import { checkChange, type SpecChange, setSteps } from "./steps/set.ts";
 import { startSteps } from "./steps/start.ts";
+import { type StoppedDisks, stoppedDisks } from "./stopped-disks.ts";
 import { mayCancel } from "./warm/go-on.ts";
 import { IdleWork } from "./warm/idle-work.ts";
 import { Spares } from "./warm/spares.ts";
@@ -240,6 +241,14 @@ export class VmService {
       if (halted !== undefined) await this.deps.driver.kill(halted.machine);
       await this.#run(setSteps, id, { id, change }, options);
       return getVm(this.deps.state, id);
+    });
+  }
+
+  /** `body` with the disks of a VM that has stopped, to which nothing is done meanwhile. Throws precondition. */
+  withDisks<T>(id: VmId, body: (vm: VmRecord, disks: StoppedDisks) => Promise<T>): Promise<T> {
+    return this.#locks.locked(id, async (vm) => {
+      const { rootfs } = await this.deps.bootSource(vm.image.id, vm.kernel.id);
+      return await body(vm, stoppedDisks(this.deps, vm, rootfs));
     });
   }
 

@@ -70,7 +70,7 @@ export class Workspaces {
       const written = await createFilledWorkDisk({
         ...{ path: vmFiles(this.paths, vm.id).filledWorkDisk, sizeBytes: vm.spec.diskBytes },
         ...{ templatesDir: this.paths.workTemplates, durable: false },
-        ...(workSeed === undefined ? {} : { seedDir: workSeed }),
+        ...(workSeed === undefined ? {} : { seed: workSeed }),
         ...{ under, tar, signal: until },
       });
       expected.coming.resolve();

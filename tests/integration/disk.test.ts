@@ -131,12 +131,12 @@ function expectClean(path: string): void {
 
 describe.skipIf(missing.length > 0)("a work disk", () => {
   test("is a clean ext4 with the seed's files, owned by root, and hardly any blocks", async () => {
-    const seedDir = join(dir, "seed");
-    mkdirSync(join(seedDir, ".config"), { recursive: true });
-    writeFileSync(join(seedDir, ".bashrc"), "alias ll='ls -l'\n");
+    const seed = join(dir, "seed");
+    mkdirSync(join(seed, ".config"), { recursive: true });
+    writeFileSync(join(seed, ".bashrc"), "alias ll='ls -l'\n");
     for (const templatesDir of [undefined, join(dir, "templates")]) {
       const path = join(dir, "work.ext4");
-      const made = { path, sizeBytes: 8 * GiB, seedDir };
+      const made = { path, sizeBytes: 8 * GiB, seed };
       await createWorkDisk(templatesDir === undefined ? made : { ...made, templatesDir });
       expectClean(path);
       expect(statSync(path).size).toBe(8 * GiB);
@@ -180,11 +180,11 @@ describe.skipIf(missing.length > 0)("a work disk", () => {
   });
 
   test("grows with its files, twice if need be, and does not shrink", async () => {
-    const seedDir = join(dir, "seed");
-    mkdirSync(seedDir);
-    writeFileSync(join(seedDir, "kept"), "kept");
+    const seed = join(dir, "seed");
+    mkdirSync(seed);
+    writeFileSync(join(seed, "kept"), "kept");
     const path = join(dir, "work.ext4");
-    await createWorkDisk({ path, sizeBytes: 64 * MiB, seedDir });
+    await createWorkDisk({ path, sizeBytes: 64 * MiB, seed });
     await growWorkDisk(path, GiB);
     await growWorkDisk(path, GiB);
     expectClean(path);
@@ -202,7 +202,7 @@ describe.skipIf(missing.length > 0)("a work disk", () => {
 
   test("that cannot be made leaves nothing under its name or beside it", async () => {
     const path = join(dir, "work.ext4");
-    const failing = createWorkDisk({ path, sizeBytes: 64 * MiB, seedDir: join(dir, "missing") });
+    const failing = createWorkDisk({ path, sizeBytes: 64 * MiB, seed: join(dir, "missing") });
     await expect(failing).rejects.toThrow("the work disk could not be made");
     const cancelled = createWorkDisk({ path, sizeBytes: 64 * MiB, signal: AbortSignal.abort() });
     await expect(cancelled).rejects.toThrow();

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { size, text, toggle } from "../flags.ts";
+import { readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 
@@ -26,7 +26,7 @@ export const command = defineCommand({
   flags: {
     name: optional(
       { value: "NAME", description: "name in the store (default: made of the reference)", short: "n" },
-      matching(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most"),
+      readArtifactName,
     ),
     size: size(
       "size of its root file system (default: its content and half as much again, 1G at least)",

@@ -1,7 +1,7 @@
 /** banger kernel import */
 import { resolve } from "node:path";
 import { defineCommand } from "../command.ts";
-import { toggle } from "../flags.ts";
+import { readArtifactName, toggle } from "../flags.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 
@@ -14,10 +14,7 @@ export const command = defineCommand({
     { command: "kernel import lab --from /srv/kernels/6.12", note: "with its modules" },
   ],
   args: {
-    name: required(
-      { value: "name", description: "its name in the store" },
-      matching(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be a-z and 0-9, with . _ - behind the first, 64 at most"),
-    ),
+    name: required({ value: "name", description: "its name in the store" }, readArtifactName),
   },
   flags: {
     from: required(

@@ -13,6 +13,8 @@ const known: Readonly<Record<string, Words>> = {
   image: { label: "building the image (once)", part: "image" },
   image_bundle: { label: "fetching the image", part: "image" },
   kernel_bundle: { label: "fetching the kernel", part: "kernel image" },
+  image_copy: { label: "copying the image", part: "image" },
+  image_save: { label: "saving the disks", part: "image" },
   image_manifest: { label: "asking for the image", part: "image" },
   image_layers: { label: "fetching the layers", part: "layers" },
   image_root: { label: "unpacking the layers", part: "disk image" },

@@ -8,6 +8,9 @@ type ImageMethods =
   | "image.list"
   | "image.show"
   | "image.pull"
+  | "image.register"
+  | "image.promote"
+  | "image.save"
   | "image.delete"
   | "image.prune_cache"
   | "kernel.list"
@@ -55,6 +58,23 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
       return images.image(ref);
     },
+    "image.register": async ({ name, rootfs, kernelRef, kernel }, ctx) => {
+      if (kernel !== undefined && kernelRef !== undefined) {
+        throw new BangerError("bad_request", "a kernel of the store and one of your own were given", {
+          hint: "give one of --kernel-ref and --kernel",
+        });
+      }
+      return imageInfo(await images.own.register({ name, rootfs, kernelRef, kernel }, ctx));
+    },
+    "image.promote": async ({ ref }, ctx) => {
+      const image = await images.own.promote(ref, ctx);
+      await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
+      return imageInfo(image);
+    },
+    "image.save": ({ vm: ref, name }, ctx) =>
+      vms.withDisks(vms.find(ref).id, async (vm, disks) =>
+        imageInfo(await images.own.save({ name, vm: vm.name, imageId: vm.image.id, ...disks }, ctx)),
+      ),
     "image.prune_cache": ({ dryRun }) => images.pruneCache(!dryRun),
     "image.delete": async ({ ref }) => {
       const image = await images.image(ref);

@@ -1,18 +1,15 @@
 /** Container images, imported under a name: one at a time of each, with room for it, and told of. */
-import { BangerError } from "../../base/base.ts";
-import { imageCatalog, kernelCatalog } from "../../catalog/catalog.ts";
 import { patience, trustedAuthorities } from "../../download/download.ts";
 import { type ImportPart, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
-import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import type { StoredKernel } from "../../kernel/kernel.ts";
 import { dockerCredentials, formatImageName, nameInStore, parseImageName } from "../../oci/oci.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import { byteStages } from "./byte-stages.ts";
-import { pick } from "./names.ts";
+import { isCatalogName, refuseTaken } from "./names.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
-import { findImage, idOf, rowOf, type Stores } from "./rows.ts";
+import { idOf, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
-import type { Supply } from "./supply.ts";
 
 const stageOf: Readonly<Record<ImportPart, string>> = {
   manifest: "image_manifest",
@@ -33,17 +30,14 @@ export interface ImportRequest {
 
 export interface ImportMeans {
   paths: RoomPaths;
-  supplyKernel: Supply["kernel"];
+  /** The kernel of a name, which may have to be fetched; undefined: the one of banger's own images. */
+  kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel>;
 }
 
 /** Throws already_exists for a name that is taken; else as importImage, and as a kernel's build. */
 export type ImportByName = (request: ImportRequest, ctx: ProgressContext) => Promise<StoredImage>;
 
-export function imageImports(
-  state: State,
-  stores: Stores,
-  { paths, supplyKernel }: ImportMeans,
-): ImportByName {
+export function imageImports(state: State, stores: Stores, { paths, kernelOf }: ImportMeans): ImportByName {
   const shared = new SharedWork();
   return async (request, asked) => {
     const from = parseImageName(request.ref);
@@ -84,35 +78,9 @@ export function imageImports(
       return image;
     });
   };
-
-  async function kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> {
-    const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
-    try {
-      return pick("kernel", wanted, await listKernels(stores.kernels), kernelCatalog);
-    } catch (error) {
-      if (!(error instanceof BangerError) || error.code !== "not_found") throw error;
-      return await supplyKernel(wanted, ctx);
-    }
-  }
 }
 
 /** A catalog's name stays the catalog's: what a VM gets by it does not depend on what was pulled before. */
 function freeOfCatalog(name: string): string {
   return isCatalogName(name) ? `${name.slice(0, 60)}-oci` : name;
-}
-
-export function isCatalogName(name: string): boolean {
-  return imageCatalog.some((entry) => entry.name === name);
-}
-
-async function refuseTaken(state: State, stores: Stores, name: string): Promise<void> {
-  if (isCatalogName(name)) {
-    throw new BangerError("already_exists", `${name} is the name of an image of banger's own`, {
-      hint: "give it another: --name NAME",
-    });
-  }
-  if ((await findImage(state, stores, name)) === undefined) return;
-  throw new BangerError("already_exists", `there is an image ${name} already`, {
-    hint: `give this one another name: --name NAME; or remove that one: banger image delete ${name}`,
-  });
 }

@@ -1,5 +1,8 @@
 /** How people's names and digests lead to artifacts, and what is said when they lead nowhere. */
 import { BangerError, nearest } from "../../base/base.ts";
+import { imageCatalog } from "../../catalog/catalog.ts";
+import type { State } from "../../state/state.ts";
+import { byAge, findImage, type Stores } from "./rows.ts";
 
 export type ArtifactKind = "image" | "kernel";
 
@@ -22,10 +25,6 @@ export function pick<T extends { id: string; name: string; createdAt: string }>(
   });
 }
 
-export function byAge(a: { createdAt: string }, b: { createdAt: string }): number {
-  return a.createdAt.localeCompare(b.createdAt);
-}
-
 /** What to tell of a name that leads nowhere. */
 export function unknownName(
   kind: ArtifactKind,
@@ -40,5 +39,22 @@ export function unknownName(
   const bring = kind === "image" ? "; or import a container's: banger image pull REGISTRY/NAME:TAG" : "";
   return new BangerError("not_found", `there is no ${kind} ${JSON.stringify(name)}`, {
     hint: meant === undefined ? `${look}${bring}` : `did you mean ${meant}?`,
+  });
+}
+
+export function isCatalogName(name: string): boolean {
+  return imageCatalog.some((entry) => entry.name === name);
+}
+
+/** Throws already_exists when an image has the name, or banger's own has it. */
+export async function refuseTaken(state: State, stores: Stores, name: string): Promise<void> {
+  if (isCatalogName(name)) {
+    throw new BangerError("already_exists", `${name} is the name of an image of banger's own`, {
+      hint: "give it another: --name NAME",
+    });
+  }
+  if ((await findImage(state, stores, name)) === undefined) return;
+  throw new BangerError("already_exists", `there is an image ${name} already`, {
+    hint: `give this one another name: --name NAME; or remove that one: banger image delete ${name}`,
   });
 }

@@ -45,7 +45,8 @@ export function recipes({ config, stores, paths, buildImage }: RecipeMeans): Rec
   };
 }
 
-async function asStage<T>(
+/** Work as a stage that people see. */
+export async function asStage<T>(
   stage: string,
   ctx: ProgressContext,
   work: (progress: (message: string) => void) => Promise<T>,

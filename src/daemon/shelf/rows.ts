@@ -4,7 +4,6 @@ import { BangerError } from "../../base/base.ts";
 import { listImages, readImage, type StoredImage } from "../../image/image.ts";
 import { listKernels, readKernel, type StoredKernel } from "../../kernel/kernel.ts";
 import type { Artifact, ArtifactTable, State } from "../../state/state.ts";
-import { byAge } from "./names.ts";
 
 /** The directories where images and kernels are stored. */
 export interface Stores {
@@ -42,6 +41,10 @@ export async function adoptKernel(
 
 export function rowOf({ name, id, directory, createdAt }: Artifact): Artifact {
   return { name, id, directory, createdAt };
+}
+
+export function byAge(a: { createdAt: string }, b: { createdAt: string }): number {
+  return a.createdAt.localeCompare(b.createdAt);
 }
 
 /** Directories of the stores are named by what is in them. */

@@ -130,7 +130,7 @@ const workDisk: Step<VmContext, CreateInput & Begun, Begun> = {
       sizeBytes: record.spec.diskBytes,
       templatesDir: deps.paths.workTemplates,
       durable,
-      ...(workSeed === null ? {} : { seedDir: workSeed }),
+      ...(workSeed === null ? {} : { seed: workSeed }),
       signal,
     });
     return from === null ? { from, warm, start } : boots("changed");

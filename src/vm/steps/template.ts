@@ -70,7 +70,7 @@ const disks: Step<VmContext, TemplateInput, Disks> = {
     });
     await createWorkDisk({
       ...{ path: workDisk, sizeBytes: record.spec.diskBytes, templatesDir: ctx.deps.paths.workTemplates },
-      ...(source.workSeed === null ? {} : { seedDir: source.workSeed }),
+      ...(source.workSeed === null ? {} : { seed: source.workSeed }),
       ...{ durable: false, signal },
     });
     return { rootDisk };

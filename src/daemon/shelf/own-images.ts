@@ -1,0 +1,87 @@
+/** Images that the user makes: of files, and of VMs. */
+
+import { imageCatalog } from "../../catalog/catalog.ts";
+import type { LayeredDisk } from "../../disk/disk.ts";
+import {
+  copyIntoStore,
+  listImages,
+  promoteImage,
+  readImage,
+  registerImage,
+  type StoredImage,
+  saveImage,
+} from "../../image/image.ts";
+import type { StoredKernel } from "../../kernel/kernel.ts";
+import type { State } from "../../state/state.ts";
+import { allocated } from "../../sys/sys.ts";
+import type { ProgressContext } from "../parts.ts";
+import { pick, refuseTaken } from "./names.ts";
+import { asStage } from "./recipes.ts";
+import { needRoom, type RoomPaths } from "./room-for.ts";
+import { idOf, rowOf, type Stores } from "./rows.ts";
+
+export interface OwnImages {
+  /** Throws already_exists for a name that is taken; else as registerImage and as a kernel's import. */
+  register(
+    request: { name: string; rootfs: string; kernelRef: string | undefined; kernel: string | undefined },
+    ctx: ProgressContext,
+  ): Promise<StoredImage>;
+  /** By name or digest. Throws as promoteImage. */
+  promote(ref: string, ctx: ProgressContext): Promise<StoredImage>;
+  /** Throws already_exists for a name that is taken, no_space; else as saveImage. */
+  save(
+    request: { name: string; vm: string; imageId: string; root: LayeredDisk; work: LayeredDisk },
+    ctx: ProgressContext,
+  ): Promise<StoredImage>;
+}
+
+export interface OwnImagesMeans {
+  paths: RoomPaths;
+  /** Whoever starts machines takes their disks out of the store alone: then nothing can stay where it is. */
+  storeOnly: boolean;
+  /** The kernel of a name, which may have to be fetched; undefined: the one of banger's own images. */
+  kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel>;
+  importKernel(name: string, from: string, ctx: ProgressContext): Promise<StoredKernel>;
+}
+
+export function ownImages(
+  state: State,
+  stores: Stores,
+  { paths, storeOnly, kernelOf, importKernel }: OwnImagesMeans,
+): OwnImages {
+  const named = async (directory: string, name: string): Promise<StoredImage> => {
+    const image = await readImage(stores.images, idOf(directory));
+    state.images.put({ ...rowOf(image), name });
+    return image;
+  };
+  const spaceFor = (name: string) => (bytes: number) => needRoom(paths, "store", bytes, `image ${name}`);
+  return {
+    register: async ({ name, rootfs, kernelRef, kernel }, ctx) => {
+      await refuseTaken(state, stores, name);
+      const its =
+        kernel === undefined ? await kernelOf(kernelRef, ctx) : await importKernel(name, kernel, ctx);
+      const request = { name, rootfs, kernel: its, needSpace: spaceFor(name), signal: ctx.signal };
+      if (!storeOnly) return await named(await registerImage(request, stores.images), name);
+      const directory = await asStage("image_copy", ctx, () => copyIntoStore(request, stores.images));
+      return await named(directory, name);
+    },
+    promote: async (ref, ctx) => {
+      const image = pick("image", ref, await listImages(stores.images), imageCatalog);
+      const means = { needSpace: spaceFor(image.name), signal: ctx.signal };
+      const directory = await asStage("image_copy", ctx, () => promoteImage(image, stores.images, means));
+      return await named(directory, image.name);
+    },
+    save: async ({ name, vm, imageId, root, work }, ctx) => {
+      await refuseTaken(state, stores, name);
+      const image = await readImage(stores.images, imageId);
+      // Layers may cover each other: it takes this much at most, and what is below them once more.
+      const own = [root, work].map((disk) => ("store" in disk ? disk.store : disk.path));
+      await spaceFor(name)(await allocated([...own, image.rootfs]));
+      const saving = { name, vm, image, root, work, signal: ctx.signal };
+      const directory = await asStage("image_save", ctx, (progress) =>
+        saveImage({ ...saving, progress }, stores.images),
+      );
+      return await named(directory, name);
+    },
+  };
+}
