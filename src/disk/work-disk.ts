@@ -75,7 +75,7 @@ async function copyWhole(
     throw new BangerError(
       "bad_request",
       `a work disk of ${formatBytes(request.sizeBytes)} is smaller than its image's (${formatBytes(size)})`,
-      { hint: `give it as much at least: --disk-size ${Math.ceil(size / 1024 ** 2)}M` },
+      { hint: `give it as much at least: --disk-size ${formatBytes(size)}` },
     );
   }
   await copyFinished(path, request);

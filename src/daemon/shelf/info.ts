@@ -18,12 +18,24 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
     kind: kindOf(image),
     present: true,
     outdated: isOutdated(image),
-    description:
-      image.oci?.reference ?? imageCatalog.find((entry) => entry.name === image.name)?.description ?? "",
+    description: descriptionOf(image),
     kernel: image.kernel.name,
     oci: image.oci === undefined ? null : { ...image.oci, caveat },
     ...(await onDisk(image)),
   };
+}
+
+function descriptionOf({ name, origin, oci }: StoredImage): string {
+  switch (origin?.kind) {
+    case "saved":
+      return `the disks of VM ${origin.vm}, saved`;
+    case "registered":
+      return `the file ${origin.rootfs}, where it is`;
+    case "copied":
+      return `a copy of ${origin.rootfs}`;
+  }
+  const own = imageCatalog.find((entry) => entry.name === name)?.description;
+  return oci?.reference ?? own ?? (origin?.kind === "bundle" ? `from ${origin.from}` : "");
 }
 
 function kindOf({ origin, oci }: StoredImage): ImageInfo["kind"] {

@@ -50,11 +50,11 @@ export function isCatalogName(name: string): boolean {
 export async function refuseTaken(state: State, stores: Stores, name: string): Promise<void> {
   if (isCatalogName(name)) {
     throw new BangerError("already_exists", `${name} is the name of an image of banger's own`, {
-      hint: "give it another: --name NAME",
+      hint: "give this one another",
     });
   }
   if ((await findImage(state, stores, name)) === undefined) return;
   throw new BangerError("already_exists", `there is an image ${name} already`, {
-    hint: `give this one another name: --name NAME; or remove that one: banger image delete ${name}`,
+    hint: `give this one another name, or remove that one: banger image delete ${name}`,
   });
 }
