@@ -9,18 +9,14 @@ import { z } from "zod";
 import { commandBytes, maxCommandBytes } from "../base/base.ts";
 import { VmName } from "../base/ids.ts";
 import { VmSpec, Workspace } from "../base/vm.ts";
+import { artifactMethods } from "./artifact-methods.ts";
 import {
-  ArtifactName,
   CreateParams,
   DaemonStatus,
   Defaults,
   DiskUsage,
-  ImageDetails,
-  ImageInfo,
-  KernelInfo,
   LifecycleEvent,
   Path,
-  PullParams,
   Ref,
   Snapshot,
   SnapshotName,
@@ -222,50 +218,7 @@ export const owner = contract({
     result: z.strictObject({ files: z.int(), bytes: z.number() }),
     events: TransferEvent,
   },
-  "image.list": {
-    summary: "images in the store and, if asked, in the catalog",
-    params: z.strictObject({ available: z.boolean() }),
-    result: z.array(ImageInfo),
-    events: LifecycleEvent,
-  },
-  "image.show": { summary: "one image", params: vmRef, result: ImageDetails },
-  "image.pull": {
-    summary: "builds an image of the catalog, or imports a container image; and its kernel",
-    params: PullParams,
-    result: ImageInfo,
-    events: LifecycleEvent,
-  },
-  "image.register": {
-    summary: "makes an image of a root file system of the user's, where it is",
-    params: z.strictObject({
-      name: ArtifactName,
-      rootfs: Path,
-      /** A kernel in the store, or in a catalog; absent: the catalog's. */
-      kernelRef: Ref.optional(),
-      /** A kernel's file or directory, which is imported under the image's name. */
-      kernel: Path.optional(),
-    }),
-    result: ImageInfo,
-    events: LifecycleEvent,
-  },
-  "image.promote": {
-    summary: "copies a registered image's file into the store",
-    params: vmRef,
-    result: ImageInfo,
-    events: LifecycleEvent,
-  },
-  "image.save": {
-    summary: "makes an image of the disks of a VM that has stopped",
-    params: z.strictObject({ vm: Ref, name: ArtifactName }),
-    result: ImageInfo,
-    events: LifecycleEvent,
-  },
-  "image.prune_cache": {
-    summary: "frees the blobs of container images that are kept for the next pull",
-    params: z.strictObject({ dryRun: z.boolean() }),
-    result: z.strictObject({ bytes: z.number(), blobs: z.int(), directory: Path }),
-  },
-  "image.delete": { summary: "removes an image that no VM uses", params: vmRef, result: none },
+  ...artifactMethods,
   "template.list": {
     summary: "templates, the one used last first, and how many are being made or are to be",
     params: none,
@@ -276,26 +229,6 @@ export const owner = contract({
     params: none,
     result: z.strictObject({ removed: z.int(), bytes: z.number() }),
   },
-  "kernel.list": {
-    summary: "kernels in the store and, if asked, in the catalog",
-    params: z.strictObject({ available: z.boolean() }),
-    result: z.array(KernelInfo),
-    events: LifecycleEvent,
-  },
-  "kernel.show": { summary: "one kernel", params: vmRef, result: KernelInfo },
-  "kernel.pull": {
-    summary: "builds or fetches a kernel",
-    params: z.strictObject({ ref: Ref, force: z.boolean() }),
-    result: KernelInfo,
-    events: LifecycleEvent,
-  },
-  "kernel.import": {
-    summary: "takes a kernel of the user's own into the store",
-    params: z.strictObject({ name: ArtifactName, from: Path, force: z.boolean() }),
-    result: KernelInfo,
-    events: LifecycleEvent,
-  },
-  "kernel.remove": { summary: "removes a kernel that no image or VM uses", params: vmRef, result: none },
 });
 
 export type Owner = typeof owner;

@@ -21,7 +21,7 @@ import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } f
 import { recoverRun } from "./steps/journalled.ts";
 import { checkChange, type SpecChange, setSteps } from "./steps/set.ts";
 import { startSteps } from "./steps/start.ts";
-import { type StoppedDisks, stoppedDisks } from "./stopped-disks.ts";
+import { type WithDisks, withDisks } from "./stopped-disks.ts";
 import { mayCancel } from "./warm/go-on.ts";
 import { IdleWork } from "./warm/idle-work.ts";
 import { Spares } from "./warm/spares.ts";
@@ -43,17 +43,21 @@ export class VmService {
   readonly idleVms: IdleVms;
   /** Who is found, and has its name, although its removal was answered. */
   readonly leaving: LeavingVms;
+  /** The disks of a VM that has stopped, for who takes copies. */
+  readonly withDisks: WithDisks;
   readonly #locks: VmLocks;
 
   constructor(private readonly deps: VmDeps) {
     this.#locks = new VmLocks(deps, (open) => this.recover(open));
+    const locked = this.#locks.locked.bind(this.#locks);
+    this.withDisks = withDisks(deps, locked);
     this.idle = new IdleWork(() => this.#changed());
     this.maker = new TemplateMaker(deps, this.idle);
     this.spares = new Spares(deps, this.idle);
     for (const source of [this.maker, this.spares]) this.idle.add(source);
     this.live = new LiveService({
-      ...{ deps, locked: this.#locks.locked.bind(this.#locks), run: this.#run.bind(this) },
-      ...{ start: this.start.bind(this), delete: this.delete.bind(this), idle: this.idle },
+      ...{ deps, locked, run: this.#run.bind(this), idle: this.idle },
+      ...{ start: this.start.bind(this), delete: this.delete.bind(this) },
     });
     this.leaving = new LeavingVms(
       deps,
@@ -78,9 +82,7 @@ export class VmService {
     this.#listeners.push(listener);
   }
 
-  list(): VmRecord[] {
-    return this.deps.state.vms.list();
-  }
+  list = (): VmRecord[] => this.deps.state.vms.list();
 
   /** Ends what is done in advance. VMs run on. */
   async close(): Promise<void> {
@@ -241,14 +243,6 @@ export class VmService {
       if (halted !== undefined) await this.deps.driver.kill(halted.machine);
       await this.#run(setSteps, id, { id, change }, options);
       return getVm(this.deps.state, id);
-    });
-  }
-
-  /** `body` with the disks of a VM that has stopped, to which nothing is done meanwhile. Throws precondition. */
-  withDisks<T>(id: VmId, body: (vm: VmRecord, disks: StoppedDisks) => Promise<T>): Promise<T> {
-    return this.#locks.locked(id, async (vm) => {
-      const { rootfs } = await this.deps.bootSource(vm.image.id, vm.kernel.id);
-      return await body(vm, stoppedDisks(this.deps, vm, rootfs));
     });
   }
 
