@@ -82,8 +82,6 @@ export class VmService {
     this.#listeners.push(listener);
   }
 
-  list = (): VmRecord[] => this.deps.state.vms.list();
-
   /** Ends what is done in advance. VMs run on. */
   async close(): Promise<void> {
     this.idleVms.close();
@@ -92,6 +90,7 @@ export class VmService {
     await this.leaving.close();
   }
 
+  list = (): VmRecord[] => this.deps.state.vms.list();
   /** By name, id or id prefix. Throws not_found or ambiguous. */
   find = (ref: string): VmRecord => resolveRef(ref, this.list());
 
