@@ -46,7 +46,7 @@ export function parseHeader(block: Buffer): Header | undefined {
 }
 
 /**
- * Go's writer before 1.8 put a prefix into GNU's headers, which have times there (golang/go#12594): layers of those years
+ * Go's writer before 1.8 put a prefix into GNU's headers, which have times there: layers of those years
  * are of that kind. As its reader does since: what are no times, but ASCII, is a prefix.
  */
 function hasGoPrefix(block: Buffer): boolean {
