@@ -61,6 +61,12 @@ export function python(code: string, ...args: string[]): Buffer {
   return run.stdout;
 }
 
-export function unzip(archive: string, into: string): void {
-  python("import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])", archive, into);
+/** Only what begins as `beginning` says, a regular expression for the first four bytes in hex. */
+export function unzip(archive: string, into: string, beginning = ""): void {
+  const code = `
+import re, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as archive:
+  for name in archive.namelist():
+    if re.match(sys.argv[3], archive.open(name).read(4).hex()): archive.extract(name, sys.argv[2])`;
+  python(code, archive, into, beginning);
 }

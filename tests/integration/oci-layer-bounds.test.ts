@@ -1,10 +1,10 @@
 /** What layers could cost that are made to cost something: time and memory have an end. */
 import { expect, test } from "bun:test";
-import type { TarEntry, TarEntryType } from "../../tar/tar.ts";
-import { imageLimits } from "../limits.ts";
-import { saying } from "../testing/failures.ts";
-import { applyEntry } from "./apply.ts";
-import { Tree } from "./tree.ts";
+import { applyEntry } from "../../src/oci/layers/apply.ts";
+import { Tree } from "../../src/oci/layers/tree.ts";
+import { imageLimits } from "../../src/oci/limits.ts";
+import { saying } from "../../src/oci/testing/failures.ts";
+import type { TarEntry, TarEntryType } from "../../src/tar/tar.ts";
 
 function entry(path: string, type: TarEntryType = "file", link = ""): TarEntry {
   return {
