@@ -61,6 +61,8 @@ export const testPackages = [
     service: "docker-registry.service",
   },
   { name: "skopeo", why: "puts images there, and into archives", programs: ["skopeo"] },
+  { name: "golang-go", why: "fetches and reads other projects' test cases", programs: ["go"] },
+  { name: "zstd", why: "a second opinion on zstd", programs: ["zstd"] },
   { name: "umoci", why: "a second opinion on layers laid over each other", programs: ["umoci"] },
   { name: "openssl", why: "makes certificates for the tests' https", programs: ["openssl"] },
   { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },

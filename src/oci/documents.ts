@@ -47,9 +47,12 @@ const Platform = z.object({
 });
 export type Platform = z.infer<typeof Platform>;
 
+/** As the image specification's schema has it (defs-descriptor.json). */
+const mediaType = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
+
 /** `urls` are not read: content comes from where the image does, and from nowhere else. */
 export const Descriptor = z.object({
-  mediaType: z.string().max(255),
+  mediaType: z.string().regex(mediaType, "is no media type"),
   digest: Digest,
   size: z.int().nonnegative(),
   platform: Platform.optional(),

@@ -28,7 +28,7 @@ export function parseHeader(block: Buffer): Header | undefined {
   const posix = magic === "ustar\u000000";
   if (!posix && magic !== "ustar  \0") throw malformed("a header is neither ustar nor GNU");
   const name = text(block, 0, 100);
-  const prefix = posix ? text(block, 345, 155) : empty;
+  const prefix = posix || hasGoPrefix(block) ? text(block, 345, 155) : empty;
   const sizeBytes = number(block, 124, 12, "size");
   if (sizeBytes < 0 || sizeBytes > maxSizeBytes) throw malformed(`an entry of ${sizeBytes} bytes`);
   return {
@@ -43,6 +43,24 @@ export function parseHeader(block: Buffer): Header | undefined {
     deviceMajor: number(block, 329, 8, "devmajor"),
     deviceMinor: number(block, 337, 8, "devminor"),
   };
+}
+
+/**
+ * Go's writer before 1.8 put a prefix into GNU's headers, which have times there: layers of those years
+ * are of that kind. As its reader does since: what are no times, but ASCII, is a prefix.
+ */
+function hasGoPrefix(block: Buffer): boolean {
+  const isTime = (at: number) => block[at] === 0 || isNumber(block, at);
+  return !(isTime(345) && isTime(357)) && text(block, 345, 155).every((byte) => byte < 0x80);
+}
+
+function isNumber(block: Buffer, at: number): boolean {
+  try {
+    number(block, at, 12, "time");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const empty = Buffer.alloc(0);

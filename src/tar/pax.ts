@@ -31,7 +31,8 @@ export function parsePax(body: Buffer, into: PaxRecords): void {
       body[end - 1] !== newline ||
       key < 0 ||
       key >= end ||
-      key === n + 1
+      key === n + 1 ||
+      body.subarray(n, key).includes(0)
     )
       throw malformed("a pax record is malformed");
     put(into, body.toString("latin1", n + 1, key), Buffer.from(body.subarray(key + 1, end - 1)));
@@ -75,7 +76,7 @@ export function whole(records: PaxRecords, key: string, most: number): number | 
   const value = records.get(key);
   if (value === undefined || value.length === 0) return undefined;
   const text = value.toString("latin1");
-  const parsed = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  const parsed = /^[0-9]{1,32}$/.test(text) ? Number(text) : Number.NaN;
   if (!(parsed <= most)) throw malformed(`a pax record says ${key}=${JSON.stringify(text.slice(0, 40))}`);
   return parsed;
 }

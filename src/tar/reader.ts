@@ -90,6 +90,21 @@ export class TarReader {
     if (this.#state.at !== "ended") throw malformed("it is cut off");
   }
 
+  /**
+   * For whoever knows by other means that all of it has come: its end may be missing, as in layers that some builders have
+   * made. Throws corrupt unless the last entry is whole.
+   */
+  finishWhole(): void {
+    const { at } = this.#state;
+    const between = at === "header" || at === "second-end" || at === "ended";
+    if (!between || this.#begun > 0 || this.#expectsEntry()) throw malformed("it is cut off");
+  }
+
+  /** After a header that belongs to an entry. */
+  #expectsEntry(): boolean {
+    return this.#locals.size > 0 || Object.keys(this.#long).length > 0;
+  }
+
   #takeBlock(block: Buffer): void {
     const state = this.#state;
     switch (state.at) {
@@ -114,8 +129,7 @@ export class TarReader {
   #header(block: Buffer): void {
     const header = parseHeader(block);
     if (header === undefined) {
-      if (this.#locals.size > 0 || Object.keys(this.#long).length > 0)
-        throw malformed("it ends before an entry");
+      if (this.#expectsEntry()) throw malformed("it ends before an entry");
       this.#state = { at: this.#state.at === "second-end" ? "ended" : "second-end" };
       return;
     }

@@ -213,6 +213,7 @@ describe("an archive is refused", () => {
     ],
     ["with a record that does not end", "malformed", [member({ type: "x" }, bytes("9 path=ab"))]],
     ["with a record without a key", "malformed", [member({ type: "x" }, bytes("5 =a\n"))]],
+    ["with a zero in a record's key", "malformed", [pax({ "SCHILY.xattr.user.a\0b": "x" }), member({})]],
     ["with a record without a length", "number", [member({ type: "x" }, bytes("path=a\n"))]],
     ["with a time that is none", "time", [pax({ mtime: "1e9" }), member({})]],
     ["with a header for nothing", "before an entry", [pax({ path: "a" }), end]],

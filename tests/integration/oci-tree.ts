@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { described } from "../../src/oci/testing/memory-sink.ts";
+import { described, type RootListing } from "../../src/oci/testing/memory-sink.ts";
 
 interface Entry {
   line: string;
@@ -75,4 +75,21 @@ function readAttributes(root: string): Map<string, Attributes> {
     if (name !== undefined) current.push({ name, value: Buffer.from(hex ?? "", "hex") });
   }
   return found;
+}
+
+/**
+ * A root in short: `d/` is a directory, `f=text` a file, `s->t` a symlink, `a==b` says that two names are one file, in
+ * the order of names.
+ */
+export function shapeOf(root: RootListing): string[] {
+  const shape: string[] = [];
+  for (const line of root.lines()) {
+    const [, path = "", kind = "", rest = ""] = /^\/(.*?) (directory|file|symlink) (.*)$/s.exec(line) ?? [];
+    const links = / = (.*)$/.exec(rest)?.[1]?.split(" ") ?? [];
+    if (path !== "" && kind === "directory") shape.push(`${path}/`);
+    if (kind === "file") shape.push(`${path}=${root.text(path)}`);
+    if (kind === "symlink") shape.push(`${path}->${/-> (.*?)(?: = .*)?$/s.exec(rest)?.[1]}`);
+    for (const other of links) if (path < other) shape.push(`${path}==${other}`);
+  }
+  return shape.sort();
 }

@@ -126,7 +126,8 @@ async function readLayer(
   const reader = new TarReader(listener);
   try {
     for await (const chunk of unpackLayer(layer, reading)) reader.push(chunk);
-    reader.finish();
+    // Its diff_id has told that it is whole.
+    reader.finishWhole();
   } catch (error) {
     const { code, message } = toBangerError(error);
     if (code === "precondition") throw wrap(error, named);

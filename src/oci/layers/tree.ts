@@ -29,6 +29,8 @@ export interface Directory {
   children: Map<string, Node>;
   /** Names that the layer under way has put here: its whiteouts do not mean them. */
   fresh: Set<string> | undefined;
+  /** The layer that has last hidden all that lower ones had here: to do so again finds nothing. */
+  hiddenBy: number | undefined;
 }
 
 /** What an entry of a layer has made. Its content and metadata are there, and are read when it is written. */
@@ -67,6 +69,10 @@ const maxSymlinks = 255;
 const maxSteps = 8192;
 /** Names that symlinks add to paths, in all paths together: real images have some per file at most. */
 const maxDetours = 8_000_000;
+/** Names looked up for all paths together: 40 for each of as many entries as an image may have. */
+const maxLookups = 20_000_000;
+/** Of all symlinks, which are kept while layers are merged: real ones have some tens of bytes each. */
+const maxTargetBytes = 64 * 1024 ** 2;
 /** Of directories' extended attributes, which are kept while layers are merged: real ones have some hundred bytes. */
 const maxAttributeBytes = 64 * 1024 ** 2;
 const maxNameBytes = 255;
@@ -78,6 +84,8 @@ export class Tree {
   /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
   made = 0;
   #detours = 0;
+  #lookups = 0;
+  #targetBytes = 0;
   #attributeBytes = 0;
   #layer = 0;
   /** Directories in which the layer under way has put something. */
@@ -109,7 +117,10 @@ export class Tree {
     let symlinks = 0;
     for (let steps = 0; pending.length > 0; steps += 1) {
       const name = pending.pop() ?? "";
+      this.#lookups += 1;
       if (steps > maxSteps) throw refuse(path, "leads through too many directories");
+      if (this.#lookups > maxLookups)
+        throw refuse(path, "is a longer way, with those before it, than an image has");
       if (name === "" || name === ".") continue;
       if (name === "..") {
         at = at.parent;
@@ -152,6 +163,9 @@ export class Tree {
   /** What is new, or another name for what is there. */
   put(parent: Directory, name: string, node: File | Symlink | Special): void {
     this.#count();
+    if (node.kind === "symlink") this.#targetBytes += node.target.length;
+    if (this.#targetBytes > maxTargetBytes)
+      throw refuse([name], "brings more bytes of targets of symlinks than an image may have");
     this.#set(parent, name, node);
   }
 
@@ -172,6 +186,8 @@ export class Tree {
 
   /** The same for all that is in a directory. */
   hideLower(directory: Directory): void {
+    if (this.#layer === 0 || directory.hiddenBy === this.#layer) return;
+    directory.hiddenBy = this.#layer;
     for (const name of [...directory.children.keys()]) this.whiteOut(directory, name);
   }
 
@@ -211,7 +227,15 @@ export class Tree {
 function newDirectory(name: string, parent: Directory | undefined, metadata: Metadata): Directory {
   const depth = parent === undefined ? 0 : parent.depth + 1;
   const directory: Omit<Directory, "parent"> & { parent?: Directory } = {
-    ...{ kind: "directory", metadata, name, depth, children: new Map(), fresh: undefined },
+    ...{
+      kind: "directory",
+      metadata,
+      name,
+      depth,
+      children: new Map(),
+      fresh: undefined,
+      hiddenBy: undefined,
+    },
   };
   return Object.assign(directory, { parent: parent ?? (directory as Directory) });
 }

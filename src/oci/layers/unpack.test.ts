@@ -72,6 +72,28 @@ describe("a layer", () => {
     expect(await failure(flattened([hidden]))).toMatchObject({ code: "corrupt" });
   });
 
+  test("whose zstd frame does not end, or is followed by something, is refused although all of it is there", async () => {
+    // RFC 8878: a window of 2 MiB; blocks of the kind "raw", each behind its size and whether it is the last.
+    const block = (bytes: Buffer, last: 0 | 1) => {
+      const header = Buffer.alloc(3);
+      header.writeUIntLE((bytes.length << 3) | last, 0, 3);
+      return Buffer.concat([header, bytes]);
+    };
+    const head = Buffer.from("28b52ffd0058", "hex");
+    const [one, two] = [archive.subarray(0, 60_000), archive.subarray(60_000)];
+    const ended = Buffer.concat([head, block(one, 0), block(two, 1)]);
+    const diffId = digestOf(archive);
+    expect((await flattened([{ bytes: ended, diffId }])).root.names()).toEqual(["a"]);
+    for (const bytes of [
+      Buffer.concat([head, block(one, 0), block(two, 0)]),
+      Buffer.concat([ended, Buffer.from("more")]),
+      Buffer.concat([ended, ended.subarray(0, 5)]),
+    ])
+      expect(await failure(flattened([{ bytes, diffId }]))).toMatchObject(
+        saying("corrupt", /cannot be unpacked/),
+      );
+  });
+
   test("that is no archive is refused, and the image is blamed", async () => {
     const damaged: string[] = [];
     const noise = plain(Buffer.from("x".repeat(2000)));
