@@ -83,7 +83,10 @@ describe("a catalog of others", () => {
     ["without a signature", () => files.set("/c/catalog.json", catalog(1)), /no .*\.sig/],
     [
       "changed behind its signature",
-      () => (publish(catalog(1)), files.set("/c/catalog.json", catalog(2))),
+      () => {
+        publish(catalog(1));
+        files.set("/c/catalog.json", catalog(2));
+      },
       /not signed/,
     ],
     ["no JSON", () => publish("<html>"), /is no catalog/],

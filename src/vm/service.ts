@@ -39,7 +39,6 @@ export class VmService {
   readonly spares: Spares;
   /** What is done to VMs that run. */
   readonly live: LiveService;
-  /** Who uses which VM. */
   readonly idleVms: IdleVms;
   /** Who is found, and has its name, although its removal was answered. */
   readonly leaving: LeavingVms;

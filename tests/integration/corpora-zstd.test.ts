@@ -9,7 +9,7 @@ import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Digest } from "../../src/oci/digest.ts";
+import { Digest } from "../../src/download/download.ts";
 import { unpackLayer } from "../../src/oci/layers/unpack.ts";
 import { imageLimits } from "../../src/oci/limits.ts";
 import { failure } from "../../src/oci/testing/failures.ts";
