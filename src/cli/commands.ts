@@ -61,6 +61,7 @@ export const groups: Readonly<Record<string, Group>> = {
       list: () => import("./image/list.ts"),
       show: () => import("./image/show.ts"),
       pull: () => import("./image/pull.ts"),
+      build: () => import("./image/build.ts"),
       register: () => import("./image/register.ts"),
       promote: () => import("./image/promote.ts"),
       save: () => import("./image/save.ts"),

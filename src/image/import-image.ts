@@ -26,6 +26,8 @@ export interface ImageImport {
   from: ImageName;
   /** In the store. */
   name: string;
+  /** What is told of where it came from; undefined: what `from` means. */
+  recordedAs: string | undefined;
   /** Of the root file system; undefined: what the content asks for. */
   sizeBytes: number | undefined;
   /** The kernel that its VMs boot; asked for when the image is there, because it may have to be made. */
@@ -174,7 +176,7 @@ function withoutLostAndFound(sink: RootSink): RootSink {
 }
 
 function manifestOf(
-  { name }: ImageImport,
+  { name, recordedAs }: ImageImport,
   kernel: { id: string; name: string },
   { reference, digest, config }: FetchedImage,
   sizeBytes: number,
@@ -186,7 +188,13 @@ function manifestOf(
     ...{ name, revision: 0, distro: "oci", arch: "amd64" },
     kernel: { id: kernel.id, name: kernel.name },
     oci: {
-      ...{ reference, digest, env: Env ?? [], entrypoint: Entrypoint ?? [], cmd: Cmd ?? [] },
+      ...{
+        reference: recordedAs ?? reference,
+        digest,
+        env: Env ?? [],
+        entrypoint: Entrypoint ?? [],
+        cmd: Cmd ?? [],
+      },
       ...{ workingDir: WorkingDir ?? "", user: User ?? "" },
     },
   };

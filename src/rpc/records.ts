@@ -130,6 +130,8 @@ export const PullParams = z.strictObject({
   kernel: Ref.optional(),
   /** Speak plain http with its registry. */
   insecureHttp: z.boolean().optional(),
+  /** What is told of where it came from, in place of `ref`, which may be a file that goes. */
+  recordedAs: z.string().min(1).max(4608).optional(),
 });
 
 const Provenance = z.enum(["config", "auto", "builtin"]);

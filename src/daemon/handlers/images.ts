@@ -40,9 +40,9 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       const sizeBytes = own.reduce((sum, template) => sum + template.sizeBytes, 0);
       return { ...image, templates: { count: own.length, sizeBytes } };
     },
-    "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp }, ctx) => {
+    "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp, recordedAs }, ctx) => {
       if (!(await images.isOffered(ref, ctx))) {
-        const request = { ref, name, sizeBytes, kernel, insecureHttp: insecureHttp ?? false };
+        const request = { ref, name, sizeBytes, kernel, recordedAs, insecureHttp: insecureHttp ?? false };
         return imageInfo(await images.importImage(request, ctx));
       }
       if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {

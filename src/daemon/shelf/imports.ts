@@ -26,6 +26,8 @@ export interface ImportRequest {
   /** A kernel by name or digest; undefined: the one of the catalog's images. */
   kernel: string | undefined;
   insecureHttp: boolean;
+  /** What is told of where it came from; undefined: what `ref` means. */
+  recordedAs: string | undefined;
 }
 
 export interface ImportMeans {
@@ -48,7 +50,14 @@ export function imageImports(state: State, stores: Stores, { paths, kernelOf }: 
       const report = byteStages((event) => ctx.emit(event));
       const { directory, totals } = await importImage(
         {
-          ...{ from, name, sizeBytes: request.sizeBytes, cache: paths.cache, signal: ctx.signal },
+          ...{
+            from,
+            name,
+            recordedAs: request.recordedAs,
+            sizeBytes: request.sizeBytes,
+            cache: paths.cache,
+            signal: ctx.signal,
+          },
           kernel: () => {
             report.end();
             return kernelOf(request.kernel, ctx);
