@@ -4,11 +4,14 @@ import { debianMirror } from "../apt/apt.ts";
 import { BangerError } from "../base/base.ts";
 import { buildImage, imageCatalog } from "../image/image.ts";
 import { readKernel } from "../kernel/kernel.ts";
+import { findTools, toolOf } from "../release/release.ts";
 import type { BuildRequest } from "../rpc/rpc.ts";
 
 export interface BuildPlaces {
   images: string;
   kernels: string;
+  /** Where the daemon has put the recipe's tools. */
+  downloads: string;
   /** Where the image is put together; see buildImage. */
   temporary: string;
 }
@@ -16,7 +19,7 @@ export interface BuildPlaces {
 /** Throws not_found for what is in neither; else as buildImage. */
 export async function buildNamed(
   { name, kernel: id, archive, security }: BuildRequest,
-  { images, kernels, temporary }: BuildPlaces,
+  { images, kernels, downloads, temporary }: BuildPlaces,
   signal: AbortSignal,
   progress: (message: string) => void,
 ): Promise<{ digest: string }> {
@@ -26,6 +29,7 @@ export async function buildNamed(
   }
   const kernel = await readKernel(kernels, id);
   const mirror = { ...debianMirror(archive), security: security ?? undefined };
-  const directory = await buildImage(recipe, images, { mirror, kernel, signal, progress }, temporary);
+  const tools = await findTools(downloads, recipe.tools.map(toolOf));
+  const directory = await buildImage(recipe, images, { mirror, kernel, tools, signal, progress }, temporary);
   return { digest: basename(directory) };
 }

@@ -6,6 +6,7 @@ import type { Paths } from "../config/paths.ts";
 import { cleanShared, imageCatalog, isOutdated, listImages, readImage, removeImage } from "../image/image.ts";
 import { kernelCatalog, listKernels, readKernel, removeKernel } from "../kernel/kernel.ts";
 import { type Pruned, pruneBlobs } from "../oci/oci.ts";
+import { downloadsIn } from "../release/release.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -19,11 +20,12 @@ import { type ImportByName, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
 import { adoptImage, findImage, findKernel, reconcileRows, type Stores } from "./shelf/rows.ts";
+import { canComplete } from "./shelf/tools.ts";
 
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
-  /** The same, but an image that was made by an older recipe is made anew. */
+  /** The same, but an image that was made by an older recipe, or lacks what can be had by now, is made anew. */
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** Imports a container image under a name of its own. Throws already_exists. */
   importImage: ImportByName;
@@ -55,7 +57,8 @@ export function imageShelf(
   { driver, buildImage }: Platform,
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
-  const builds = artifactBuilds(state, config, stores, { paths, buildImage });
+  const downloads = downloadsIn(paths.cache);
+  const builds = artifactBuilds(state, config, stores, { paths, downloads, buildImage });
   const importByName = imageImports(state, stores, { paths, builds });
   const bootSource = bootSources(stores, driver.guestModules);
   return {
@@ -69,7 +72,8 @@ export function imageShelf(
     },
     renew: async (name, ctx) => {
       const stored = await adoptImage(state, stores, name);
-      const current = stored === undefined || isOutdated(stored) ? await builds.image(name, ctx) : stored;
+      const stale = stored === undefined || isOutdated(stored) || (await canComplete(stored, downloads, ctx));
+      const current = stale ? await builds.image(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
     importImage: importByName,

@@ -16,6 +16,8 @@ const Recipe = z.strictObject({
   /** Raised when the provisioning changes. */
   revision: z.int().positive(),
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).min(1),
+  /** Programs that no package has, by their names in images/tools.json. */
+  tools: z.array(name),
 });
 
 const Bundle = z.strictObject({

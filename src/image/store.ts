@@ -22,6 +22,8 @@ export const ImageManifest = z.strictObject({
   distro: z.string(),
   arch: z.literal("amd64"),
   kernel: z.strictObject({ id: z.string(), name: z.string() }),
+  /** Tools of its recipe that could not be had when it was built. */
+  lacks: z.array(z.string()).optional(),
   rootfsBytes: z.int().positive(),
   /** Modification time of the root file system when it was finished, ms since 1970: nobody may have written it since. */
   rootfsModifiedMs: z.number(),

@@ -11,6 +11,7 @@ interface Words {
 /** Nouns for what is made by one list and taken away by another. */
 const known: Readonly<Record<string, Words>> = {
   image: { label: "building the image (once)", part: "image" },
+  tools: { label: "fetching tools for the image", part: "image" },
   image_manifest: { label: "asking for the image", part: "image" },
   image_layers: { label: "fetching the layers", part: "layers" },
   image_root: { label: "unpacking the layers", part: "disk image" },

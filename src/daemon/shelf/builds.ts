@@ -12,12 +12,14 @@ import {
   type StoredImage,
 } from "../../image/image.ts";
 import { buildKernel, kernelCatalog, listKernels, type StoredKernel } from "../../kernel/kernel.ts";
+import { toolOf } from "../../release/release.ts";
 import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import { byAge, recipeOf } from "./names.ts";
 import { adoptKernel, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
+import { gatherTools } from "./tools.ts";
 
 export interface Builds {
   /** Builds the image, and its kernel first when there is none. */
@@ -28,6 +30,8 @@ export interface Builds {
 export interface BuildMeans {
   /** What must have room for a build. */
   paths: Pick<Paths, "state" | "largerState">;
+  /** Where tools are kept. */
+  downloads: string;
   buildImage: typeof buildImage;
 }
 
@@ -35,7 +39,7 @@ export function artifactBuilds(
   state: State,
   config: Config,
   stores: Stores,
-  { paths, buildImage }: BuildMeans,
+  { paths, downloads, buildImage }: BuildMeans,
 ): Builds {
   const shared = new SharedWork();
 
@@ -64,11 +68,13 @@ export function artifactBuilds(
       const stored = await adoptKernel(state, stores, recipe.kernel);
       const kernel = stored ?? (await makeKernel(recipe.kernel, ctx));
       await needSpace(paths, spaceFor.image, `image ${name}`);
+      const tools = await gatherTools({ tools: recipe.tools.map(toolOf), image: name, downloads }, ctx);
       const report = stageReporter("image", ctx);
       const mirror = debianMirror(config.debian_mirror);
       const directory = await buildImage(recipe, stores.images, {
         mirror,
         kernel,
+        tools,
         signal: ctx.signal,
         progress: report.progress,
       });
@@ -84,7 +90,7 @@ export function artifactBuilds(
 }
 
 /** What a build takes at its largest, in bytes: packages, the unpacked tree, and the file system made of it. */
-const spaceFor = { kernel: 400 * 1024 ** 2, image: 3 * 1024 ** 3 } as const;
+const spaceFor = { kernel: 400 * 1024 ** 2, image: 4 * 1024 ** 3 } as const;
 
 /** Said before minutes of work, not after. */
 async function needSpace(
