@@ -54,7 +54,7 @@ test("compose answers as a program, and as docker's", async () => {
 test.each([
   ["node --version", /^v18\./],
   ["npm --version", /^9\./],
-  ["python3 -m venv v && v/bin/pip --version", /^pip 23\..* \(python 3\.11\)$/],
+  ["python3 -c 'import ensurepip, venv' && python3 -m pip --version", /^pip 23\..* \(python 3\.11\)$/],
   ["rg --version", /^ripgrep 13\./],
   ["jq --version", /^jq-1\.6$/],
   ["tmux -V", /^tmux 3\./],
