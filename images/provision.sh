@@ -3,7 +3,8 @@
 # root as $1, inside whatever namespace it works in.
 #
 # BANGER_OUT      where rootfs.ext4 and seed/ go
-# BANGER_MODULES  lib/modules/RELEASE of the kernel
+# BANGER_MODULES  lib/modules/RELEASE of the kernel; nothing is there when it has everything in it
+# BANGER_TOOLS    a directory of programs that no package has
 # BANGER_SIZE     size of the file system in bytes
 set -eu
 root=$1
@@ -64,6 +65,24 @@ for unit in systemd-logind systemd-user-sessions; do
   printf '[Unit]\nAfter=ssh.service\n' > "$root/etc/systemd/system/$unit.service.d/banger.conf"
 done
 
+# Docker by its socket alone: neither its daemon nor containerd, which it brings along, runs before somebody wants them.
+chroot "$root" systemctl disable docker.service containerd.service
+# containerd has no limit of time then, as dockerd has none: under emulation its first start takes longer than the usual one.
+mkdir -p "$root/etc/systemd/system/containerd.service.d"
+printf '[Service]\nTimeoutStartSec=infinity\n' > "$root/etc/systemd/system/containerd.service.d/banger.conf"
+# Debian 12 has compose 1 alone, which is a program of its own: with this, `docker compose` works, too.
+mkdir -p "$root/usr/local/lib/docker/cli-plugins"
+cat > "$root/usr/local/lib/docker/cli-plugins/docker-compose" << 'PLUGIN'
+#!/bin/sh
+# Docker asks its plugins who they are, and gives them the whole command line.
+if [ "$1" = docker-cli-plugin-metadata ]; then
+  exec printf '{"SchemaVersion":"0.1.0","Vendor":"Debian","ShortDescription":"Docker Compose, by docker-compose"}\n'
+fi
+[ "$1" != compose ] || shift
+exec docker-compose "$@"
+PLUGIN
+chmod 0755 "$root/usr/local/lib/docker/cli-plugins/docker-compose"
+
 # udevd by its sockets alone: at boot there is nothing for it to do.
 rm -f "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service" \
   "$root/lib/systemd/system/sysinit.target.wants/systemd-udevd.service"
@@ -102,11 +121,28 @@ echo banger > "$root/etc/hostname"
 rm -f "$root/etc/resolv.conf" "$root/etc/motd" "$root"/etc/update-motd.d/*
 
 # --- The kernel's modules, so that docker and its kind find theirs.
-release=$(basename "$BANGER_MODULES")
 mkdir -p "$root/usr/lib/modules"
-cp -a "$BANGER_MODULES" "$root/usr/lib/modules/"
-chown -R 0:0 "$root/usr/lib/modules/$release"
-chroot "$root" depmod "$release"
+if [ -d "$BANGER_MODULES" ]; then
+  release=$(basename "$BANGER_MODULES")
+  cp -a "$BANGER_MODULES" "$root/usr/lib/modules/"
+  chown -R 0:0 "$root/usr/lib/modules/$release"
+  chroot "$root" depmod "$release"
+fi
+
+# --- mise, whose tools are those of the directory: in interactive shells by its hook, in other login shells by its shims.
+# An image that was built without it has this, too, for the mise that somebody puts there.
+for tool in "$BANGER_TOOLS"/*; do
+  [ ! -e "$tool" ] || install -m 0755 "$tool" "$root/usr/local/bin/"
+done
+cat >> "$root/etc/bash.bashrc" << 'INTERACTIVE'
+
+[ ! -x /usr/local/bin/mise ] || eval "$(/usr/local/bin/mise activate bash)"
+INTERACTIVE
+cat > "$root/etc/profile.d/mise.sh" << 'LOGIN'
+if [ -x /usr/local/bin/mise ] && [ -z "${MISE_SHELL-}" ]; then
+  PATH="${MISE_DATA_DIR:-$HOME/.local/share/mise}/shims:$PATH"
+fi
+LOGIN
 
 # --- What /root starts with goes to the work disk, which is mounted over it.
 mkdir -p "$BANGER_OUT/seed"

@@ -12,6 +12,7 @@ import { buildPackages, productPackages, testPackages } from "./setup/host-packa
 import { note, stage } from "./setup/progress.mjs";
 import { run } from "./setup/run.mjs";
 import { digestOf, whenChanged } from "./setup/stamp.mjs";
+import { bringTools } from "./setup/tools.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bun = join(root, "node_modules", ".bin", "bun");
@@ -37,6 +38,7 @@ export async function setup({ tests }) {
       }),
   );
   await ensureBun();
+  if (tests) await bringTools(root);
   await whenChanged(
     root,
     "native",

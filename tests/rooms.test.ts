@@ -102,6 +102,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "oci",
       "host",
       "net",
+      "release",
       "rpc",
       "vm",
       "warm",
@@ -113,7 +114,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {
-    may: ["base", "rpc", "config", "apt", "catalog", "kernel", "image"],
+    may: ["base", "rpc", "config", "apt", "catalog", "kernel", "image", "release"],
     because: "what runs outside of the daemon's sandbox must stay small",
   },
   helper: { may: ["base", "rpc", "sys", "config", "net"], because: "what runs as root must stay small" },

@@ -8,6 +8,7 @@ import { Duplex } from "node:stream";
 import { BangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import { systemPaths } from "../config/paths.ts";
+import { downloadsIn } from "../release/release.ts";
 import { builder, journal, serveConnection } from "../rpc/rpc.ts";
 import { type BuildPlaces, buildNamed } from "./build-named.ts";
 
@@ -23,8 +24,13 @@ export async function main(): Promise<void> {
   );
   process.on("unhandledRejection", (error) => log.error("unhandled", { error: String(error) }));
   // Where the store is depends on nobody's home.
-  const { state } = systemPaths("/");
-  const places: BuildPlaces = { images: join(state, "images"), kernels: join(state, "kernels"), temporary };
+  const { state, cache } = systemPaths("/");
+  const places: BuildPlaces = {
+    images: join(state, "images"),
+    kernels: join(state, "kernels"),
+    downloads: downloadsIn(cache),
+    temporary,
+  };
   const connection = Duplex.from({ readable: process.stdin, writable: process.stdout });
   let work: Promise<unknown> | undefined;
   const closed = serveConnection(connection, process.stdin.fd, {

@@ -29,6 +29,8 @@ const ImageRecipe = z.strictObject({
   /** Raised when the provisioning changes. */
   revision: z.int().positive(),
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).min(1),
+  /** Programs that no package has, by their names in images/tools.json. */
+  tools: z.array(ArtifactName),
 });
 
 const KernelRecipe = z.strictObject({

@@ -20,6 +20,7 @@ import {
   type StoredImage,
 } from "../image/image.ts";
 import { importKernel, listKernels, readKernel, removeKernel, type StoredKernel } from "../kernel/kernel.ts";
+import { downloadsIn } from "../release/release.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
 import { cleanStaging } from "../sys/sys.ts";
@@ -37,11 +38,12 @@ import { type OwnImages, ownImages } from "./shelf/own-images.ts";
 import { recipes } from "./shelf/recipes.ts";
 import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
+import { canComplete } from "./shelf/tools.ts";
 
 export interface ImageShelf {
   /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
-  /** The same, but an image that was made by an older recipe is made anew. */
+  /** The same, but an image that was made by an older recipe, or lacks what can be had by now, is made anew. */
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** Imports a container image under a name of its own. Throws already_exists. */
   importImage: ImportByName;
@@ -81,10 +83,11 @@ export function imageShelf(
 ): ImageShelf {
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const offers = catalogOffers(config, paths);
+  const downloads = downloadsIn(paths.cache);
   const { image: supplyImage, kernel: supplyKernel } = supply(state, stores, {
     offers,
     bundles: bundles(stores, paths),
-    recipes: recipes({ config, stores, paths, buildImage }),
+    recipes: recipes({ config, stores, paths, downloads, buildImage }),
   });
   const kernelOf = async (ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> => {
     const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
@@ -140,10 +143,11 @@ export function imageShelf(
     },
     renew: async (name, ctx) => {
       const stored = await adoptImage(state, stores, name);
-      const current =
-        stored === undefined || isBehind(stored, await offers.image(name, ctx))
-          ? await supplyImage(name, ctx)
-          : stored;
+      const stale =
+        stored === undefined ||
+        isBehind(stored, await offers.image(name, ctx)) ||
+        (await canComplete(stored, downloads, ctx));
+      const current = stale ? await supplyImage(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
     importImage: importByName,

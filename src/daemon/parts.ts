@@ -26,7 +26,7 @@ export interface Parts {
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
-    /** The same, but an image that was made by an older recipe is made anew. */
+    /** The same, but an image that was made by an older recipe, or lacks what can be had by now, is made anew. */
     renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   };
   defaults(): SpecDefaults;

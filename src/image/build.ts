@@ -1,6 +1,7 @@
 /** Building an image by its recipe: mmdebstrap, with a last hook that provisions the root and makes an ext4 of it. */
 import { createHash } from "node:crypto";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
@@ -16,17 +17,20 @@ export const rootfsBytes = 8 * 1024 ** 3;
 
 export interface ImageBuild {
   mirror: DebianMirror;
-  /** The kernel whose modules go into the image. */
+  /** The kernel whose modules go into the image; there need not be any. */
   kernel: { id: string; name: string; modules: string };
+  /** Those of the recipe's tools that there are, each a program in a file. The image is built without the others. */
+  tools: readonly { name: string; sha256: string; path: string }[];
   signal: AbortSignal;
   progress(message: string, done?: number, total?: number): void;
 }
 
 /** Where a build's parts are. */
 interface Places {
-  /** For reading: the hook, and lib/modules/RELEASE of the kernel. */
+  /** For reading: the hook, lib/modules/RELEASE of the kernel, and a directory of tools by their names. */
   hook: string;
   modules: string;
+  tools: string;
   /** Where the hook writes. */
   out: string;
   /** Where mmdebstrap unpacks. */
@@ -47,8 +51,10 @@ export function buildImage(
     if ((await mmdebstrapMode(build.signal)) === "root") {
       const { modules } = build.kernel;
       const hook = await writeHook(staging);
-      await bootstrap(entry, build, "root", { hook, modules, out: staging, temporary: staging });
+      const tools = await copyTools(build, staging);
+      await bootstrap(entry, build, "root", { hook, modules, tools, out: staging, temporary: staging });
       await removeTree(hook);
+      await removeTree(tools);
     } else {
       await bootstrapUnshared(entry, build, staging, sharedIn);
     }
@@ -65,8 +71,11 @@ async function bootstrapUnshared(
   const place = await makeShared(sharedIn);
   try {
     const hook = await writeHook(place.lent);
-    const modules = await lend(build.kernel.modules, place);
-    await bootstrap(entry, build, "unshare", { hook, modules, out: place.made, temporary: place.path });
+    const { modules: own } = build.kernel;
+    const modules = existsSync(own) ? await lend(own, place) : own;
+    const tools = await copyTools(build, place.lent);
+    const { made: out, path: temporary } = place;
+    await bootstrap(entry, build, "unshare", { hook, modules, tools, out, temporary });
     await bringHome(place, staging);
   } finally {
     await removeShared(place.path);
@@ -78,6 +87,17 @@ async function writeHook(dir: string): Promise<string> {
   await writeFile(hook, provisionScript);
   await chmod(hook, 0o755);
   return hook;
+}
+
+async function copyTools({ tools }: ImageBuild, dir: string): Promise<string> {
+  const copies = join(dir, "tools");
+  await mkdir(copies);
+  await chmod(copies, 0o755);
+  for (const { name, path } of tools) {
+    await copyFile(path, join(copies, name));
+    await chmod(join(copies, name), 0o755);
+  }
+  return copies;
 }
 
 /** mmdebstrap's own words for what it does, and ours, in the order in which it comes to them. */
@@ -94,7 +114,7 @@ async function bootstrap(
   { recipe: { suite, packages } }: ImageRecipe,
   { mirror, signal, progress }: ImageBuild,
   mode: "root" | "unshare",
-  { hook, modules, out, temporary }: Places,
+  { hook, modules, tools, out, temporary }: Places,
 ): Promise<void> {
   const line = (uri: string, suite: string) => `deb [signed-by=${mirror.keyring}] ${uri} ${suite} main`;
   const args = [
@@ -118,6 +138,7 @@ async function bootstrap(
       BANGER_HOOK: hook,
       BANGER_OUT: out,
       BANGER_MODULES: modules,
+      BANGER_TOOLS: tools,
       BANGER_SIZE: String(rootfsBytes),
       TMPDIR: temporary,
     },
@@ -134,13 +155,16 @@ async function bootstrap(
 /** The digest names the content by its inputs: hashing 8 GiB of mostly holes would cost seconds and say no more. */
 async function writeManifest(entry: ImageRecipe, build: ImageBuild, staging: string): Promise<string> {
   const packages = await readFile(join(staging, "packages"), "utf8");
+  const tools = build.tools.map(({ sha256 }) => sha256).join();
   const inputs = [
     JSON.stringify([entry.name, entry.recipe]),
     build.kernel.id,
     packages,
     provisionScript,
+    tools,
   ].join("\0");
   const digest = createHash("sha256").update(inputs).digest("hex");
+  const lacks = entry.recipe.tools.filter((name) => !build.tools.some((tool) => tool.name === name));
   await sealImage(staging, {
     id: `sha256:${digest}`,
     name: entry.name,
@@ -148,6 +172,7 @@ async function writeManifest(entry: ImageRecipe, build: ImageBuild, staging: str
     distro: entry.distro,
     arch: entry.arch,
     kernel: { id: build.kernel.id, name: build.kernel.name },
+    ...(lacks.length > 0 ? { lacks } : {}),
   });
   return digest;
 }

@@ -90,7 +90,7 @@ export function explainFailure(status: number, lines: readonly string[]): Banger
     [...(before === undefined ? [] : [before]), ...errors].join("; ") || (lines.at(-1) ?? "no message");
   if (/No space left/.test(said)) {
     return new BangerError("no_space", `the image could not be built: ${said}`, {
-      hint: "free about 4 GB and try again",
+      hint: "free about 5 GB and try again",
     });
   }
   if (/Failed to fetch|Could not resolve|Unable to connect/.test(said)) {

@@ -43,6 +43,8 @@ export const ImageManifest = z.strictObject({
   distro: z.string(),
   arch: z.literal("amd64"),
   kernel: z.strictObject({ id: z.string(), name: z.string() }),
+  /** Tools of its recipe that could not be had when it was built. */
+  lacks: z.array(z.string()).optional(),
   rootfsBytes: z.int().positive(),
   /** Size of the work disk that its VMs begin with, where that is a whole disk and not the files in `seed`. */
   workBytes: z.int().positive().optional(),

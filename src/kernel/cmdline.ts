@@ -30,6 +30,9 @@ export const bootCmdline: readonly string[] = [
   "sysctl.vm.compaction_proactiveness=0",
   // Loaded by systemd wherever it sees QEMU; nothing in the guest reads what they show.
   "module_blacklist=qemu_fw_cfg,dmi_sysfs",
+  // Debian's kernel turns it on, nobody loads a profile, and Docker runs no container when it is on and its programs are not
+  // installed.
+  "apparmor=0",
   // A guest that panics ends, so that its VM does too.
   "panic=1",
   "reboot=t",

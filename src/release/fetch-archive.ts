@@ -10,13 +10,19 @@ export interface ArchiveRequest {
   /** A file that is made; the caller removes it, also after a failure. */
   into: string;
   signal: AbortSignal;
+  /** A server that says nothing for so long has gone. */
+  silenceMs?: number;
 }
 
-/** A server that says nothing for so long has gone. */
-const silenceMs = 30_000;
-
 /** Throws unavailable when it cannot be had, corrupt when it is another one, no_space and the like as they come. */
-export async function fetchArchive({ url, sha256, maxBytes, into, signal }: ArchiveRequest): Promise<void> {
+export async function fetchArchive({
+  url,
+  sha256,
+  maxBytes,
+  into,
+  signal,
+  silenceMs = 30_000,
+}: ArchiveRequest): Promise<void> {
   const file = await open(into, "wx", 0o600);
   const silent = new AbortController();
   const pause = setTimeout(() => silent.abort(), silenceMs);

@@ -1,44 +1,21 @@
 /** A container image with one program in it, and nothing else: no init, no shell, no directories of a system. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
-import { tar } from "../../src/oci/testing/tar-writer.ts";
 import { Banger } from "./fixture.ts";
+import { sayConfig, sayLayer } from "./say.ts";
 
 const banger = new Banger();
 const name = "one-program";
 const small = ["--image", name, "--memory", "256M", "--vcpu", "1", "--disk-size", "64M"];
 
-/** Says what it was started with, and ends with the status that it is told. */
-const program = `#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-  char cwd[256] = "";
-  printf("%s %s %s\\n", getenv("GREETING"), getcwd(cwd, sizeof cwd), argc > 1 ? argv[1] : "");
-  FILE *file = argc > 2 ? fopen(argv[2], "r") : NULL;
-  for (int c; file && (c = fgetc(file)) != EOF;) putchar(c);
-  return argc > 1 ? atoi(argv[1]) : 0;
-}
-`;
-
 beforeAll(async () => {
   await banger.image();
-  const source = join(banger.dir, "say.c");
-  writeFileSync(source, program);
-  execFileSync("musl-gcc", ["-static", "-s", "-o", join(banger.dir, "say"), source]);
-  const layer = tar([
-    { path: "app/", type: "5" },
-    { path: "app/say", content: readFileSync(join(banger.dir, "say")), mode: 0o755 },
-  ]);
-  const config = {
-    Env: ["GREETING=hello there", "PATH=/app"],
-    WorkingDir: "/app",
-    Entrypoint: ["/app/never"],
-  };
-  writeLayout(join(banger.dir, "layout"), buildImage([layer], "gzip", { config: { config } }));
+  const config = { ...sayConfig, Entrypoint: ["/app/never"] };
+  const image = buildImage([sayLayer(banger.dir)], "gzip", { config: { config } });
+  writeLayout(join(banger.dir, "layout"), image);
   await banger.run(["image", "delete", name]);
   await banger.ok(["image", "pull", `oci:${join(banger.dir, "layout")}:t`, "--name", name]);
 }, 300_000);

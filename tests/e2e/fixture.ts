@@ -3,7 +3,15 @@
  * building one takes minutes; everything else is removed.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,6 +22,8 @@ export const templates = join(root, "build/e2e/banger/templates");
 export const checkpoints = join(root, "build/e2e/banger/checkpoints");
 export const executable = join(root, "dist/banger");
 const kept = join(root, "build/e2e");
+/** What set-up has brought of what goes into images. */
+export const downloads = join(root, "build/downloads");
 
 export interface Finished {
   status: number | null;
@@ -36,6 +46,8 @@ export class Banger {
   constructor({ warm = false, spare = false } = {}) {
     mkdirSync(kept, { recursive: true });
     mkdirSync(join(this.dir, "config/banger"), { recursive: true });
+    for (const dir of [downloads, join(this.dir, "cache/banger")]) mkdirSync(dir, { recursive: true });
+    symlinkSync(downloads, join(this.dir, "cache/banger/downloads"));
     const mode = warm ? "auto" : "off";
     writeFileSync(
       join(this.dir, "config/banger/config.toml"),

@@ -75,6 +75,7 @@ test("the daemon says how builds come back when nobody listens", async () => {
   const asked = nothing(recipe, join(directory, "images"), {
     mirror: { archive: request.archive, security: undefined, keyring: "" },
     kernel: { id: kernel, name: "", modules: "" },
+    tools: [],
     signal: AbortSignal.timeout(10_000),
     progress: () => {},
   });

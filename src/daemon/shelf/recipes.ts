@@ -4,15 +4,19 @@ import type { ImageRecipe, KernelRecipe } from "../../catalog/catalog.ts";
 import type { Config } from "../../config/config.ts";
 import { type buildImage, needsMmdebstrap } from "../../image/image.ts";
 import { buildKernel, type StoredKernel } from "../../kernel/kernel.ts";
+import { toolOf } from "../../release/release.ts";
 import type { ProgressContext } from "../parts.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
 import type { Stores } from "./rows.ts";
+import { gatherTools } from "./tools.ts";
 
 export interface RecipeMeans {
   config: Pick<Config, "debian_mirror">;
   stores: Stores;
   /** What must have room for a build. */
   paths: RoomPaths;
+  /** Where tools are kept. */
+  downloads: string;
   buildImage: typeof buildImage;
 }
 
@@ -23,9 +27,9 @@ export interface Recipes {
 }
 
 /** What a build takes at its largest, in bytes: packages, the unpacked tree, and the file system made of it. */
-const spaceFor = { kernel: 400 * 1024 ** 2, image: 3 * 1024 ** 3 } as const;
+const spaceFor = { kernel: 400 * 1024 ** 2, image: 4 * 1024 ** 3 } as const;
 
-export function recipes({ config, stores, paths, buildImage }: RecipeMeans): Recipes {
+export function recipes({ config, stores, paths, downloads, buildImage }: RecipeMeans): Recipes {
   const mirror = () => debianMirror(config.debian_mirror);
   return {
     kernel: async (recipe, ctx) => {
@@ -38,8 +42,14 @@ export function recipes({ config, stores, paths, buildImage }: RecipeMeans): Rec
       await needsMmdebstrap(ctx.signal);
       const its = await kernel();
       await needRoom(paths, "store", spaceFor.image, `building image ${recipe.name}`);
+      const {
+        name,
+        recipe: { tools: named },
+      } = recipe;
+      const tools = await gatherTools({ tools: named.map(toolOf), image: name, downloads }, ctx);
+      const build = { mirror: mirror(), kernel: its, tools, signal: ctx.signal };
       return await asStage("image", ctx, (progress) =>
-        buildImage(recipe, stores.images, { mirror: mirror(), kernel: its, signal: ctx.signal, progress }),
+        buildImage(recipe, stores.images, { ...build, progress }),
       );
     },
   };

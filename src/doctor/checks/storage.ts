@@ -77,7 +77,7 @@ const diskSpace = defineCheck({
     "guests' file systems become read-only",
   ],
   meaning:
-    "Disks of VMs take what is written to them, no more; building an image takes about 4 GB, a VM's work rarely less than one.",
+    "Disks of VMs take what is written to them, no more; building an image takes about 5 GB, a VM's work rarely less than one.",
   cure: "`banger df` shows what takes how much. Delete what is not needed: `banger prune`, `banger template prune`; or keep the state on a larger disk (`XDG_STATE_HOME`).",
   dependsOn: [],
   needs: ["storage", "images"],

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { tar } from "./tar-writer.ts";
 
 export type Packing = "plain" | "gzip" | "zstd";
 
@@ -71,6 +72,20 @@ export function buildImage(
 
 export function json(value: object): Buffer {
   return Buffer.from(JSON.stringify(value));
+}
+
+/** As `docker save` writes an image of one layer, for `docker load`. `config` says how it is run. */
+export function dockerArchive(tag: string, layer: Buffer, config: object): Buffer {
+  const described = json({
+    ...{ architecture: "amd64", os: "linux", config },
+    rootfs: { type: "layers", diff_ids: [digestOf(layer)] },
+  });
+  const name = `${digestOf(described).slice(7)}.json`;
+  return tar([
+    { path: "layer.tar", content: layer },
+    { path: name, content: described },
+    { path: "manifest.json", content: json([{ Config: name, RepoTags: [tag], Layers: ["layer.tar"] }]) },
+  ]);
 }
 
 /** As an image layout, under the tag `t`. */

@@ -1,7 +1,7 @@
 /** banger's own artifacts for the emulated host, so that no scenario waits for an image to be built in it. */
 import { mkdir } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { listImages, type StoredImage } from "../../../src/image/image.ts";
+import { isOutdated, listImages, type StoredImage } from "../../../src/image/image.ts";
 import { readKernel, type StoredKernel } from "../../../src/kernel/kernel.ts";
 import { runChecked } from "../../../src/sys/sys.ts";
 import { Banger } from "../../e2e/fixture.ts";
@@ -25,7 +25,7 @@ export async function hostStore(say: (line: string) => void): Promise<HostStore>
 
 async function newestDebian(): Promise<StoredImage | undefined> {
   const images = await listImages(join(shared, "images"));
-  const named = images.filter(({ name }) => name === "debian-bookworm");
+  const named = images.filter((image) => image.name === "debian-bookworm" && !isOutdated(image));
   return named.sort((a, b) => a.createdAt.localeCompare(b.createdAt)).at(-1);
 }
 
