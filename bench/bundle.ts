@@ -44,7 +44,7 @@ async function bundle(): Promise<Made> {
       ...{ version: 1, kind: "image", name, revision: 0, distro: "debian", arch: "amd64", kernel },
       ...{ rootfsBytes: statSync(rootfs).size, seed: [] },
     },
-    ...{ directory: place, members: [rootfsMember], into: place, level: 19 },
+    ...{ directory: place, members: [rootfsMember], into: place, level: 9 },
     signal: new AbortController().signal,
   });
   rmSync(rootfs);
