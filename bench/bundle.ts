@@ -24,7 +24,10 @@ interface Made {
   unpackedBytes: number;
 }
 
-/** Files of this machine's /usr up to 1 GiB, as an image is made of them; kept, because packing takes minutes. */
+/**
+ * Files of this machine's /usr up to 1 GiB, as an image is made of them; kept, because packing takes minutes. At level 9:
+ * unpacking is as fast at 19, which takes ten times as long.
+ */
 async function bundle(): Promise<Made> {
   if (existsSync(made)) return JSON.parse(readFileSync(made, "utf8"));
   rmSync(place, { recursive: true, force: true });
