@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -112,24 +112,6 @@ describe("a bundle", () => {
     rmSync(join(dir, "image"), { recursive: true });
     expect((await packed()).sha256).toBe(first.sha256);
     expect(readdirSync(dir).filter((name) => name.startsWith("."))).toEqual([]);
-  });
-
-  test("that is given up while it is made leaves neither files nor programs", async () => {
-    const directory = join(dir, "large");
-    mkdirSync(directory);
-    writeFileSync(join(directory, "rootfs.ext4"), randomBytes(64 * MiB));
-    const stop = new AbortController();
-    const into = join(dir, "given-up");
-    const request = { manifest, directory, members: ["rootfs.ext4"], into, level: 19, signal: stop.signal };
-    const packing = failure(packBundle(request));
-    const atWork = () => Bun.spawnSync(["pgrep", "-f", into]).stdout.toString();
-    while (!atWork().includes("\n")) await Bun.sleep(10);
-    while (!readdirSync(into, { recursive: true }).some((name) => String(name).endsWith("/bundle")))
-      await Bun.sleep(10);
-    stop.abort();
-    expect(await packing).toMatchObject({ code: "cancelled" });
-    expect(readdirSync(into)).toEqual([]);
-    expect(atWork()).toBe("");
   });
 
   test("may have zeros in place of holes", async () => {
