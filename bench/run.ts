@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
+import { bundleBench } from "./bundle.ts";
 import { bareAgent, bareRestore, stockImage, stockSsh } from "./by-hand.ts";
 import { ext4Arms } from "./ext4.ts";
 import { nullBed } from "./null-bed.ts";
@@ -150,6 +151,23 @@ const benches: Record<string, () => Promise<void>> = {
     row(`${what} / \`mke2fs -d\` of the unpacked tree`, "0.5 s", await comparePairs(filled, mke2fs, 7));
     row(`${what} / \`tar x\` into a directory`, "0.5 s", await comparePairs(filled, unpacked, 7));
   },
+  bundle: async () => {
+    const { pulled, byHand, peaks, end } = await bundleBench();
+    try {
+      row(
+        "`image pull` of a bundle with 1 GB in its root file system / `curl \\| sha256sum`, then `zstd -d \\| tar x`",
+        "1.00",
+        await comparePairs(pulled, byHand, 7),
+      );
+      const { memory, pulledDisk, byHandDisk, size, unpackedBytes } = await peaks();
+      const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+      process.stderr.write(
+        `bundle ${mib(size)}, unpacked ${mib(unpackedBytes)}; at most ${mib(memory)} of memory in the daemon; on the disk ${mib(pulledDisk)}, by hand ${mib(byHandDisk)}\n`,
+      );
+    } finally {
+      end();
+    }
+  },
   null: async () => {
     const figures = await nullBed();
     const shown = (ms: number) => ms.toFixed(1);
@@ -175,7 +193,7 @@ const benches: Record<string, () => Promise<void>> = {
 };
 
 /** What needs no image. */
-const withoutVms = ["ext4", "stream"];
+const withoutVms = ["ext4", "stream", "bundle"];
 const asked = process.argv.slice(2);
 try {
   const names = asked.length === 0 ? Object.keys(benches) : asked;

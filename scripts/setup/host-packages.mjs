@@ -64,7 +64,14 @@ export const testPackages = [
   { name: "golang-go", why: "fetches and reads other projects' test cases", programs: ["go"] },
   { name: "zstd", why: "a second opinion on zstd", programs: ["zstd"] },
   { name: "umoci", why: "a second opinion on layers laid over each other", programs: ["umoci"] },
-  { name: "openssl", why: "makes certificates for the tests' https", programs: ["openssl"] },
+  {
+    name: "openssl",
+    why: "makes certificates for the tests' https, and signs catalogs",
+    programs: ["openssl"],
+  },
+  { name: "zstd", why: "packs bundles of images and kernels", programs: ["zstd"] },
+  { name: "rsync", why: "puts bundles onto another machine", programs: ["rsync"] },
+  { name: "rclone", why: "puts bundles into object stores", programs: ["rclone"] },
   { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
 ];

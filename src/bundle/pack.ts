@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { allocated, allocatedIn, cleanEnvironment, removeTree, runChecked } from "../sys/sys.ts";
+import { BangerError } from "../base/base.ts";
+import { allocated, allocatedIn, cleanEnvironment, removeTree, runStreaming } from "../sys/sys.ts";
 import type { ImageBundleManifest, KernelBundleManifest } from "./manifest.ts";
 
 export interface PackRequest {
@@ -32,7 +33,7 @@ export interface PackedBundle {
   unpackedBytes: number;
 }
 
-/** Throws operation_failed with what the programs said. A failed call leaves nothing. */
+/** Throws cancelled, operation_failed with what the programs said. A failed call leaves nothing. */
 export async function packBundle(request: PackRequest): Promise<PackedBundle> {
   const { manifest, directory, members, into, level, signal } = request;
   const staging = join(into, `.bundle-${process.pid}`);
@@ -49,10 +50,7 @@ export async function packBundle(request: PackRequest): Promise<PackedBundle> {
       ...["--file=-", "-C", staging, "manifest.json", "-C", directory, ...members],
     ];
     const script = 'set -o pipefail; out=$1 level=$2; shift 2; tar "$@" | zstd -q -T0 "-$level" -o "$out"';
-    await runChecked("bash", ["-c", script, "bash", packed, String(level), ...tar], {
-      signal,
-      env: cleanEnvironment(),
-    });
+    await runBoth(["-c", script, "bash", packed, String(level), ...tar], staging, signal);
     const sha256 = await digestOf(packed);
     const name = `${manifest.name}-${manifest.arch}-${sha256.slice(0, 12)}.tar.zst`;
     const path = join(into, name);
@@ -65,6 +63,20 @@ export async function packBundle(request: PackRequest): Promise<PackedBundle> {
   } finally {
     await removeTree(staging);
   }
+}
+
+/** As a group of processes: given up, both end at once. */
+async function runBoth(args: readonly string[], cwd: string, signal: AbortSignal): Promise<void> {
+  const said: string[] = [];
+  const onLine = (line: string) => {
+    if (said.push(line) > 3) said.shift();
+  };
+  const status = await runStreaming("bash", args, { cwd, env: cleanEnvironment(), signal, onLine });
+  if (status === 0) return;
+  throw new BangerError(
+    "operation_failed",
+    `tar and zstd failed with status ${status}: ${said.join("; ") || "no message"}`,
+  );
 }
 
 async function digestOf(path: string): Promise<string> {

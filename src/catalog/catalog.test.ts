@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageCatalog, imageOffers, kernelOffers, type OthersCatalogs, readOthers } from "./catalog.ts";
+import { rememberCatalog } from "./seen.ts";
 
 const pair = () => generateKeyPairSync("ec", { namedCurve: "prime256v1" });
 const pemOf = (keys: ReturnType<typeof pair>) =>
@@ -49,10 +50,11 @@ function publish(text: string, by = ours): void {
 function read(
   key: string | undefined = pemOf(ours),
   source = `${base}/c/catalog.json`,
+  silenceMs = 500,
 ): Promise<OthersCatalogs> {
   return readOthers([{ source, key }], dir, {
     authorities: async () => undefined,
-    patience: { silenceMs: 500, slowMs: 60_000, slowBytes: 1, pauseMs: 1 },
+    patience: { silenceMs, slowMs: 60_000, slowBytes: 1, pauseMs: 1 },
     signal: new AbortController().signal,
   });
 }
@@ -116,6 +118,30 @@ describe("a catalog of others", () => {
     expect(gone.troubles[0]).toMatch(/cannot be had .*going by what it said/);
     // Of another key it was never seen.
     expect((await read(pemOf(theirs))).catalogs).toEqual([]);
+  });
+
+  test("whose server is silent is asked again when nothing is known of it, and else once: somebody waits", async () => {
+    let asked = 0;
+    const silent = createNetServer((socket) => {
+      asked += 1;
+      socket.resume();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const source = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/c/catalog.json`;
+    // Seen there before, when it answered.
+    publish(catalog(1));
+    await rememberCatalog(dir, source, {
+      bytes: Buffer.from(files.get("/c/catalog.json") ?? ""),
+      signature: files.get("/c/catalog.json.sig"),
+    });
+    const seen = await read(pemOf(ours), source, 50);
+    expect(seen.catalogs.length).toBe(1);
+    expect(seen.troubles).toEqual([expect.stringMatching(/said nothing.*going by what it said/)]);
+    expect(asked).toBe(1);
+    const unseen = await read(pemOf(theirs), source, 50);
+    expect(unseen.troubles).toEqual([expect.stringMatching(/is left out/)]);
+    expect(asked).toBe(6);
+    silent.close();
   });
 
   test("may be a file, which needs no key, and may name files", async () => {

@@ -12,12 +12,21 @@ export interface CatalogRoute {
   signal: AbortSignal;
 }
 
-/** `signed`: its signature is beside it, in a file of its name with `.sig` behind it. Throws as get and readBounded do. */
-export async function fetchCatalog(url: URL, signed: boolean, route: CatalogRoute): Promise<SignedBytes> {
-  const read = url.protocol === "file:" ? readLocal : readRemote;
-  const bytes = await read(url, maxCatalogBytes, route);
-  if (!signed) return { bytes, signature: undefined };
-  const signature = await read(new URL(`${url.href}.sig`), 1024, route);
+export interface CatalogFetch {
+  url: URL;
+  /** Its signature is beside it, in a file of its name with `.sig` behind it. */
+  signed: boolean;
+  /** Somebody waits, and it is known what it said before: a server that does not answer is asked no second time. */
+  once: boolean;
+}
+
+/** Throws as get and readBounded do. */
+export async function fetchCatalog(wanted: CatalogFetch, route: CatalogRoute): Promise<SignedBytes> {
+  const read = (url: URL, maxBytes: number): Promise<Buffer> =>
+    url.protocol === "file:" ? readLocal(url, maxBytes) : readRemote(url, maxBytes, wanted.once, route);
+  const bytes = await read(wanted.url, maxCatalogBytes);
+  if (!wanted.signed) return { bytes, signature: undefined };
+  const signature = await read(new URL(`${wanted.url.href}.sig`), 1024);
   return { bytes, signature: signature.toString("latin1") };
 }
 
@@ -32,17 +41,19 @@ async function readLocal(url: URL, maxBytes: number): Promise<Buffer> {
   return await readFile(path);
 }
 
-function readRemote(
+async function readRemote(
   url: URL,
   maxBytes: number,
+  once: boolean,
   { authorities, patience, signal }: CatalogRoute,
 ): Promise<Buffer> {
-  return attempts(patience, url.href, signal, async () => {
+  const attempt = async () => {
     const answer = await get({
       ...{ url, headers: {}, plainHttpHost: undefined, patience, signal },
       authorities: await authorities(url.host),
     });
     if (answer.status !== 200) throw refused(answer, url);
     return await readBounded(answer.body, maxBytes, url.href);
-  });
+  };
+  return once ? await attempt() : await attempts(patience, url.href, signal, attempt);
 }

@@ -62,7 +62,7 @@ async function readOne(
   const seen = await recall(cache, source, pem);
   let fetched: Awaited<ReturnType<typeof fetchCatalog>>;
   try {
-    fetched = await fetchCatalog(url, pem !== undefined, route);
+    fetched = await fetchCatalog({ url, signed: pem !== undefined, once: seen !== undefined }, route);
   } catch (error) {
     if (seen === undefined) throw error;
     trouble(

@@ -4,7 +4,7 @@ import type { LifecycleEvent } from "../rpc/contract.ts";
 import type { Context } from "./context.ts";
 import { json, toggle } from "./flags.ts";
 import { escapeText } from "./output/escape.ts";
-import { printJson, renderTable } from "./output/table.ts";
+import { printJson, renderProseTable } from "./output/table.ts";
 import { ago } from "./output/when.ts";
 import { shortId } from "./vm/list.ts";
 
@@ -33,7 +33,7 @@ interface Artifact {
 
 /** As a table, as names or as JSON; `own` is the one column that differs between the kinds. */
 export function printArtifacts<T extends Artifact>(
-  ctx: Pick<Context, "out" | "today">,
+  ctx: Pick<Context, "out" | "today" | "tty">,
   artifacts: readonly T[],
   how: { quiet: boolean; json: boolean },
   own: { header: string; cell: (artifact: T) => string },
@@ -50,6 +50,7 @@ export function printArtifacts<T extends Artifact>(
       artifact.createdAt === null ? "-" : ago(artifact.createdAt, ctx.today()),
       artifact.description,
     ]);
-    ctx.out(renderTable(["NAME", "ID", "STATE", own.header, "SIZE", "CREATED", "DESCRIPTION"], rows));
+    const header = ["NAME", "ID", "STATE", own.header, "SIZE", "CREATED", "DESCRIPTION"];
+    ctx.out(renderProseTable(ctx, header, rows, ["CREATED", "ID"]));
   }
 }

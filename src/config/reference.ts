@@ -1,11 +1,19 @@
 /** docs/config.md, made from the schema: each key with its meaning, default and a value that is allowed. */
 import { z } from "zod";
-import { administratorKeys, ConfigSchema, FileSync, inertKeys, VmDefaults, Warm } from "./schema.ts";
+import {
+  administratorKeys,
+  CatalogSource,
+  ConfigSchema,
+  FileSync,
+  inertKeys,
+  VmDefaults,
+  Warm,
+} from "./schema.ts";
 
 export function configReference(): string {
   const rows = (shape: Record<string, z.ZodType>, prefix: string) =>
     Object.entries(shape)
-      .filter(([key]) => prefix !== "" || !["vm_defaults", "file_sync", "warm"].includes(key))
+      .filter(([key]) => prefix !== "" || !["vm_defaults", "catalog", "file_sync", "warm"].includes(key))
       .map(([key, schema]) => {
         const is = (keys: readonly string[]) => prefix === "" && keys.includes(key);
         const where = is(inertKeys)
@@ -44,6 +52,25 @@ ${head}
 ${rows(Warm.shape, "warm")}
 
 See [warm-start.md](warm-start.md).
+
+## [[catalog]]
+
+${head}
+${rows(CatalogSource.shape, "catalog")}
+
+More catalogs of images and kernels, asked in this order, before banger's own; of a name that several have, the first one's counts.
+
+\`\`\`toml
+[[catalog]]
+source = "https://images.example.org/banger/catalog.json"
+key = """
+-----BEGIN PUBLIC KEY-----
+...
+-----END PUBLIC KEY-----
+"""
+\`\`\`
+
+Get the key by another way than the catalog's. What it protects against, and how to publish: [image-catalog.md](image-catalog.md).
 
 ## [[file_sync]]
 

@@ -38,6 +38,17 @@ test("images are listed as a table, as names or as JSON", async () => {
   expect(JSON.parse((await banger(["image", "ls", "--json"], { daemon })).out)).toEqual([image]);
 });
 
+test("on a terminal a list keeps to its width: the description is cut, which says least", async () => {
+  const description = "Debian 12 with systemd, sshd, git, a C compiler and the usual tools";
+  const daemon = new FakeDaemon({ "image.list": () => [{ ...image, description }] });
+  expect((await banger(["image", "list"], { daemon, tty: { stdout: true } })).out).toMatchInlineSnapshot(`
+    "NAME             STATE    KERNEL            SIZE  DESCRIPTION
+    debian-bookworm  present  debian-cloud-6.1  612M  Debian 12 with systemd, ssh...
+    "
+  `);
+  expect((await banger(["image", "list"], { daemon })).out).toContain(description);
+});
+
 test("kernels that could be had are listed when asked", async () => {
   const daemon = new FakeDaemon({ "kernel.list": ({ available }) => (available ? [kernel] : []) });
   expect((await banger(["kernel", "list", "--available"], { daemon })).out).toMatchInlineSnapshot(`

@@ -28,6 +28,25 @@ export function renderTableFor(
   return renderTableFor(ctx, without(header), rows.map(without), others);
 }
 
+/** The same, and what is still too long then loses the end of its last column, which is prose. */
+export function renderProseTable(...table: Parameters<typeof renderTableFor>): string {
+  const [{ tty }] = table;
+  const text = renderTableFor(...table);
+  if (!tty.stdout) return text;
+  const { columns } = tty.size();
+  const cut = (row: string): string => (width(row) <= columns ? row : `${fitting(row, columns - 3)}...`);
+  return text.split("\n").map(cut).join("\n");
+}
+
+function fitting(text: string, columns: number): string {
+  let fit = "";
+  for (const character of text) {
+    if (width(fit + character) > columns) break;
+    fit += character;
+  }
+  return fit;
+}
+
 /** `key:  value` rows. */
 export function renderRecord(rows: readonly (readonly [string, string])[]): string {
   const widths = [Math.max(...rows.map(([key]) => width(key) + 1))];

@@ -12,7 +12,7 @@ import {
   readOthers,
 } from "../../catalog/catalog.ts";
 import type { Config } from "../../config/config.ts";
-import { patience, trustedAuthorities } from "../../download/download.ts";
+import { type Patience, patience, trustedAuthorities } from "../../download/download.ts";
 import type { ProgressContext } from "../parts.ts";
 
 export interface Offers {
@@ -24,6 +24,9 @@ export interface Offers {
   kernel(name: string, ctx: ProgressContext): Promise<Offer<KernelEntry> | undefined>;
 }
 
+/** A catalog is small, and somebody waits for it. */
+const catalogPatience: Patience = { ...patience, silenceMs: 10_000 };
+
 export function catalogOffers(
   { catalog: sources }: Pick<Config, "catalog">,
   { cache }: { cache: string },
@@ -32,7 +35,7 @@ export function catalogOffers(
     const read = await readOthers(
       sources.map(({ source, key }) => ({ source, key })),
       cache,
-      { signal, patience, authorities: (host) => trustedAuthorities(process.env, host) },
+      { signal, patience: catalogPatience, authorities: (host) => trustedAuthorities(process.env, host) },
     );
     for (const message of read.troubles) emit({ kind: "warning", message });
     return read;
