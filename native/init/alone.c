@@ -1,5 +1,5 @@
 /*
- * A guest whose image has no init, as container images have none: this process stays the first one. It does the three things
+ * A guest whose image has no init, as most container images have none: this process stays the first one. It does the three things
  * that nobody else does: it collects processes that have lost their parents, ends the guest in order when it is asked to
  * (by the agent, with systemd's signals, or by Ctrl-Alt-Del), and never ends itself, which would be the kernel's panic.
  */
@@ -20,6 +20,19 @@
 #define POWER_OFF 38
 #define RESTART 39
 #define PATIENCE_S 5
+
+/*
+ * Also where there is one that has nothing to start: Alpine's container images have busybox's, which would try to start OpenRC
+ * and gettys, neither of which they have, again and again.
+ */
+bool is_without_init(const char *init) {
+  char target[256];
+  if (access(init, X_OK) < 0) return true;
+  ssize_t n = readlink(init, target, sizeof target - 1);
+  if (n < 0) return false;
+  target[n] = 0;
+  return strstr(target, "busybox") && access("/sbin/openrc", X_OK) < 0 && access("/etc/init.d/rcS", X_OK) < 0;
+}
 
 /* True when no process but this one is left. */
 static bool collect(void) {
@@ -61,6 +74,8 @@ void stay(void) {
 }
 
 void furnish(void) {
+  /* For the agent, which tells whoever is the first process to end the guest. */
+  write_file("/run/banger/alone", "");
   mkdir("/dev/shm", 01777);
   if (mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0) say("/dev/shm: %s", strerror(errno));
 }

@@ -28,6 +28,7 @@ void own_tree(int dir);
 void remove_files(const char *dir);
 
 /* alone.c: for images without an init. What an init would mount, and what it would do. */
+bool is_without_init(const char *init);
 void furnish(void);
 _Noreturn void stay(void);
 

@@ -160,7 +160,7 @@ int main(void) {
   } else {
     write_file("/run/banger/ready", "");
   }
-  bool alone = access(path, X_OK) < 0;
+  bool alone = is_without_init(path);
   if (alone) furnish();
 
   /* For the agent: addresses are to be random again once the guest has booted. */
