@@ -17,7 +17,7 @@ const Recipe = z.strictObject({
   revision: z.int().positive(),
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).min(1),
   /** Programs that no package has, by their names in images/tools.json. */
-  tools: z.array(name),
+  tools: z.array(name).default([]),
 });
 
 const Bundle = z.strictObject({
