@@ -30,7 +30,7 @@ const ImageRecipe = z.strictObject({
   revision: z.int().positive(),
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).min(1),
   /** Programs that no package has, by their names in images/tools.json. */
-  tools: z.array(ArtifactName),
+  tools: z.array(ArtifactName).default([]),
 });
 
 const KernelRecipe = z.strictObject({

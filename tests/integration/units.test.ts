@@ -132,6 +132,10 @@ describe("the units", () => {
       [],
       ["/var/lib/banger/images"],
     ]);
+    expect(values(builder, "BindReadOnlyPaths").filter((path) => path.includes("banger"))).toEqual([
+      "/var/lib/banger/kernels",
+      "-/var/cache/banger/downloads",
+    ]);
     expect(values(builder, "PrivateTmp")).toEqual(["yes"]);
     expect(values(builder, "KillMode")).toEqual(["control-group"]);
     expect([values(builderSocket, "SocketUser"), values(builderSocket, "SocketMode")]).toEqual([
