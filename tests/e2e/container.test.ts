@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildImage, writeLayout } from "../../src/oci/testing/image-builder.ts";
+import { tar } from "../../src/oci/testing/tar-writer.ts";
 import { Banger } from "./fixture.ts";
 import { sayConfig, sayLayer } from "./say.ts";
 
@@ -61,4 +62,22 @@ test("stops in order, and keeps its disks", async () => {
   await banger.ok(["vm", "start", "kept"]);
   expect(await banger.ok(["vm", "exec", "kept", "--", "say", "0"])).toBe("hello there /app 0\n");
   await banger.ok(["vm", "delete", "kept"]);
+}, 300_000);
+
+test("boots with banger's own init where busybox's has nothing to start", async () => {
+  const idle = "idle-init";
+  const init = tar([
+    { path: "sbin/", type: "5" },
+    // As Alpine has it. It is no program here: started, it would be the kernel's panic.
+    { path: "sbin/init", type: "2", link: "/app/busybox" },
+    { path: "app/busybox", content: "no program", mode: 0o755 },
+  ]);
+  const layout = join(banger.dir, "idle");
+  writeLayout(layout, buildImage([sayLayer(banger.dir), init], "gzip", { config: { config: sayConfig } }));
+  await banger.run(["image", "delete", idle]);
+  await banger.ok(["image", "pull", `oci:${layout}:t`, "--name", idle]);
+  const sizes = ["--memory", "256M", "--vcpu", "1", "--disk-size", "64M"];
+  const run = ["vm", "run", "--rm", "--image", idle, ...sizes, "--", "say", "5"];
+  expect(await banger.run(run)).toMatchObject({ status: 5, stdout: "hello there /app 5\n" });
+  await banger.ok(["image", "delete", idle]);
 }, 300_000);
