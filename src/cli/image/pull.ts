@@ -8,9 +8,9 @@ import { matching, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 
 export const command = defineCommand({
-  summary: "build an image, or import a container image; and its kernel",
+  summary: "fetch or build an image, or import a container image; and its kernel",
   details:
-    "A name of the catalog is built here by its recipe; the first vm run does this by itself, and an image that is there already is left as it is, unless this banger has a newer recipe for it. Anything else is a container image: a reference (docker.io is implied), or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE as docker save writes it. Private ones by the credentials of docker login.",
+    "A name of a catalog is fetched ready-made where the catalog has it so, else built here by its recipe; the first vm run does this by itself, and an image that is there already is left as it is, unless there is a newer one. Anything else is a container image: a reference (docker.io is implied), or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE as docker save writes it. Private ones by the credentials of docker login.",
   examples: [
     { command: "image pull debian-bookworm", note: "get it ready now" },
     { command: "image pull docker.io/library/debian:bookworm --name deb", note: "import it from a registry" },
