@@ -1,4 +1,4 @@
-/** What changes of a VM that is there: its way out while it runs, its disks; and a root disk that runs full. */
+/** What changes of a VM that is there: its way out while it runs, its disks, saved as an image; and a root disk that runs full. */
 import { beforeAll, expect, test } from "bun:test";
 import { host } from "./host.ts";
 import { settledVms } from "./traces.ts";
@@ -67,6 +67,21 @@ test("a work disk grows while the VM is stopped, and keeps what is on it", async
   );
   expect([status, stderr]).toEqual([1, expect.stringContaining("it can grow, not shrink")]);
 }, 600_000);
+
+test("a stopped VM's disks become an image: what is in its layer over the image's, and its work disk", async () => {
+  const write = "echo on the root disk > /saved; echo on the work disk > /root/saved; sync";
+  await machine.ok(`banger vm start set && banger vm exec set -- /bin/sh -c '${write}'`, slow);
+  expect((await machine.run("banger image save set saved", slow)).stderr).toContain("stop it first");
+  await machine.ok("banger vm stop set && banger image save set saved", slow);
+  const sizes = "--memory 256M --vcpu 1 --disk-size 256M";
+  const said = await machine.ok(
+    `banger vm run --rm --image saved ${sizes} -- /bin/cat /saved /root/saved`,
+    slow,
+  );
+  expect(said).toBe("on the root disk\non the work disk\n");
+  await settledVms(machine);
+  await machine.ok("banger image delete saved", slow);
+}, 900_000);
 
 test("a root disk's layer that fills up is reported, before and after it is too late; the next start is refused", async () => {
   await machine.ok(
