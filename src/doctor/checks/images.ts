@@ -71,7 +71,7 @@ const image = defineCheck({
   dependsOn: ["state"],
   needs: ["images", "settings"],
   judge: ({ facts: { images, settings } }) => {
-    const { wanted, available } = images;
+    const { wanted, available, otherCatalogs } = images;
     const { stored, inCatalog } = images.image;
     const evidence: Evidence[] = [
       { looked: "default_image_name", found: wanted },
@@ -85,6 +85,14 @@ const image = defineCheck({
       return warn(`${wanted}, built by an older recipe`, [`banger image pull ${wanted}`], ...evidence);
     if (stored !== undefined) return pass(`${wanted}, built ${stored.createdAt.slice(0, 10)}`, ...evidence);
     if (inCatalog) return pass(`${wanted} is not built yet: the first vm run does it`, ...evidence);
+    if (otherCatalogs.length > 0) {
+      evidence.push({ looked: "config.toml's catalogs", found: otherCatalogs.join(", ") });
+      return warn(
+        `${wanted} is not here: the first vm run fetches it, if one of config.toml's catalogs has it`,
+        [`banger image pull ${wanted}`],
+        ...evidence,
+      );
+    }
     const remedy = [
       `in ${settings.path}: default_image_name = "${available[0] ?? "debian-bookworm"}"`,
       "banger image list --available",

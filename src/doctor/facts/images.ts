@@ -11,6 +11,8 @@ export interface ImageFacts {
   image: { stored: { id: string; createdAt: string; outdated: boolean } | undefined; inCatalog: boolean };
   /** Undefined when it is not known which one the image wants. */
   kernel: { name: string; release: string | undefined; inCatalog: boolean } | undefined;
+  /** config.toml's, which are not asked here: a look at this machine speaks with no other. */
+  otherCatalogs: readonly string[];
   available: readonly string[];
 }
 
@@ -47,6 +49,7 @@ export async function lookForImages(place: Place): Promise<ImageFacts> {
             release: kernel?.release,
             inCatalog: kernelCatalog.some(({ name }) => name === kernelName),
           },
+    otherCatalogs: config.catalog.map(({ source }) => source),
     available: [...new Set([...images, ...imageCatalog].map(({ name }) => name))],
   };
 }

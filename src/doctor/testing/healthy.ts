@@ -80,6 +80,7 @@ export const healthy: Facts = {
       inCatalog: true,
     },
     kernel: { name: "debian-cloud-6.1", release: "6.1.0-56-cloud-amd64", inCatalog: true },
+    otherCatalogs: [],
     available: ["debian-bookworm"],
   },
   daemon: {
