@@ -3,8 +3,8 @@
  * most, and one more each day. BANGER_SYSTEM=all runs all of them, BANGER_SYSTEM=storm,set the ones it names.
  */
 const always = ["host", "helper", "vm"];
-/** Only when asked for: building a kernel and an image takes an emulated host longer than all the others. */
-const seldom = ["build"];
+/** Only when asked for: building a kernel and an image, or starting Docker, takes an emulated host longer than all the others. */
+const seldom = ["build", "docker"];
 
 /** Of `paths`, those whose turn it is. `asked` is BANGER_SYSTEM; throws when it names one that is not there. */
 export function systemFiles(paths, asked, now = Date.now()) {
