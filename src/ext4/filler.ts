@@ -4,7 +4,7 @@ import { BlockAllocator } from "./allocate.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { Directory, leafOf } from "./directory.ts";
 import { writeDirectory } from "./directory-blocks.ts";
-import { ExtentList } from "./extents.ts";
+import { type Extent, ExtentList } from "./extents.ts";
 import { BlockSink, type FileSink } from "./file-sink.ts";
 import type { GroupTable } from "./groups.ts";
 import { checkMeta, type InodeFields, type Meta } from "./inode.ts";
@@ -33,6 +33,7 @@ export interface FreshDirectories {
 }
 
 export class Ext4Filler {
+  readonly #allocator: BlockAllocator;
   readonly #writer: BlockWriter;
   readonly #inodes: InodeTable;
   /** The root's description, unless it gets another. */
@@ -54,12 +55,12 @@ export class Ext4Filler {
     fresh: FreshDirectories,
     readonly nowS: number,
   ) {
-    const allocator = new BlockAllocator(groups, superblock.freeBlocks);
-    this.#writer = new BlockWriter(superblock.volume, allocator);
+    this.#allocator = new BlockAllocator(groups, superblock.freeBlocks);
+    this.#writer = new BlockWriter(superblock.volume, this.#allocator);
     this.#inodes = new InodeTable(superblock.volume, groups, nowS);
     this.#freshRoot = fresh.root.meta;
-    allocator.release(fresh.root);
-    allocator.release(fresh.lostAndFound);
+    this.#allocator.release(fresh.root);
+    this.#allocator.release(fresh.lostAndFound);
     const lostAndFound = new Directory(lostAndFoundInode, this.#root);
     lostAndFound.meta = fresh.lostAndFound.meta;
     this.#root.addDirectory("lost+found", lostAndFound);
@@ -67,7 +68,7 @@ export class Ext4Filler {
   }
   /** What file content may still take. Directories, written in the end, take some of it. */
   get freeBytes(): number {
-    return this.#writer.allocator.freeBlocks * blockBytes;
+    return this.#allocator.freeBlocks * blockBytes;
   }
 
   get freeInodes(): number {
@@ -116,6 +117,19 @@ export class Ext4Filler {
       this.#open = undefined;
       this.#putWithExtents(ino, "file", meta, sizeBytes, 1, extents, 0);
     });
+  }
+
+  /** Takes the blocks of content that was placed before, all of it before anything else is added. Throws internal when they are taken. */
+  claim(extents: readonly Extent[]): void {
+    for (const { physical, blocks } of extents) this.#allocator.claim({ start: physical, count: blocks });
+  }
+
+  /** A file whose content is in blocks that were claimed; where it has none, it is zeros. */
+  addPlacedFile(path: Uint8Array, meta: Meta, sizeBytes: number, extents: readonly Extent[]): void {
+    const ino = this.#addLeaf(path, meta, "file");
+    const list = new ExtentList();
+    for (const { logical, physical, blocks } of extents) list.add(logical, physical, blocks);
+    this.#putWithExtents(ino, "file", meta, sizeBytes, 1, list, 0);
   }
 
   /** A symbolic link. The target is bytes, 1 to 4095 of them, and goes unread. */
@@ -168,10 +182,10 @@ export class Ext4Filler {
     for (const directory of this.#directories) this.#writeDirectory(directory);
     this.#writer.flush();
     for (const [ino, links] of this.#links) this.#inodes.setLinks(ino, links);
-    this.#inodes.write(this.#writer.allocator);
-    this.#writer.allocator.write();
+    this.#inodes.write(this.#allocator);
+    this.#allocator.write();
     this.groups.write();
-    this.superblock.write(this.#writer.allocator.freeBlocks, this.#inodes.freeInodes);
+    this.superblock.write(this.#allocator.freeBlocks, this.#inodes.freeInodes);
   }
 
   #begin(meta?: Meta): void {

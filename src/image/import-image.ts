@@ -1,25 +1,31 @@
 /** Importing a container image: fetched and checked, its layers merged, and written into an ext4 of the image's own. */
 import { createHash } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
-import { openFresh } from "../ext4/ext4.ts";
+import { type Ext4Filler, openFresh } from "../ext4/ext4.ts";
 import {
   type FetchedImage,
+  type FetchedLayer,
   fetchImage,
   forgetBlob,
   type ImageName,
+  type ImageSource,
   imageLimits,
   type MergedRoot,
   mergeLayers,
   openSource,
   pinnedDigest,
+  type Reading,
   type RegistryOptions,
   type RootSink,
   type RootTotals,
+  unpackLayer,
 } from "../oci/oci.ts";
 import { stageDirectory } from "../sys/sys.ts";
+import { LayerShelf, layersName, listingPath } from "./kept-layers.ts";
+import { RootContent } from "./root-content.ts";
 import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
 
 export interface ImageImport {
@@ -58,46 +64,110 @@ const MiB = 1024 ** 2;
  * oci room does; bad_request for a size that is too small; no_space.
  */
 export async function importImage(request: ImageImport, imagesDir: string): Promise<ImportedImage> {
-  const { from, registry, signal, progress } = request;
-  progress("manifest", 0, 0);
+  const { from, registry, signal } = request;
+  request.progress("manifest", 0, 0);
   const source = await openSource(from, registry, signal);
-  let image: FetchedImage;
+  const shelf = await LayerShelf.of(imagesDir);
   try {
-    image = await fetchImage({
-      ...{ source, pinned: pinnedDigest(from), cache: request.cache, limits: imageLimits, signal },
-      patience: registry.patience,
-      needSpace: (bytes) => request.needSpace("cache", bytes),
-      progress: { layers: (done, total) => progress("layers", done, total) },
+    let totals: RootTotals | undefined;
+    const directory = await stageDirectory(imagesDir, async (staging) => {
+      const made = await makeImage(request, { source, shelf, staging });
+      totals = made.totals;
+      return made.id.replace(/^sha256:/, "");
     });
+    if (totals === undefined) throw new BangerError("internal", "an image was made of nothing");
+    return { directory, totals };
   } finally {
+    await shelf.close();
     await source.close();
-  }
-  try {
-    return await store(request, image, imagesDir);
-  } finally {
-    await image.close();
   }
 }
 
-async function store(request: ImageImport, image: FetchedImage, imagesDir: string): Promise<ImportedImage> {
-  const { signal, progress, cache } = request;
-  const kernel = await request.kernel();
-  const merged = await mergeLayers({
-    ...{ layers: image.layers, limits: imageLimits, signal },
-    progress: (done, total) => progress("root", done, total),
-    onDamaged: ({ descriptor }) => forgetBlob(cache, descriptor.digest),
-  });
-  const sizeBytes = rootBytes(request, merged.totals);
-  await request.needSpace("store", merged.totals.blockBytes);
-  const directory = await stageDirectory(imagesDir, async (staging) => {
-    await writeRoot(join(staging, rootfsName), sizeBytes, merged, signal);
+interface Making {
+  source: ImageSource;
+  /** Layers that other images have. */
+  shelf: LayerShelf;
+  staging: string;
+}
+
+async function makeImage(request: ImageImport, making: Making): Promise<{ id: string; totals: RootTotals }> {
+  const { signal } = request;
+  const { staging } = making;
+  await mkdir(join(staging, layersName), { mode: 0o700 });
+  const root = await open(join(staging, rootfsName), "wx+", 0o600);
+  try {
+    const content = new RootContent(root, staging, signal);
+    const image = await unpackImage(request, making, content);
+    const listings = image.layers.map((_, number) => listingPath(staging, number));
+    const kernel = await request.kernel();
+    const merged = await mergeLayers({ listings, limits: imageLimits, signal });
+    const sizeBytes = rootBytes(request, merged.totals);
+    await content.sort(merged.contents(), image.layers);
+    await writeRoot(request, staging, { root, content, merged, sizeBytes });
+    await content.keep();
     // /root is the work disk's, which begins empty.
     await mkdir(join(staging, seedName), { mode: 0o700 });
     const manifest = manifestOf(request, kernel, image, sizeBytes);
     await sealImage(staging, manifest);
-    return manifest.id.replace(/^sha256:/, "");
+    return { id: manifest.id, totals: merged.totals };
+  } finally {
+    await root.close();
+  }
+}
+
+/** Each layer is fetched and unpacked, unless another image has it; its blob goes when what is in it is in the root. */
+async function unpackImage(
+  { from, registry, cache, signal, progress, needSpace }: ImageImport,
+  { source, shelf, staging }: Making,
+  content: RootContent,
+): Promise<FetchedImage> {
+  const amount = { fetched: 0, toFetch: 0, unpacked: 0, toUnpack: 0 };
+  // One stage after the other is told of: what is unpacked while layers still come is the second one's start.
+  const tell = () => {
+    if (amount.fetched < amount.toFetch) progress("layers", amount.fetched, amount.toFetch);
+    else progress("root", amount.unpacked, amount.toUnpack);
+  };
+  const reading: Reading = {
+    ...{ limits: imageLimits, unpackedBytes: 0, entries: 0 },
+    onPacked: (bytes) => {
+      amount.unpacked += bytes;
+      tell();
+    },
+    needRoom: (bytes) => needSpace("store", bytes),
+  };
+  const onDamaged = ({ descriptor }: FetchedLayer) => forgetBlob(cache, descriptor.digest);
+  return await fetchImage({
+    ...{
+      source,
+      pinned: pinnedDigest(from),
+      cache,
+      limits: imageLimits,
+      patience: registry.patience,
+      signal,
+    },
+    needSpace: (bytes) => needSpace("cache", bytes),
+    progress: {
+      layers: (done, total) => {
+        Object.assign(amount, { fetched: done, toFetch: total });
+        tell();
+      },
+    },
+    choose: async (layers) => {
+      const wanted: boolean[] = [];
+      for (const [number, { diffId, descriptor }] of layers.entries()) {
+        const kept = await shelf.take(diffId, listingPath(staging, number));
+        if (kept !== undefined) content.take(number, kept);
+        else amount.toUnpack += descriptor.size;
+        wanted.push(kept === undefined);
+      }
+      return wanted;
+    },
+    onLayer: async (layer, number, both) => {
+      const unpacking = { reading: reading, listing: listingPath(staging, number), onDamaged, signal: both };
+      await content.unpack(number, (sink) => unpackLayer(layer, { ...unpacking, content: sink }));
+      await forgetBlob(cache, layer.descriptor.digest);
+    },
   });
-  return { directory, totals: merged.totals };
 }
 
 /** The content and half as much again, a gigabyte at least; or what was asked for, if the content fits. */
@@ -124,22 +194,34 @@ function entriesOf({ directories, files, symlinks }: RootTotals): number {
   return directories + files + symlinks;
 }
 
+interface Root {
+  root: FileHandle;
+  content: RootContent;
+  merged: MergedRoot;
+  sizeBytes: number;
+}
+
+/** Puts a file system around the content that is there. */
 async function writeRoot(
-  path: string,
-  sizeBytes: number,
-  { totals, write }: MergedRoot,
-  signal: AbortSignal,
+  { signal, needSpace }: ImageImport,
+  staging: string,
+  { root, content, merged, sizeBytes }: Root,
 ): Promise<void> {
-  await createRootFileSystem({ path, sizeBytes, entries: entriesOf(totals), signal });
-  const file = await open(path, "r+");
+  const path = join(staging, "layout.ext4");
+  await needSpace("store", 16 * MiB);
+  await createRootFileSystem({ path, sizeBytes, entries: entriesOf(merged.totals), signal });
+  const layout = await open(path, "r");
   try {
-    const filler = openFresh(file.fd);
-    await write(withoutLostAndFound(filler));
+    await content.settle(layout, sizeBytes);
+    const filler = openFresh(root.fd);
+    for (const extents of content.extents()) filler.claim(extents);
+    await merged.write(rootSink(filler, content));
     filler.finish();
   } catch (error) {
     throw explain(error, sizeBytes);
   } finally {
-    await file.close();
+    await layout.close();
+    await rm(path);
   }
 }
 
@@ -161,15 +243,16 @@ function explain(error: unknown, sizeBytes: number): BangerError {
   return new BangerError(code, message, { hint, details, cause: error });
 }
 
-/** The file system's own, which mke2fs has made; some images have one of the disk that they were made from. */
-function withoutLostAndFound(sink: RootSink): RootSink {
+/** Without the lost+found of an image that was made from a disk: mke2fs has made the file system's own. */
+function rootSink(filler: Ext4Filler, content: RootContent): RootSink {
   return {
     addDirectory: (path, metadata) => {
-      if (Buffer.from(path).toString("latin1") !== "lost+found") sink.addDirectory(path, metadata);
+      if (Buffer.from(path).toString("latin1") !== "lost+found") filler.addDirectory(path, metadata);
     },
-    addFile: (path, metadata, sizeBytes) => sink.addFile(path, metadata, sizeBytes),
-    addSymlink: (path, target, metadata) => sink.addSymlink(path, target, metadata),
-    addHardLink: (path, target) => sink.addHardLink(path, target),
+    addFile: (path, metadata, sizeBytes, from) =>
+      filler.addPlacedFile(path, metadata, sizeBytes, from === undefined ? [] : content.extentsOf(from)),
+    addSymlink: (path, target, metadata) => filler.addSymlink(path, target, metadata),
+    addHardLink: (path, target) => filler.addHardLink(path, target),
   };
 }
 

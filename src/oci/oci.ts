@@ -9,12 +9,20 @@
 export { forgetBlob } from "./cache.ts";
 export type { Digest } from "./digest.ts";
 export type { ImageConfig } from "./documents.ts";
-export { type FetchedImage, type FetchProgress, fetchImage } from "./fetch-image.ts";
+export {
+  type FetchedImage,
+  type FetchedLayer,
+  type FetchProgress,
+  fetchImage,
+  type LayerName,
+} from "./fetch-image.ts";
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
 export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
 export type { RootTotals } from "./layers/plan.ts";
-export type { FileSink, RootSink } from "./layers/sink.ts";
+export type { ContentSink, FileSink, LayerContent, RootSink } from "./layers/sink.ts";
 export type { Metadata } from "./layers/tree.ts";
+export type { Reading } from "./layers/unpack.ts";
+export { type Unpacking, unpackLayer } from "./layers/unpack-layer.ts";
 export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
 export { type Patience, patience } from "./patience.ts";

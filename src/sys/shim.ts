@@ -10,6 +10,7 @@ const symbols = {
   // Offsets are far below 2^53: the fast type gives plain numbers.
   banger_seek_data: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
+  banger_punch: { args: [FFIType.i32, FFIType.i64_fast, FFIType.i64_fast], returns: FFIType.i32 },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   banger_tsc: { args: [FFIType.ptr], returns: FFIType.i32 },
@@ -103,6 +104,15 @@ export function nextData(fd: number, from: number): { start: number; end: number
   check(start, "lseek(SEEK_DATA)");
   const end = Number(shim().banger_seek_hole(fd, start));
   return { start, end: check(end, "lseek(SEEK_HOLE)") };
+}
+
+/** Makes a hole of a part of a file, within its size. False where the file system has none. */
+export function punchHole(fd: number, from: number, bytes: number): boolean {
+  // SAFETY: numbers only; the descriptor is the caller's.
+  const value = shim().banger_punch(fd, from, bytes);
+  if (value === -95) return false;
+  check(value, "fallocate(FALLOC_FL_PUNCH_HOLE)");
+  return true;
 }
 
 /** A descriptor that means this very process; undefined when there is none of that number. The caller closes it. */

@@ -31,7 +31,7 @@ export interface Directory {
   fresh: Set<string> | undefined;
 }
 
-/** What an entry of a layer has made. Its content and metadata are there, and are read when it is written. */
+/** What an entry of a layer has made. Its metadata are in the layer's listing, and are read when it is written. */
 interface FromEntry {
   layer: number;
   /** Which entry of the layer. */
@@ -45,6 +45,8 @@ interface FromEntry {
 export interface File extends FromEntry {
   kind: "file";
   sizeBytes: number;
+  /** Of the layer's contents; undefined for an empty file. */
+  content: number | undefined;
 }
 
 export interface Symlink extends FromEntry {

@@ -7,10 +7,11 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { end } from "../../tar/testing/archive.ts";
 import { Digest } from "../digest.ts";
-import { imageLimits, mergeLayers } from "../oci.ts";
+import { imageLimits } from "../oci.ts";
 import { failure, saying } from "../testing/failures.ts";
 import { file, flattened, plain } from "../testing/flatten.ts";
 import { buildImage, digestOf, type Packing } from "../testing/image-builder.ts";
+import { Flattening } from "../testing/pull.ts";
 import { entryBytes, tar } from "../testing/tar-writer.ts";
 
 describe("a layer", () => {
@@ -89,12 +90,14 @@ describe("a layer", () => {
     writeFileSync(path, bad);
     const handle = await open(path, "r");
     const descriptor = { mediaType: "x", digest: Digest.parse(digestOf(bytes)), size: bytes.length };
-    const request = {
-      layers: [{ blob: handle, descriptor, diffId: Digest.parse(digestOf(archive)) }],
-      ...{ limits: imageLimits, signal: new AbortController().signal, progress: () => {} },
-      onDamaged: async () => void damaged.push(path),
-    };
-    expect(await failure(mergeLayers(request))).toMatchObject(saying("corrupt", /was damaged in the cache/));
+    const layer = { blob: handle, descriptor, diffId: Digest.parse(digestOf(archive)) };
+    const flattening = new Flattening(imageLimits, new AbortController().signal, async () => {
+      damaged.push(path);
+    });
+    expect(await failure(flattening.add(layer, 0))).toMatchObject(
+      saying("corrupt", /was damaged in the cache/),
+    );
+    flattening.close();
     await handle.close();
     expect(damaged).toEqual([path]);
     expect(readFileSync(path).equals(bad)).toBe(true);

@@ -1,0 +1,190 @@
+/**
+ * The content of layers' files on its way into a root file system: of layers that are fetched it is written there as they
+ * are unpacked; of those that another image has it is copied from there, once it is known what is left of it.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { ContentArea, ContentTable, type ContentWriter, type Extent, settle } from "../ext4/ext4.ts";
+import type { ContentSink, LayerContent, LayerName } from "../oci/oci.ts";
+import { emptyStretch, overlaySparse } from "../sys/sys.ts";
+import { hiddenName, type KeptLayer, keepLayers, layersName } from "./kept-layers.ts";
+
+const blockBytes = 4096;
+const MiB = 1024 ** 2;
+/** So many files, and others get their turn. */
+const turnFiles = 500;
+/** What upper layers have hidden is kept for other images up to this, or an eighth of what they have not. */
+const hiddenBytes = 64 * MiB;
+const hiddenPart = 1 / 8;
+
+interface Layer {
+  /** Where its content is in the root file system; empty pieces for what is not there. */
+  table: ContentTable;
+  /** The image that it comes from. */
+  kept: KeptLayer | undefined;
+  /** Files that are left, by their numbers; until it is known, none. */
+  left: Uint8Array;
+}
+
+export class RootContent {
+  readonly #area: ContentArea;
+  readonly #layers: Layer[] = [];
+
+  /** `root` is empty, and open for reading and writing. */
+  constructor(
+    readonly root: FileHandle,
+    /** Of the image that is made. */
+    readonly directory: string,
+    readonly signal: AbortSignal,
+  ) {
+    this.#area = new ContentArea(root.fd);
+  }
+
+  /** Calls `unpack` with where the content of layer `layer` goes. */
+  async unpack(layer: number, unpack: (content: ContentSink) => Promise<void>): Promise<void> {
+    const writer = this.#area.writer();
+    await unpack(writer);
+    writer.finish();
+    this.#layers[layer] = { table: writer.table, kept: undefined, left: new Uint8Array(0) };
+  }
+
+  /** Layer `layer` is one of another image. */
+  take(layer: number, kept: KeptLayer): void {
+    const table = new ContentTable();
+    for (let number = 0; number < kept.table.length; number += 1) table.add([]);
+    this.#layers[layer] = { table, kept, left: new Uint8Array(0) };
+  }
+
+  /** What is left is made to be in the root; what is not goes, and is kept beside it for other images. */
+  async sort(contents: Iterable<LayerContent>, names: readonly LayerName[]): Promise<void> {
+    for (const layer of this.#layers) layer.left = new Uint8Array(layer.table.length);
+    for (const { layer, number } of contents) this.#layer(layer).left[number] = 1;
+    await this.#copyLeft();
+    await this.#keepHidden(names);
+    for (const layer of this.#layers) if (layer.kept === undefined) this.#dropHidden(layer);
+  }
+
+  /** Makes the root a file system like `layout`, which is fresh; it is still to be told of its files. */
+  async settle(layout: FileHandle, sizeBytes: number): Promise<void> {
+    const given = settle(this.#area, layout.fd, () => this.#left());
+    await this.root.truncate(sizeBytes);
+    const end = sizeBytes / blockBytes;
+    for (const { start, count } of given) {
+      if (start < end)
+        emptyStretch(this.root.fd, start * blockBytes, Math.min(count, end - start) * blockBytes);
+    }
+    await overlaySparse(layout, this.root);
+  }
+
+  /** Of all that is left. */
+  *extents(): Generator<Extent[]> {
+    for (const { table, number } of this.#left()) yield table.get(number);
+  }
+
+  extentsOf({ layer, number }: LayerContent): Extent[] {
+    return this.#layer(layer).table.get(number);
+  }
+
+  async #copyLeft(): Promise<void> {
+    const writer = this.#area.writer();
+    for (const { kept, table, left } of this.#layers) {
+      if (kept === undefined) continue;
+      for (let number = 0; number < left.length; number += 1) {
+        if (left[number] === 1) table.set(number, copyOf(kept, number, writer));
+        if (number % turnFiles === 0) await this.#turn();
+      }
+    }
+    writer.finish();
+  }
+
+  /** Layers of which the least is hidden come first: of those that there is no room for, nothing is kept. */
+  async #keepHidden(names: readonly LayerName[]): Promise<void> {
+    const file = await open(join(this.directory, layersName, hiddenName), "wx+", 0o600);
+    try {
+      const writer = new ContentArea(file.fd).writer();
+      const sized = this.#layers.map((layer, number) => ({ layer, number, blocks: hiddenBlocks(layer) }));
+      sized.sort((one, other) => one.blocks - other.blocks);
+      let room = Math.max(hiddenBytes, this.#leftBlocks() * blockBytes * hiddenPart) / blockBytes;
+      const done = [];
+      for (const { layer, number, blocks } of sized) {
+        room -= blocks;
+        const diffId = names[number]?.diffId;
+        if (room < 0 || diffId === undefined) break;
+        done.push({ number, diffId, hidden: await this.#copyHidden(layer, writer) });
+      }
+      writer.finish();
+      await file.sync();
+      this.#kept = done;
+    } finally {
+      await file.close();
+    }
+  }
+  #kept: { number: number; diffId: string; hidden: Map<number, readonly Extent[]> }[] = [];
+
+  async #copyHidden(layer: Layer, writer: ContentWriter): Promise<Map<number, readonly Extent[]>> {
+    const hidden = new Map<number, readonly Extent[]>();
+    for (let number = 0; number < layer.left.length; number += 1) {
+      if (number % turnFiles === 0) await this.#turn();
+      if (layer.left[number] === 1) continue;
+      const { kept, table } = layer;
+      const copy =
+        kept === undefined ? writer.copy(this.root.fd, table.get(number)) : copyOf(kept, number, writer);
+      if (copy.length > 0) hidden.set(number, copy);
+    }
+    return hidden;
+  }
+
+  #dropHidden({ table, left }: Layer): void {
+    for (let number = 0; number < left.length; number += 1) {
+      if (left[number] === 1) continue;
+      for (const { physical, blocks } of table.get(number))
+        emptyStretch(this.root.fd, physical * blockBytes, blocks * blockBytes);
+      table.set(number, []);
+    }
+  }
+
+  /** Says beside the root what of its layers is kept. */
+  async keep(): Promise<void> {
+    const layers = this.#kept.map(({ number, diffId, hidden }) => {
+      const table = new ContentTable();
+      const inRoot = this.#layer(number).table;
+      for (let n = 0; n < inRoot.length; n += 1) table.add(hidden.get(n) ?? inRoot.get(n));
+      return { number, diffId, table, hidden: new Set(hidden.keys()) };
+    });
+    await keepLayers(this.directory, layers);
+  }
+
+  *#left(): Generator<{ table: ContentTable; number: number }> {
+    for (const { table, left } of this.#layers)
+      for (let number = 0; number < left.length; number += 1) if (left[number] === 1) yield { table, number };
+  }
+
+  #leftBlocks(): number {
+    let blocks = 0;
+    for (const { table, number } of this.#left()) blocks += table.blocksOf(number);
+    return blocks;
+  }
+
+  #layer(number: number): Layer {
+    const layer = this.#layers[number];
+    if (layer === undefined) throw new Error(`layer ${number} has not been unpacked`);
+    return layer;
+  }
+
+  async #turn(): Promise<void> {
+    await new Promise(setImmediate);
+    this.signal.throwIfAborted();
+  }
+}
+
+function copyOf(kept: KeptLayer, number: number, writer: ContentWriter): readonly Extent[] {
+  const from = kept.hidden.has(number) ? kept.hiddenFile : kept.root;
+  return writer.copy(from.fd, kept.table.get(number));
+}
+
+function hiddenBlocks({ table, kept, left }: Layer): number {
+  let blocks = 0;
+  for (let number = 0; number < left.length; number += 1)
+    if (left[number] !== 1) blocks += (kept?.table ?? table).blocksOf(number);
+  return blocks;
+}
