@@ -38,11 +38,11 @@ install ca-certificates curl git openssh-client procps
 layer first
 install build-essential pkg-config libssl-dev zlib1g-dev
 layer first
-install python3-dev python3-pip python3-venv python3-numpy
+install python3-dev python3-pip python3-venv
 layer first
 install npm
 layer first
-rm -rf "$root/usr/share/doc" "$root/usr/share/man" "$root/usr/lib/python3/dist-packages/numpy/core/tests"
+rm -rf "$root/usr/share/doc" "$root/usr/share/man" "$root/usr/lib/python3/dist-packages/pip/_vendor/rich"
 chroot "$root" ldconfig
 layer first
 umoci tag --image "$work/layout:first" second
@@ -50,8 +50,8 @@ umoci tag --image "$work/layout:first" second
 # An application: small files by the thousand, and two large ones.
 application() {
 	mkdir -p "$root/srv/app/modules"
-	bytes "$1" 20 | split -b 2500 -a 4 -d - "$root/srv/app/modules/m"
-	bytes "$1$1" 45 > "$root/srv/app/model.bin"
+	bytes "$1" 15 | split -b 2500 -a 4 -d - "$root/srv/app/modules/m"
+	bytes "$1$1" 30 > "$root/srv/app/model.bin"
 	printf 'name = "app-%s"\n' "$1" > "$root/srv/app/config.toml"
 	layer "$2"
 	sed -i "s/^root:x/root:x/; \$a app:x:10$1:10$1::/srv/app:/bin/sh" "$root/etc/passwd"

@@ -33,6 +33,13 @@ int banger_lock(int fd) { return result(flock(fd, LOCK_EX | LOCK_NB)); }
 /* FICLONE (ioctl_ficlone(2)): dst shares all blocks of src until either is written. */
 int banger_clone(int dst, int src) { return result(ioctl(dst, FICLONE, src)); }
 
+/* copy_file_range(2): shares blocks where the file system can, and does not pass through this process where it cannot. */
+int64_t banger_copy_range(int from, int64_t from_at, int to, int64_t to_at, int64_t bytes) {
+  loff_t read_at = from_at, write_at = to_at;
+  ssize_t copied = copy_file_range(from, &read_at, to, &write_at, bytes, 0);
+  return copied < 0 ? -errno : copied;
+}
+
 /* fallocate(2): a hole of so many bytes; the file keeps its size. */
 int banger_punch(int fd, int64_t from, int64_t bytes) {
   return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, bytes));

@@ -25,13 +25,11 @@ export interface ContentWriter {
   readonly table: ContentTable;
   /** A file of exactly `sizeBytes`; one at a time. */
   begin(sizeBytes: number): FileSink;
-  /** The blocks of a file of another disk, with its holes; they are not in the table. */
-  copy(fd: number, extents: readonly Extent[]): readonly Extent[];
+  /** Blocks for what is in these of another disk, to be written by the caller. They are not in the table. */
+  reserve(extents: readonly Extent[]): readonly Extent[];
   /** Writes what is left. */
   finish(): void;
 }
-
-const copiedBlocks = 256;
 
 export class ContentArea {
   readonly volume: Volume;
@@ -59,7 +57,17 @@ export class ContentArea {
           () => "a file",
           ({ extents }) => void table.add(extents),
         ),
-      copy: (fd, extents) => copyExtents(new Volume(fd, mostBlocks * blockBytes), extents, blocks),
+      reserve: (extents) => {
+        const list = new ExtentList();
+        for (const { logical, blocks: wanted } of extents) {
+          for (let done = 0; done < wanted; ) {
+            const { start, count } = arena.allocate(wanted - done);
+            list.add(logical + done, start, count);
+            done += count;
+          }
+        }
+        return list.extents;
+      },
       finish: () => {
         blocks.flush();
         if (arena.left.count > 0) this.#spare.push(arena.left);
@@ -78,26 +86,6 @@ export class ContentArea {
     return { start, count };
   }
 }
-
-function copyExtents(from: Volume, extents: readonly Extent[], to: BlockWriter): readonly Extent[] {
-  const list = new ExtentList();
-  for (const { logical, physical, blocks } of extents) {
-    for (let done = 0; done < blocks; ) {
-      const some = Math.min(copiedBlocks, blocks - done);
-      from.readInto(copied, some * blockBytes, (physical + done) * blockBytes);
-      for (let written = 0; written < some; ) {
-        const { start, count } = to.append(copied, written * blockBytes, some - written);
-        list.add(logical + done + written, start, count);
-        written += count;
-      }
-      done += some;
-    }
-  }
-  return list.extents;
-}
-
-/** Never used by two at a time: all of this is synchronous. */
-const copied = Buffer.alloc(copiedBlocks * blockBytes);
 
 class Arena implements BlockSource {
   left: BlockRun = { start: 0, count: 0 };

@@ -11,11 +11,13 @@
 export type { BlockRun } from "./allocate.ts";
 export { ContentArea, type ContentWriter } from "./content-area.ts";
 export { ContentTable } from "./content-table.ts";
+export type { Directory } from "./directory.ts";
 export type { Extent } from "./extents.ts";
 export type { FileSink } from "./file-sink.ts";
 export type { Ext4Filler } from "./filler.ts";
 export { fillFromTar, type TarFilling } from "./from-tar.ts";
 export type { Meta } from "./inode.ts";
+export type { NodeWriter, Place } from "./nodes.ts";
 export { type OpenFreshOptions, openFresh } from "./open-fresh.ts";
 export { settle } from "./settle.ts";
 export type { SpecialNode } from "./special.ts";

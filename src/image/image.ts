@@ -7,7 +7,8 @@
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImageEntry, imageCatalog } from "./catalog.ts";
-export { type ImageImport, type ImportedImage, type ImportPart, importImage } from "./import-image.ts";
+export { type ImportedImage, importImage } from "./import-image.ts";
+export type { ImageImport, ImportPart } from "./import-request.ts";
 export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mmdebstrap.ts";
 export { cleanShared } from "./namespace.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

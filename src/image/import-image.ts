@@ -4,49 +4,22 @@ import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
-import { type Ext4Filler, openFresh } from "../ext4/ext4.ts";
+import { type Directory, type NodeWriter, openFresh } from "../ext4/ext4.ts";
 import {
   type FetchedImage,
-  type FetchedLayer,
-  fetchImage,
-  forgetBlob,
-  type ImageName,
-  type ImageSource,
   imageLimits,
   type MergedRoot,
   mergeLayers,
   openSource,
-  pinnedDigest,
-  type Reading,
-  type RegistryOptions,
   type RootSink,
   type RootTotals,
-  unpackLayer,
 } from "../oci/oci.ts";
 import { stageDirectory } from "../sys/sys.ts";
+import type { ImageImport, ImportedKernel } from "./import-request.ts";
 import { LayerShelf, layersName, listingPath } from "./kept-layers.ts";
 import { RootContent } from "./root-content.ts";
 import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
-
-export interface ImageImport {
-  from: ImageName;
-  /** In the store. */
-  name: string;
-  /** Of the root file system; undefined: what the content asks for. */
-  sizeBytes: number | undefined;
-  /** The kernel that its VMs boot; asked for when the image is there, because it may have to be made. */
-  kernel(): Promise<{ id: string; name: string }>;
-  /** banger's cache directory. */
-  cache: string;
-  registry: RegistryOptions;
-  signal: AbortSignal;
-  /** Throws no_space when the cache, or the store, has no room for so many bytes. */
-  needSpace(where: "cache" | "store", bytes: number): Promise<void>;
-  progress(part: ImportPart, done: number, total: number): void;
-}
-
-/** Finding out what the image is; fetching what is missing of it; reading its layers and writing the root. In bytes. */
-export type ImportPart = "manifest" | "layers" | "root";
+import { type Making, unpackImage } from "./unpack-image.ts";
 
 export interface ImportedImage {
   /** In the store. */
@@ -83,26 +56,18 @@ export async function importImage(request: ImageImport, imagesDir: string): Prom
   }
 }
 
-interface Making {
-  source: ImageSource;
-  /** Layers that other images have. */
-  shelf: LayerShelf;
-  staging: string;
-}
-
 async function makeImage(request: ImageImport, making: Making): Promise<{ id: string; totals: RootTotals }> {
   const { signal } = request;
   const { staging } = making;
   await mkdir(join(staging, layersName), { mode: 0o700 });
   const root = await open(join(staging, rootfsName), "wx+", 0o600);
+  const content = new RootContent(root, staging, signal);
   try {
-    const content = new RootContent(root, staging, signal);
-    const image = await unpackImage(request, making, content);
+    const { image, kernel } = await unpackImage(request, making, content);
     const listings = image.layers.map((_, number) => listingPath(staging, number));
-    const kernel = await request.kernel();
     const merged = await mergeLayers({ listings, limits: imageLimits, signal });
     const sizeBytes = rootBytes(request, merged.totals);
-    await content.sort(merged.contents(), image.layers);
+    await content.sort(merged.contents(), image.layers, (bytes) => request.needSpace("store", bytes));
     await writeRoot(request, staging, { root, content, merged, sizeBytes });
     await content.keep();
     // /root is the work disk's, which begins empty.
@@ -111,63 +76,9 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
     await sealImage(staging, manifest);
     return { id: manifest.id, totals: merged.totals };
   } finally {
+    await content.settled();
     await root.close();
   }
-}
-
-/** Each layer is fetched and unpacked, unless another image has it; its blob goes when what is in it is in the root. */
-async function unpackImage(
-  { from, registry, cache, signal, progress, needSpace }: ImageImport,
-  { source, shelf, staging }: Making,
-  content: RootContent,
-): Promise<FetchedImage> {
-  const amount = { fetched: 0, toFetch: 0, unpacked: 0, toUnpack: 0 };
-  // One stage after the other is told of: what is unpacked while layers still come is the second one's start.
-  const tell = () => {
-    if (amount.fetched < amount.toFetch) progress("layers", amount.fetched, amount.toFetch);
-    else progress("root", amount.unpacked, amount.toUnpack);
-  };
-  const reading: Reading = {
-    ...{ limits: imageLimits, unpackedBytes: 0, entries: 0 },
-    onPacked: (bytes) => {
-      amount.unpacked += bytes;
-      tell();
-    },
-    needRoom: (bytes) => needSpace("store", bytes),
-  };
-  const onDamaged = ({ descriptor }: FetchedLayer) => forgetBlob(cache, descriptor.digest);
-  return await fetchImage({
-    ...{
-      source,
-      pinned: pinnedDigest(from),
-      cache,
-      limits: imageLimits,
-      patience: registry.patience,
-      signal,
-    },
-    needSpace: (bytes) => needSpace("cache", bytes),
-    progress: {
-      layers: (done, total) => {
-        Object.assign(amount, { fetched: done, toFetch: total });
-        tell();
-      },
-    },
-    choose: async (layers) => {
-      const wanted: boolean[] = [];
-      for (const [number, { diffId, descriptor }] of layers.entries()) {
-        const kept = await shelf.take(diffId, listingPath(staging, number));
-        if (kept !== undefined) content.take(number, kept);
-        else amount.toUnpack += descriptor.size;
-        wanted.push(kept === undefined);
-      }
-      return wanted;
-    },
-    onLayer: async (layer, number, both) => {
-      const unpacking = { reading: reading, listing: listingPath(staging, number), onDamaged, signal: both };
-      await content.unpack(number, (sink) => unpackLayer(layer, { ...unpacking, content: sink }));
-      await forgetBlob(cache, layer.descriptor.digest);
-    },
-  });
 }
 
 /** The content and half as much again, a gigabyte at least; or what was asked for, if the content fits. */
@@ -213,10 +124,10 @@ async function writeRoot(
   const layout = await open(path, "r");
   try {
     await content.settle(layout, sizeBytes);
-    const filler = openFresh(root.fd);
-    for (const extents of content.extents()) filler.claim(extents);
-    await merged.write(rootSink(filler, content));
-    filler.finish();
+    const { nodes } = openFresh(root.fd);
+    for (const extents of content.extents()) nodes.claim(extents);
+    await merged.write(rootSink(nodes, content));
+    nodes.finish();
   } catch (error) {
     throw explain(error, sizeBytes);
   } finally {
@@ -243,22 +154,32 @@ function explain(error: unknown, sizeBytes: number): BangerError {
   return new BangerError(code, message, { hint, details, cause: error });
 }
 
-/** Without the lost+found of an image that was made from a disk: mke2fs has made the file system's own. */
-function rootSink(filler: Ext4Filler, content: RootContent): RootSink {
+function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> {
   return {
-    addDirectory: (path, metadata) => {
-      if (Buffer.from(path).toString("latin1") !== "lost+found") filler.addDirectory(path, metadata);
+    root: (metadata) => {
+      nodes.describe(nodes.root, metadata);
+      return nodes.root;
     },
-    addFile: (path, metadata, sizeBytes, from) =>
-      filler.addPlacedFile(path, metadata, sizeBytes, from === undefined ? [] : content.extentsOf(from)),
-    addSymlink: (path, target, metadata) => filler.addSymlink(path, target, metadata),
-    addHardLink: (path, target) => filler.addHardLink(path, target),
+    // An image that was made from a disk has one of that disk's; mke2fs has made the file system's own.
+    addDirectory: (parent, name, metadata) =>
+      parent === nodes.root && name === "lost+found"
+        ? nodes.lostAndFound
+        : nodes.addDirectory({ parent, name }, metadata),
+    addFile: (parent, name, metadata, sizeBytes, from) =>
+      nodes.addPlacedFile(
+        { parent, name },
+        metadata,
+        sizeBytes,
+        from === undefined ? [] : content.extentsOf(from),
+      ),
+    addSymlink: (parent, name, target, metadata) => nodes.addSymlink({ parent, name }, target, metadata),
+    addHardLink: (parent, name, target) => nodes.addHardLink({ parent, name }, target),
   };
 }
 
 function manifestOf(
   { name }: ImageImport,
-  kernel: { id: string; name: string },
+  kernel: ImportedKernel,
   { reference, digest, config }: FetchedImage,
   sizeBytes: number,
 ): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {

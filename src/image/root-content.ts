@@ -4,9 +4,10 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { ContentArea, ContentTable, type ContentWriter, type Extent, settle } from "../ext4/ext4.ts";
+import { type BlockRun, ContentArea, ContentTable, type Extent, settle } from "../ext4/ext4.ts";
 import type { ContentSink, LayerContent, LayerName } from "../oci/oci.ts";
 import { emptyStretch, overlaySparse } from "../sys/sys.ts";
+import { ContentCopier } from "./content-copier.ts";
 import { hiddenName, type KeptLayer, keepLayers, layersName } from "./kept-layers.ts";
 
 const blockBytes = 4096;
@@ -29,6 +30,9 @@ interface Layer {
 export class RootContent {
   readonly #area: ContentArea;
   readonly #layers: Layer[] = [];
+  #syncing: Promise<void> | undefined;
+  /** Told once, to whoever syncs first. */
+  #failed: unknown;
 
   /** `root` is empty, and open for reading and writing. */
   constructor(
@@ -45,6 +49,7 @@ export class RootContent {
     const writer = this.#area.writer();
     await unpack(writer);
     writer.finish();
+    this.#startSync();
     this.#layers[layer] = { table: writer.table, kept: undefined, left: new Uint8Array(0) };
   }
 
@@ -56,12 +61,40 @@ export class RootContent {
   }
 
   /** What is left is made to be in the root; what is not goes, and is kept beside it for other images. */
-  async sort(contents: Iterable<LayerContent>, names: readonly LayerName[]): Promise<void> {
+  async sort(
+    contents: Iterable<LayerContent>,
+    names: readonly LayerName[],
+    needSpace: (bytes: number) => Promise<void>,
+  ): Promise<void> {
     for (const layer of this.#layers) layer.left = new Uint8Array(layer.table.length);
-    for (const { layer, number } of contents) this.#layer(layer).left[number] = 1;
+    let blocks = 0;
+    for (const { layer, number } of contents) {
+      const { left, kept } = this.#layer(layer);
+      left[number] = 1;
+      blocks += kept?.table.blocksOf(number) ?? 0;
+    }
+    await needSpace(blocks * blockBytes);
     await this.#copyLeft();
     await this.#keepHidden(names);
     for (const layer of this.#layers) if (layer.kept === undefined) this.#dropHidden(layer);
+    this.#startSync();
+  }
+
+  /** What is there goes to the disk while more is made: it has to before the image is one. */
+  #startSync(): void {
+    this.#syncing ??= this.root
+      .datasync()
+      .catch((error: unknown) => {
+        this.#failed = error;
+      })
+      .finally(() => {
+        this.#syncing = undefined;
+      });
+  }
+
+  /** Resolves when the root file may be closed. */
+  async settled(): Promise<void> {
+    await this.#syncing;
   }
 
   /** Makes the root a file system like `layout`, which is fresh; it is still to be told of its files. */
@@ -69,10 +102,8 @@ export class RootContent {
     const given = settle(this.#area, layout.fd, () => this.#left());
     await this.root.truncate(sizeBytes);
     const end = sizeBytes / blockBytes;
-    for (const { start, count } of given) {
-      if (start < end)
-        emptyStretch(this.root.fd, start * blockBytes, Math.min(count, end - start) * blockBytes);
-    }
+    const within = given.filter(({ start }) => start < end);
+    this.#empty(within.map(({ start, count }) => ({ start, count: Math.min(count, end - start) })));
     await overlaySparse(layout, this.root);
   }
 
@@ -86,22 +117,23 @@ export class RootContent {
   }
 
   async #copyLeft(): Promise<void> {
-    const writer = this.#area.writer();
+    const copier = new ContentCopier(this.root.fd, this.#area.writer());
     for (const { kept, table, left } of this.#layers) {
       if (kept === undefined) continue;
       for (let number = 0; number < left.length; number += 1) {
-        if (left[number] === 1) table.set(number, copyOf(kept, number, writer));
+        if (left[number] === 1)
+          table.set(number, copier.copy(sourceOf(kept, number), kept.table.get(number)));
         if (number % turnFiles === 0) await this.#turn();
       }
     }
-    writer.finish();
+    copier.finish();
   }
 
   /** Layers of which the least is hidden come first: of those that there is no room for, nothing is kept. */
   async #keepHidden(names: readonly LayerName[]): Promise<void> {
     const file = await open(join(this.directory, layersName, hiddenName), "wx+", 0o600);
     try {
-      const writer = new ContentArea(file.fd).writer();
+      const copier = new ContentCopier(file.fd, new ContentArea(file.fd).writer());
       const sized = this.#layers.map((layer, number) => ({ layer, number, blocks: hiddenBlocks(layer) }));
       sized.sort((one, other) => one.blocks - other.blocks);
       let room = Math.max(hiddenBytes, this.#leftBlocks() * blockBytes * hiddenPart) / blockBytes;
@@ -110,9 +142,9 @@ export class RootContent {
         room -= blocks;
         const diffId = names[number]?.diffId;
         if (room < 0 || diffId === undefined) break;
-        done.push({ number, diffId, hidden: await this.#copyHidden(layer, writer) });
+        done.push({ number, diffId, hidden: await this.#copyHidden(layer, copier) });
       }
-      writer.finish();
+      copier.finish();
       await file.sync();
       this.#kept = done;
     } finally {
@@ -121,30 +153,47 @@ export class RootContent {
   }
   #kept: { number: number; diffId: string; hidden: Map<number, readonly Extent[]> }[] = [];
 
-  async #copyHidden(layer: Layer, writer: ContentWriter): Promise<Map<number, readonly Extent[]>> {
+  async #copyHidden(layer: Layer, copier: ContentCopier): Promise<Map<number, readonly Extent[]>> {
     const hidden = new Map<number, readonly Extent[]>();
     for (let number = 0; number < layer.left.length; number += 1) {
       if (number % turnFiles === 0) await this.#turn();
       if (layer.left[number] === 1) continue;
       const { kept, table } = layer;
-      const copy =
-        kept === undefined ? writer.copy(this.root.fd, table.get(number)) : copyOf(kept, number, writer);
+      const from = kept === undefined ? this.root.fd : sourceOf(kept, number);
+      const copy = copier.copy(from, (kept?.table ?? table).get(number));
       if (copy.length > 0) hidden.set(number, copy);
     }
     return hidden;
   }
 
   #dropHidden({ table, left }: Layer): void {
+    const runs: BlockRun[] = [];
     for (let number = 0; number < left.length; number += 1) {
       if (left[number] === 1) continue;
-      for (const { physical, blocks } of table.get(number))
-        emptyStretch(this.root.fd, physical * blockBytes, blocks * blockBytes);
+      for (const { physical, blocks } of table.get(number)) runs.push({ start: physical, count: blocks });
       table.set(number, []);
+    }
+    this.#empty(runs);
+  }
+
+  /** Neighbours at once. */
+  #empty(runs: BlockRun[]): void {
+    runs.sort((one, other) => one.start - other.start);
+    let open: BlockRun = { start: 0, count: 0 };
+    for (const run of [...runs, { start: -1, count: 0 }]) {
+      if (run.start === open.start + open.count) {
+        open.count += run.count;
+        continue;
+      }
+      if (open.count > 0) emptyStretch(this.root.fd, open.start * blockBytes, open.count * blockBytes);
+      open = { ...run };
     }
   }
 
   /** Says beside the root what of its layers is kept. */
   async keep(): Promise<void> {
+    await this.settled();
+    if (this.#failed !== undefined) throw this.#failed;
     const layers = this.#kept.map(({ number, diffId, hidden }) => {
       const table = new ContentTable();
       const inRoot = this.#layer(number).table;
@@ -177,9 +226,8 @@ export class RootContent {
   }
 }
 
-function copyOf(kept: KeptLayer, number: number, writer: ContentWriter): readonly Extent[] {
-  const from = kept.hidden.has(number) ? kept.hiddenFile : kept.root;
-  return writer.copy(from.fd, kept.table.get(number));
+function sourceOf(kept: KeptLayer, number: number): number {
+  return (kept.hidden.has(number) ? kept.hiddenFile : kept.root).fd;
 }
 
 function hiddenBlocks({ table, kept, left }: Layer): number {

@@ -10,6 +10,10 @@ const symbols = {
   // Offsets are far below 2^53: the fast type gives plain numbers.
   banger_seek_data: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
+  banger_copy_range: {
+    args: [FFIType.i32, FFIType.i64_fast, FFIType.i32, FFIType.i64_fast, FFIType.i64_fast],
+    returns: FFIType.i64_fast,
+  },
   banger_punch: { args: [FFIType.i32, FFIType.i64_fast, FFIType.i64_fast], returns: FFIType.i32 },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -104,6 +108,21 @@ export function nextData(fd: number, from: number): { start: number; end: number
   check(start, "lseek(SEEK_DATA)");
   const end = Number(shim().banger_seek_hole(fd, start));
   return { start, end: check(end, "lseek(SEEK_HOLE)") };
+}
+
+/** Where in an open file. */
+export interface FilePlace {
+  fd: number;
+  at: number;
+}
+
+/** Copies up to so many bytes within the kernel, and returns how many; undefined where it cannot. 0: the source ends. */
+export function copyInKernel(from: FilePlace, to: FilePlace, bytes: number): number | undefined {
+  // SAFETY: numbers only; the descriptors are the caller's.
+  const value = Number(shim().banger_copy_range(from.fd, from.at, to.fd, to.at, bytes));
+  // EXDEV, EINVAL, ENOSYS, EOPNOTSUPP: not on this file system, or not between these two.
+  if ([-18, -22, -38, -95].includes(value)) return undefined;
+  return check(value, "copy_file_range");
 }
 
 /** Makes a hole of a part of a file, within its size. False where the file system has none. */

@@ -87,7 +87,14 @@ export {
   spawnCount,
   spawnDetached,
 } from "./process.ts";
-export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
-export { copySparse, emptyStretch, overlaySparse } from "./sparse.ts";
+export {
+  cloneFile,
+  type FilePlace,
+  nextData,
+  type PeerCredentials,
+  peerCredentials,
+  readTsc,
+} from "./shim.ts";
+export { copyRange, copySparse, emptyStretch, overlaySparse } from "./sparse.ts";
 export { type Spawned, spawnAs } from "./spawn-as.ts";
 export { cleanStaging, ownedByLiving, stageDirectory, writeOwner } from "./staging.ts";

@@ -19,9 +19,7 @@ const reserved = ".wh..wh.";
 
 /** The layer is `tree.layer`; `number` says which of its entries this is. Throws corrupt for what makes no sense. */
 export function applyEntry(tree: Tree, entry: ListedEntry, number: number): void {
-  const { type, sizeBytes, content } = entry;
-  const path = entry.path.toString("latin1");
-  const target = entry.linkTarget.toString("latin1");
+  const { type, path, sizeBytes, content, linkTarget: target } = entry;
   const parts = partsOf(path);
   const name = parts.pop();
   if (name === undefined) {
@@ -63,7 +61,10 @@ const keptAttribute = /^(user\.|trusted\.|security\.|system\.posix_acl_(access|d
 const foreignLabel = "security.selinux";
 
 export function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: ListedEntry): Metadata {
-  const xattrs = attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
+  const xattrs =
+    attributes.length === 0
+      ? attributes
+      : attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
   return { mode, uid, gid, mtimeS, mtimeNs, xattrs };
 }
 

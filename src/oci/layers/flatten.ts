@@ -9,7 +9,7 @@ import { applyEntry, metadataOf } from "./apply.ts";
 import { readListing } from "./listing.ts";
 import { type Leaf, planRoot, type RootPlan, type RootTotals } from "./plan.ts";
 import type { LayerContent, RootSink } from "./sink.ts";
-import { pathOf, Tree } from "./tree.ts";
+import { type Directory, Tree } from "./tree.ts";
 
 export interface FlattenRequest {
   /** Paths of the layers' listings, the lowest first. */
@@ -23,7 +23,7 @@ export interface MergedRoot {
   /** Content of files that are left; none twice. */
   contents(): Iterable<LayerContent>;
   /** Names and metadata, once. Throws what the sink throws; cancelled. */
-  write(sink: RootSink): Promise<void>;
+  write<D>(sink: RootSink<D>): Promise<void>;
 }
 
 const manyNodes = 50_000;
@@ -60,33 +60,41 @@ function* contentsOf(plan: RootPlan): Generator<LayerContent> {
   }
 }
 
-async function writeRoot(
+async function writeRoot<D>(
   plan: RootPlan,
   listings: readonly string[],
-  sink: RootSink,
+  sink: RootSink<D>,
   signal: AbortSignal,
 ): Promise<void> {
+  const made = new Map<Directory, D>();
+  const handle = (directory: Directory): D => {
+    const found = made.get(directory);
+    if (found === undefined) throw new BangerError("internal", "a directory comes after what is in it");
+    return found;
+  };
   for (const directory of plan.directories) {
-    const path = directory.parent === directory ? "" : pathOf(directory.parent, directory.name);
-    sink.addDirectory(bytes(path), directory.metadata);
+    const { parent, name, metadata } = directory;
+    made.set(
+      directory,
+      parent === directory ? sink.root(metadata) : sink.addDirectory(handle(parent), name, metadata),
+    );
   }
   for (const [layer, listing] of listings.entries()) {
     const leaves = plan.leaves[layer] ?? [];
     // Of a layer that is hidden altogether, nothing is read again.
-    if (leaves.length > 0) await writeLeaves(layer, listing, leaves, sink, signal);
+    if (leaves.length > 0) await writeLeaves({ layer, listing, leaves }, sink, handle, signal);
   }
   for (const { parent, name, target } of plan.hardLinks) {
     if (target.parent === undefined) continue;
-    sink.addHardLink(bytes(pathOf(parent, name)), bytes(pathOf(target.parent, target.name)));
+    sink.addHardLink(handle(parent), name, { parent: handle(target.parent), name: target.name });
   }
 }
 
 /** Passes on what is left of a layer, and lets go of it: what the sink knows of it grows meanwhile. */
-async function writeLeaves(
-  layer: number,
-  listing: string,
-  leaves: Leaf[],
-  sink: RootSink,
+async function writeLeaves<D>(
+  { layer, listing, leaves }: { layer: number; listing: string; leaves: Leaf[] },
+  sink: RootSink<D>,
+  handle: (directory: Directory) => D,
   signal: AbortSignal,
 ): Promise<void> {
   let number = -1;
@@ -96,11 +104,12 @@ async function writeLeaves(
     const leaf = leaves.at(-1);
     if (leaf?.entry !== number || leaf.parent === undefined) continue;
     leaves.pop();
-    const path = bytes(pathOf(leaf.parent, leaf.name));
-    if (leaf.kind === "symlink") sink.addSymlink(path, entry.linkTarget, metadataOf(entry));
+    const parent = handle(leaf.parent);
+    if (leaf.kind === "symlink")
+      sink.addSymlink(parent, leaf.name, Buffer.from(leaf.target, "latin1"), metadataOf(entry));
     else {
       const content = leaf.content === undefined ? undefined : { layer, number: leaf.content };
-      sink.addFile(path, metadataOf(entry), leaf.sizeBytes, content);
+      sink.addFile(parent, leaf.name, metadataOf(entry), leaf.sizeBytes, content);
     }
   }
 }
@@ -108,8 +117,4 @@ async function writeLeaves(
 async function turn(signal: AbortSignal): Promise<void> {
   await new Promise(setImmediate);
   if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: signal.reason });
-}
-
-function bytes(latin1: string): Buffer {
-  return Buffer.from(latin1, "latin1");
 }

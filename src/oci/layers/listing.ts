@@ -8,7 +8,14 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { BangerError } from "../../base/base.ts";
 import type { TarEntry, TarEntryType } from "../../tar/tar.ts";
 
-export interface ListedEntry extends TarEntry {
+export interface ListedEntry
+  extends Pick<
+    TarEntry,
+    "type" | "mode" | "uid" | "gid" | "sizeBytes" | "mtimeS" | "mtimeNs" | "attributes"
+  > {
+  path: string;
+  /** Of symbolic and hard links; else empty. */
+  linkTarget: string;
   /** Of a file that is not empty: which of the layer's contents it has, in their order. */
   content: number | undefined;
 }
@@ -86,9 +93,8 @@ export function* readListing(path: string): Generator<ListedEntry> {
       if (frame === undefined) throw new BangerError("corrupt", `the listing ${path} is cut off`);
       const rows = JSON.parse(Buffer.from(Bun.zstdDecompressSync(frame)).toString("utf8")) as Row[];
       for (const row of rows) {
-        const entry = entryOf(row);
-        const has = entry.type === "file" && entry.sizeBytes > 0;
-        yield { ...entry, content: has ? content : undefined };
+        const has = row[0] === "file" && row[5] > 0;
+        yield entryOf(row, has ? content : undefined);
         if (has) content += 1;
       }
     }
@@ -97,17 +103,16 @@ export function* readListing(path: string): Generator<ListedEntry> {
   }
 }
 
-function entryOf(row: Row): TarEntry {
-  const [type, path, mode, uid, gid, sizeBytes, mtimeS, mtimeNs, linkTarget, attributes] = row;
-  return {
-    ...{ type, mode, uid, gid, sizeBytes, mtimeS, mtimeNs, deviceMajor: 0, deviceMinor: 0 },
-    path: Buffer.from(path, "latin1"),
-    linkTarget: linkTarget === "" ? none : Buffer.from(linkTarget, "latin1"),
-    attributes: attributes.map(([name, value]) => ({ name, value: Buffer.from(value, "base64") })),
-  };
+function entryOf(row: Row, content: number | undefined): ListedEntry {
+  const [type, path, mode, uid, gid, sizeBytes, mtimeS, mtimeNs, linkTarget, encoded] = row;
+  const attributes =
+    encoded.length === 0
+      ? none
+      : encoded.map(([name, value]) => ({ name, value: Buffer.from(value, "base64") }));
+  return { type, path, mode, uid, gid, sizeBytes, mtimeS, mtimeNs, linkTarget, attributes, content };
 }
 
-const none = Buffer.alloc(0);
+const none: TarEntry["attributes"] = [];
 
 /** The next bytes; undefined at the end of the file. */
 function take(fd: number, bytes: number): Buffer | undefined {

@@ -21,12 +21,24 @@ export interface LayerContent {
   number: number;
 }
 
-/** Each name once, directories before what is in them. Paths are bytes, without a slash at either end; the root has the empty one. */
-export interface RootSink {
-  addDirectory(path: Uint8Array, metadata: Metadata): void;
+/**
+ * Each name once, directories before what is in them. Names are strings of one character per byte; D is what stands for a
+ * directory. ext4/ext4.ts has one that is a disk.
+ */
+export interface RootSink<D> {
+  /** The root itself, first of all. */
+  root(metadata: Metadata): D;
+  addDirectory(parent: D, name: string, metadata: Metadata): D;
   /** Empty without content. */
-  addFile(path: Uint8Array, metadata: Metadata, sizeBytes: number, content: LayerContent | undefined): void;
-  addSymlink(path: Uint8Array, target: Uint8Array, metadata: Metadata): void;
+  addFile(
+    parent: D,
+    name: string,
+    metadata: Metadata,
+    sizeBytes: number,
+    content: LayerContent | undefined,
+  ): void;
+  /** The target is bytes. */
+  addSymlink(parent: D, name: string, target: Uint8Array, metadata: Metadata): void;
   /** Another name for a file or symlink that was added. */
-  addHardLink(path: Uint8Array, target: Uint8Array): void;
+  addHardLink(parent: D, name: string, target: { parent: D; name: string }): void;
 }

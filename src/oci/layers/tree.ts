@@ -224,12 +224,6 @@ function implied(mtimeS: number): Metadata {
   return { mode: 0o755, uid: 0, gid: 0, mtimeS, mtimeNs: 0, xattrs: none };
 }
 
-export function pathOf(parent: Directory, name: string): string {
-  const parts = [name];
-  for (let at = parent; at.parent !== at; at = at.parent) parts.push(at.name);
-  return parts.reverse().join("/");
-}
-
 /** For messages: bytes as text where they are. */
 export function show(path: string): string {
   return JSON.stringify(Buffer.from(path, "latin1").toString("utf8").slice(0, 200));

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { ContentSink, FileSink, Metadata, RootSink } from "../oci.ts";
 
-export interface RootListing extends RootSink {
+export interface RootListing extends RootSink<string> {
   /** For the content of layer `layer`. */
   contents(layer: number): ContentSink;
   /** The lines; with the name alone, where only names matter. */
@@ -51,9 +51,8 @@ function contentOf(sizeBytes: number, done: (content: Content) => void): FileSin
 export function rootListing(): RootListing {
   const contents = new Map<number, Content[]>();
   const nodes = new Map<string, Node>();
-  const nameOf = (path: Uint8Array) => Buffer.from(path).toString("latin1");
-  const add = (path: Uint8Array, line: string): Node => {
-    const name = nameOf(path);
+  const pathOf = (parent: string, name: string) => (parent === "" ? name : `${parent}/${name}`);
+  const add = (name: string, line: string): Node => {
     if (nodes.has(name)) throw new Error(`${name} was added twice`);
     const parent = name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : "";
     if (name !== "" && nodes.get(parent)?.line.startsWith("directory") !== true)
@@ -62,27 +61,37 @@ export function rootListing(): RootListing {
     nodes.set(name, node);
     return node;
   };
+  const addDirectory = (path: string, meta: Metadata) => {
+    add(path, `directory ${described(meta)}`);
+    return path;
+  };
   return {
-    addDirectory: (path, meta) => void add(path, `directory ${described(meta)}`),
     contents: (layer) => ({
       begin: (sizeBytes) =>
         contentOf(sizeBytes, (content) => contents.set(layer, [...(contents.get(layer) ?? []), content])),
     }),
-    addFile: (path, meta, sizeBytes, from) => {
+    root: (meta) => addDirectory("", meta),
+    addDirectory: (parent, name, meta) => addDirectory(pathOf(parent, name), meta),
+    addFile: (parent, name, meta, sizeBytes, from) => {
+      const path = pathOf(parent, name);
       const content = from === undefined ? empty : contents.get(from.layer)?.[from.number];
-      if (content?.sizeBytes !== sizeBytes)
-        throw new Error(`${nameOf(path)} has another content than it should`);
-      if (content.taken === true) throw new Error(`${nameOf(path)} has the content of another file`);
+      if (content?.sizeBytes !== sizeBytes) throw new Error(`${path} has another content than it should`);
+      if (content.taken === true) throw new Error(`${path} has the content of another file`);
       if (content !== empty) content.taken = true;
       add(path, `file ${described(meta)} ${sizeBytes} ${content.sha256}`).text = content.text;
     },
-    addSymlink: (path, target, meta) => void add(path, `symlink ${described(meta)} -> ${nameOf(target)}`),
-    addHardLink: (path, target) => {
-      const node = nodes.get(nameOf(target));
+    addSymlink: (parent, name, target, meta) =>
+      void add(
+        pathOf(parent, name),
+        `symlink ${described(meta)} -> ${Buffer.from(target).toString("latin1")}`,
+      ),
+    addHardLink: (parent, name, target) => {
+      const path = pathOf(parent, name);
+      const node = nodes.get(pathOf(target.parent, target.name));
       if (node === undefined || node.line.startsWith("directory"))
-        throw new Error(`${nameOf(target)} is no file`);
-      nodes.set(nameOf(path), node);
-      node.links.push(nameOf(path));
+        throw new Error(`${pathOf(target.parent, target.name)} is no file`);
+      nodes.set(path, node);
+      node.links.push(path);
     },
     lines: () =>
       [...nodes]
