@@ -4,7 +4,8 @@
  * Owns what it knows of the format: mke2fs makes superblock, groups and journal; here inodes, directories, data and counts
  * are added. Promises: only a file system of the one known shape that nobody has used is touched; nothing outside of it is
  * written; after finish() e2fsck has nothing to say. Until then the disk is not to be used: whoever fails throws it away.
- * Never changes, deletes or reads what is in a file system, and never looks into one that a guest had.
+ * Never changes, deletes or reads what is in a file system, and never looks into one that a guest had. Content may also come
+ * first, into a file that becomes the file system when it is known how large that must be (content-area.ts, settle.ts).
  *
  * All writes are synchronous; callers with much to write give the event loop its turn between them.
  */

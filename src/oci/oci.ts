@@ -2,9 +2,9 @@
  * The oci room: container images, from a name to a root file system's content.
  *
  * Owns references, registries and what they want to be shown, images on the disk, the cache of blobs, and the merging of
- * layers. Promises: a blob in the cache is the one that its name says; a layer that is written was checked, packed and
- * unpacked, before; whatever an image says, nothing of this host is touched but the cache, and memory and disk are
- * bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
+ * layers. Promises: a blob in the cache is the one that its name says; what is in a layer is handed on while the layer is
+ * checked, and who takes it is told in the end when it was another; whatever an image says, nothing of this host is touched
+ * but the cache and the listings that are asked for, and memory and disk are bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
  */
 export { forgetBlob } from "./cache.ts";
 export type { Digest } from "./digest.ts";
