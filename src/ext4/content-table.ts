@@ -47,7 +47,11 @@ export class ContentTable {
   }
 
   blocksOf(number: number): number {
-    return this.get(number).reduce((sum, { blocks }) => sum + blocks, 0);
+    const pieces = this.#pieces.get(number);
+    if (pieces === undefined) return this.#blocks[number] ?? 0;
+    let blocks = 0;
+    for (let n = 2; n < pieces.length; n += 3) blocks += pieces[n] ?? 0;
+    return blocks;
   }
 }
 

@@ -158,10 +158,13 @@ function decodeContents(bytes: Buffer): KeptContents {
   for (let at = 0; at < words.length; ) {
     const head = words[at] ?? 0;
     const pieces = head % hiddenBit;
-    const extents = Array.from({ length: pieces }, (_, n): Extent => {
-      const [logical = 0, physical = 0, blocks = 0] = words.subarray(at + 1 + 3 * n);
-      return { logical, physical, blocks };
-    });
+    const extents: Extent[] = [];
+    for (let piece = at + 1; piece < at + 1 + 3 * pieces; piece += 3)
+      extents.push({
+        logical: words[piece] ?? 0,
+        physical: words[piece + 1] ?? 0,
+        blocks: words[piece + 2] ?? 0,
+      });
     const number = table.add(extents);
     if (head >= hiddenBit) hidden.add(number);
     at += 1 + 3 * pieces;

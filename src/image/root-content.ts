@@ -31,6 +31,7 @@ export class RootContent {
   readonly #area: ContentArea;
   readonly #layers: Layer[] = [];
   #syncing: Promise<void> | undefined;
+  readonly #working = new Set<Promise<void>>();
   /** Told once, to whoever syncs first. */
   #failed: unknown;
 
@@ -82,19 +83,23 @@ export class RootContent {
 
   /** What is there goes to the disk while more is made: it has to before the image is one. */
   #startSync(): void {
-    this.#syncing ??= this.root
-      .datasync()
-      .catch((error: unknown) => {
-        this.#failed = error;
-      })
-      .finally(() => {
-        this.#syncing = undefined;
-      });
+    this.#syncing ??= this.#besides(this.root.datasync()).finally(() => {
+      this.#syncing = undefined;
+    });
   }
 
-  /** Resolves when the root file may be closed. */
+  /** What goes on beside the rest; its failure is told by keep(). */
+  #besides(work: Promise<void>): Promise<void> {
+    const done = work.catch((error: unknown) => {
+      this.#failed = error;
+    });
+    this.#working.add(done);
+    return done.finally(() => this.#working.delete(done));
+  }
+
+  /** Resolves when nothing goes on any more, and the root file may be closed. */
   async settled(): Promise<void> {
-    await this.#syncing;
+    await Promise.all(this.#working);
   }
 
   /** Makes the root a file system like `layout`, which is fresh; it is still to be told of its files. */
@@ -145,10 +150,11 @@ export class RootContent {
         done.push({ number, diffId, hidden: await this.#copyHidden(layer, copier) });
       }
       copier.finish();
-      await file.sync();
       this.#kept = done;
-    } finally {
+      this.#besides(file.sync().finally(() => file.close()));
+    } catch (error) {
       await file.close();
+      throw error;
     }
   }
   #kept: { number: number; diffId: string; hidden: Map<number, readonly Extent[]> }[] = [];
