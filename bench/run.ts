@@ -153,7 +153,7 @@ const benches: Record<string, () => Promise<void>> = {
     row(`${what} / \`tar x\` into a directory`, "0.5 s", await comparePairs(filled, unpacked, 7));
   },
   oci: async () => {
-    const { first, second, secondByTools, disk, memory } = await compareOci(5);
+    const { first, second, secondByTools, disk, memory } = await compareOci(3);
     const image = "pull of a 300 MB, 8-layer image";
     row(`${image} / \`skopeo copy\`, \`umoci unpack\`, \`mke2fs -d\``, "0.50", first);
     row("a second one that shares the base / the first", "0.40", second);

@@ -46,6 +46,13 @@ export class ContentTable {
     }));
   }
 
+  /** Of all files together. */
+  get totalBlocks(): number {
+    let blocks = 0;
+    for (let number = 0; number < this.length; number += 1) blocks += this.blocksOf(number);
+    return blocks;
+  }
+
   blocksOf(number: number): number {
     const pieces = this.#pieces.get(number);
     if (pieces === undefined) return this.#blocks[number] ?? 0;

@@ -1,22 +1,30 @@
 /** Copies the content of files from other file systems: what lies one after another, here and there, goes at once. */
+import type { FileHandle } from "node:fs/promises";
 import type { ContentWriter, Extent } from "../ext4/ext4.ts";
 import { copyRange } from "../sys/sys.ts";
 
 const blockBytes = 4096;
-/** Others get their turn in between. */
+/** Between two of these the copying can be called off. */
 const mostBlocks = 4096;
 
+/** In blocks. */
+interface Range {
+  file: FileHandle;
+  from: number;
+  to: number;
+  count: number;
+}
+
 export class ContentCopier {
-  /** In blocks. */
-  #pending = { fd: -1, from: 0, to: 0, count: 0 };
+  readonly #ranges: Range[] = [];
 
   constructor(
-    readonly fd: number,
+    readonly target: FileHandle,
     readonly writer: ContentWriter,
   ) {}
 
-  /** Where the blocks that `extents` says of the disk `fd` are then. They are there after finish(). */
-  copy(fd: number, extents: readonly Extent[]): readonly Extent[] {
+  /** Where the blocks that `extents` says of the disk `file` are then. They are there when finish() resolves. */
+  copy(file: FileHandle, extents: readonly Extent[]): readonly Extent[] {
     const copy = this.writer.reserve(extents);
     let source = 0;
     let used = 0;
@@ -25,7 +33,7 @@ export class ContentCopier {
         const from = extents[source];
         if (from === undefined) throw new Error("more is copied than there is");
         const count = Math.min(blocks - done, from.blocks - used);
-        this.#add(fd, from.physical + used, physical + done, count);
+        this.#add({ file, from: from.physical + used, to: physical + done, count });
         done += count;
         used += count;
         if (used === from.blocks) {
@@ -37,25 +45,21 @@ export class ContentCopier {
     return copy;
   }
 
-  finish(): void {
-    this.#flush();
+  /** Nothing can be added afterwards. Throws what `check` throws. */
+  async finish(check: () => void): Promise<void> {
     this.writer.finish();
-  }
-
-  #add(fd: number, from: number, to: number, count: number): void {
-    const { fd: last, from: start, to: target, count: pending } = this.#pending;
-    if (last === fd && start + pending === from && target + pending === to && pending < mostBlocks) {
-      this.#pending.count += count;
-      return;
+    for (const { file, from, to, count } of this.#ranges) {
+      check();
+      const target = { file: this.target, at: to * blockBytes };
+      await copyRange({ file, at: from * blockBytes }, target, count * blockBytes);
     }
-    this.#flush();
-    this.#pending = { fd, from, to, count };
   }
 
-  #flush(): void {
-    const { fd, from, to, count } = this.#pending;
-    this.#pending.count = 0;
-    if (count > 0)
-      copyRange({ fd, at: from * blockBytes }, { fd: this.fd, at: to * blockBytes }, count * blockBytes);
+  #add(range: Range): void {
+    const last = this.#ranges.at(-1);
+    const follows =
+      last?.file === range.file && last.from + last.count === range.from && last.to + last.count === range.to;
+    if (follows && last.count < mostBlocks) last.count += range.count;
+    else this.#ranges.push(range);
   }
 }

@@ -67,7 +67,7 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
     const listings = image.layers.map((_, number) => listingPath(staging, number));
     const merged = await mergeLayers({ listings, limits: imageLimits, signal });
     const sizeBytes = rootBytes(request, merged.totals);
-    await content.sort(merged.contents(), image.layers, (bytes) => request.needSpace("store", bytes));
+    await content.sort(merged.contents(), image.layers);
     await writeRoot(request, staging, { root, content, merged, sizeBytes });
     await content.keep();
     // /root is the work disk's, which begins empty.

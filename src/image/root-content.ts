@@ -12,8 +12,6 @@ import { hiddenName, type KeptLayer, keepLayers, layersName } from "./kept-layer
 
 const blockBytes = 4096;
 const MiB = 1024 ** 2;
-/** So many files, and others get their turn. */
-const turnFiles = 500;
 /** What upper layers have hidden is kept for other images up to this, or an eighth of what they have not. */
 const hiddenBytes = 64 * MiB;
 const hiddenPart = 1 / 8;
@@ -31,7 +29,9 @@ export class RootContent {
   readonly #area: ContentArea;
   readonly #layers: Layer[] = [];
   #syncing: Promise<void> | undefined;
+  #copying: Promise<void> | undefined;
   readonly #working = new Set<Promise<void>>();
+  #ended = false;
   /** Told once, to whoever syncs first. */
   #failed: unknown;
 
@@ -54,30 +54,31 @@ export class RootContent {
     this.#layers[layer] = { table: writer.table, kept: undefined, left: new Uint8Array(0) };
   }
 
-  /** Layer `layer` is one of another image. */
+  /** Layer `layer` is one of another image. What that has in its root is copied while other layers are fetched. */
   take(layer: number, kept: KeptLayer): void {
+    const copier = new ContentCopier(this.root, this.#area.writer());
     const table = new ContentTable();
-    for (let number = 0; number < kept.table.length; number += 1) table.add([]);
+    for (let number = 0; number < kept.table.length; number += 1)
+      table.add(kept.hidden.has(number) ? [] : copier.copy(kept.root, kept.table.get(number)));
     this.#layers[layer] = { table, kept, left: new Uint8Array(0) };
+    const before = this.#copying;
+    const copy = async () => {
+      await before;
+      await copier.finish(() => this.#check());
+      this.#startSync();
+    };
+    this.#copying = this.#besides(copy());
   }
 
   /** What is left is made to be in the root; what is not goes, and is kept beside it for other images. */
-  async sort(
-    contents: Iterable<LayerContent>,
-    names: readonly LayerName[],
-    needSpace: (bytes: number) => Promise<void>,
-  ): Promise<void> {
+  async sort(contents: Iterable<LayerContent>, names: readonly LayerName[]): Promise<void> {
     for (const layer of this.#layers) layer.left = new Uint8Array(layer.table.length);
-    let blocks = 0;
-    for (const { layer, number } of contents) {
-      const { left, kept } = this.#layer(layer);
-      left[number] = 1;
-      blocks += kept?.table.blocksOf(number) ?? 0;
-    }
-    await needSpace(blocks * blockBytes);
-    await this.#copyLeft();
+    for (const { layer, number } of contents) this.#layer(layer).left[number] = 1;
+    await this.#copying;
+    if (this.#failed !== undefined) throw this.#failed;
+    await this.#bringBack();
     await this.#keepHidden(names);
-    for (const layer of this.#layers) if (layer.kept === undefined) this.#dropHidden(layer);
+    for (const layer of this.#layers) this.#dropHidden(layer);
     this.#startSync();
   }
 
@@ -99,6 +100,7 @@ export class RootContent {
 
   /** Resolves when nothing goes on any more, and the root file may be closed. */
   async settled(): Promise<void> {
+    this.#ended = true;
     await Promise.all(this.#working);
   }
 
@@ -121,24 +123,23 @@ export class RootContent {
     return this.#layer(layer).table.get(number);
   }
 
-  async #copyLeft(): Promise<void> {
-    const copier = new ContentCopier(this.root.fd, this.#area.writer());
+  /** What the other image has hidden, and this one has not. */
+  async #bringBack(): Promise<void> {
+    const copier = new ContentCopier(this.root, this.#area.writer());
     for (const { kept, table, left } of this.#layers) {
-      if (kept === undefined) continue;
-      for (let number = 0; number < left.length; number += 1) {
-        if (left[number] === 1)
-          table.set(number, copier.copy(sourceOf(kept, number), kept.table.get(number)));
-        if (number % turnFiles === 0) await this.#turn();
+      for (const number of kept?.hidden ?? []) {
+        if (kept === undefined || left[number] !== 1) continue;
+        table.set(number, copier.copy(kept.hiddenFile, kept.table.get(number)));
       }
     }
-    copier.finish();
+    await copier.finish(() => this.#check());
   }
 
   /** Layers of which the least is hidden come first: of those that there is no room for, nothing is kept. */
   async #keepHidden(names: readonly LayerName[]): Promise<void> {
     const file = await open(join(this.directory, layersName, hiddenName), "wx+", 0o600);
     try {
-      const copier = new ContentCopier(file.fd, new ContentArea(file.fd).writer());
+      const copier = new ContentCopier(file, new ContentArea(file.fd).writer());
       const sized = this.#layers.map((layer, number) => ({ layer, number, blocks: hiddenBlocks(layer) }));
       sized.sort((one, other) => one.blocks - other.blocks);
       let room = Math.max(hiddenBytes, this.#leftBlocks() * blockBytes * hiddenPart) / blockBytes;
@@ -147,9 +148,9 @@ export class RootContent {
         room -= blocks;
         const diffId = names[number]?.diffId;
         if (room < 0 || diffId === undefined) break;
-        done.push({ number, diffId, hidden: await this.#copyHidden(layer, copier) });
+        done.push({ number, diffId, hidden: this.#copyHidden(layer, copier) });
       }
-      copier.finish();
+      await copier.finish(() => this.#check());
       this.#kept = done;
       this.#besides(file.sync().finally(() => file.close()));
     } catch (error) {
@@ -159,14 +160,13 @@ export class RootContent {
   }
   #kept: { number: number; diffId: string; hidden: Map<number, readonly Extent[]> }[] = [];
 
-  async #copyHidden(layer: Layer, copier: ContentCopier): Promise<Map<number, readonly Extent[]>> {
+  #copyHidden({ table, kept, left }: Layer, copier: ContentCopier): Map<number, readonly Extent[]> {
     const hidden = new Map<number, readonly Extent[]>();
-    for (let number = 0; number < layer.left.length; number += 1) {
-      if (number % turnFiles === 0) await this.#turn();
-      if (layer.left[number] === 1) continue;
-      const { kept, table } = layer;
-      const from = kept === undefined ? this.root.fd : sourceOf(kept, number);
-      const copy = copier.copy(from, (kept?.table ?? table).get(number));
+    for (let number = 0; number < left.length; number += 1) {
+      if (left[number] === 1) continue;
+      const copy = kept?.hidden.has(number)
+        ? copier.copy(kept.hiddenFile, kept.table.get(number))
+        : copier.copy(this.root, table.get(number));
       if (copy.length > 0) hidden.set(number, copy);
     }
     return hidden;
@@ -226,19 +226,15 @@ export class RootContent {
     return layer;
   }
 
-  async #turn(): Promise<void> {
-    await new Promise(setImmediate);
+  #check(): void {
     this.signal.throwIfAborted();
+    if (this.#ended) throw new Error("the image is not made any more");
   }
-}
-
-function sourceOf(kept: KeptLayer, number: number): number {
-  return (kept.hidden.has(number) ? kept.hiddenFile : kept.root).fd;
 }
 
 function hiddenBlocks({ table, kept, left }: Layer): number {
   let blocks = 0;
   for (let number = 0; number < left.length; number += 1)
-    if (left[number] !== 1) blocks += (kept?.table ?? table).blocksOf(number);
+    if (left[number] !== 1) blocks += (kept?.hidden.has(number) ? kept.table : table).blocksOf(number);
   return blocks;
 }

@@ -12,7 +12,7 @@ import {
   unpackLayer,
 } from "../oci/oci.ts";
 import type { ImageImport, ImportedKernel } from "./import-request.ts";
-import { type LayerShelf, listingPath } from "./kept-layers.ts";
+import { type KeptLayer, type LayerShelf, listingPath } from "./kept-layers.ts";
 import type { RootContent } from "./root-content.ts";
 
 export interface Making {
@@ -46,7 +46,7 @@ export async function unpackImage(
     progress: { layers: (done, total) => amount.fetch(done, total) },
     choose: async (layers) => {
       kernel = await request.kernel();
-      const wanted = await absentLayers(layers, making, content);
+      const wanted = await absentLayers(layers, request, making, content);
       for (const [number, { descriptor }] of layers.entries())
         if (wanted[number] === true) amount.toUnpack += descriptor.size;
       return wanted;
@@ -63,16 +63,17 @@ export async function unpackImage(
 
 async function absentLayers(
   layers: readonly LayerName[],
+  { needSpace }: ImageImport,
   { shelf, staging }: Making,
   content: RootContent,
 ): Promise<boolean[]> {
-  const absent: boolean[] = [];
-  for (const [number, { diffId }] of layers.entries()) {
-    const kept = await shelf.take(diffId, listingPath(staging, number));
-    if (kept !== undefined) content.take(number, kept);
-    absent.push(kept === undefined);
-  }
-  return absent;
+  const found: (KeptLayer | undefined)[] = [];
+  for (const [number, { diffId }] of layers.entries())
+    found.push(await shelf.take(diffId, listingPath(staging, number)));
+  const blocks = found.reduce((sum, kept) => sum + (kept?.table.totalBlocks ?? 0), 0);
+  await needSpace("store", blocks * 4096);
+  for (const [number, kept] of found.entries()) if (kept !== undefined) content.take(number, kept);
+  return found.map((kept) => kept === undefined);
 }
 
 /** One stage after the other is told of: what is unpacked while layers still come is where the second one begins. */

@@ -1,7 +1,7 @@
 /** Copies that keep holes, and make new ones: neither holes nor blocks of zeros are written. */
-import { readSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { copyInKernel, type FilePlace, nextData, punchHole } from "./shim.ts";
+import { cloneRange, nextData, punchHole } from "./shim.ts";
 
 const chunkBytes = 1024 * 1024;
 const blockBytes = 64 * 1024;
@@ -47,23 +47,20 @@ export async function overlaySparse(source: FileHandle, target: FileHandle): Pro
   }
 }
 
-/** Copies so many bytes, which share the source's blocks where the file system can do that. */
-export function copyRange(from: FilePlace, to: FilePlace, bytes: number): void {
-  let buffer: Buffer | undefined;
+/** Copies so many bytes; where the file system can, they share the source's blocks. */
+export async function copyRange(
+  source: { file: FileHandle; at: number },
+  target: { file: FileHandle; at: number },
+  bytes: number,
+): Promise<void> {
+  if (cloneRange({ fd: target.file.fd, at: target.at }, { fd: source.file.fd, at: source.at }, bytes)) return;
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, bytes));
   for (let done = 0; done < bytes; ) {
-    const [source, target] = [from, to].map(({ fd, at }) => ({ fd, at: at + done })) as [
-      FilePlace,
-      FilePlace,
-    ];
-    let copied = buffer === undefined ? copyInKernel(source, target, bytes - done) : undefined;
-    if (copied === undefined) {
-      buffer ??= Buffer.alloc(chunkBytes);
-      copied = readSync(source.fd, buffer, 0, Math.min(chunkBytes, bytes - done), source.at);
-      for (let written = 0; written < copied; )
-        written += writeSync(target.fd, buffer, written, copied - written, target.at + written);
-    }
-    if (copied === 0) throw new Error(`the file ends at ${source.at} bytes, before what is to be copied`);
-    done += copied;
+    const length = Math.min(buffer.length, bytes - done);
+    const { bytesRead } = await source.file.read(buffer, 0, length, source.at + done);
+    if (bytesRead === 0) throw new Error(`the file ends at ${source.at + done} bytes, within what is copied`);
+    await writeAll(target.file, buffer.subarray(0, bytesRead), target.at + done);
+    done += bytesRead;
   }
 }
 

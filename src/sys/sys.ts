@@ -89,7 +89,6 @@ export {
 } from "./process.ts";
 export {
   cloneFile,
-  type FilePlace,
   nextData,
   type PeerCredentials,
   peerCredentials,
