@@ -35,6 +35,10 @@ export async function comparePairs(a: Arm, b: Arm, pairs: number): Promise<PairR
     const last = seen.at(-1);
     process.stderr.write(`  ${a.name} ${last?.a.toFixed(0)} ms, ${b.name} ${last?.b.toFixed(0)} ms\n`);
   }
+  return pairResult(seen);
+}
+
+export function pairResult(seen: readonly { a: number; b: number }[]): PairResult {
   const ratios = seen.map((pair) => pair.a / pair.b);
   return {
     a: median(seen.map((pair) => pair.a)),

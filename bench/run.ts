@@ -6,6 +6,8 @@ import { bundleBench } from "./bundle.ts";
 import { bareAgent, bareRestore, stockImage, stockSsh } from "./by-hand.ts";
 import { ext4Arms } from "./ext4.ts";
 import { nullBed } from "./null-bed.ts";
+import { compareOci, ociMemory } from "./oci.ts";
+import { MiB } from "./oci-bed.ts";
 import { comparePairs, median, type PairResult } from "./pairs.ts";
 import { compareStreams } from "./stream.ts";
 import { clonesPss, importWarm } from "./warm.ts";
@@ -168,6 +170,25 @@ const benches: Record<string, () => Promise<void>> = {
       end();
     }
   },
+  oci: async () => {
+    const { first, second, secondByTools, disk, memory } = await compareOci(3);
+    const image = "pull of a 300 MB, 8-layer image";
+    row(`${image} / \`skopeo copy\`, \`umoci unpack\`, \`mke2fs -d\``, "0.50", first);
+    row("a second one that shares the base / the first", "0.40", second);
+    row("the second one / the same by the tools", "0.50", secondByTools);
+    const bytes = (name: string, goal: string, { banger, tools }: { banger: number; tools: number }) =>
+      rows.push(
+        `| ${name} | ${(banger / MiB).toFixed(0)} MiB | ${(tools / MiB).toFixed(0)} MiB | **${(banger / tools).toFixed(2)}** | ${goal} |`,
+      );
+    bytes(`${image}: peak disk / the tools'`, "0.50", disk);
+    bytes(`${image}: peak memory of the daemon / of the tools`, "200 MiB", memory);
+  },
+  "oci-memory": async () => {
+    for (const { image, memoryBytes } of await ociMemory())
+      rows.push(
+        `| peak memory of the daemon, ${image} | ${(memoryBytes / MiB).toFixed(0)} MiB | | | 200 MiB |`,
+      );
+  },
   null: async () => {
     const figures = await nullBed();
     const shown = (ms: number) => ms.toFixed(1);
@@ -193,7 +214,7 @@ const benches: Record<string, () => Promise<void>> = {
 };
 
 /** What needs no image. */
-const withoutVms = ["ext4", "stream", "bundle"];
+const withoutVms = ["ext4", "stream", "bundle", "oci", "oci-memory"];
 const asked = process.argv.slice(2);
 try {
   const names = asked.length === 0 ? Object.keys(benches) : asked;

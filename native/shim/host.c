@@ -33,6 +33,18 @@ int banger_lock(int fd) { return result(flock(fd, LOCK_EX | LOCK_NB)); }
 /* FICLONE (ioctl_ficlone(2)): dst shares all blocks of src until either is written. */
 int banger_clone(int dst, int src) { return result(ioctl(dst, FICLONE, src)); }
 
+/* FICLONERANGE (ioctl_ficlonerange(2)): the same of a part, in whole blocks of the file system. */
+int banger_clone_range(int dst, int64_t dst_at, int src, int64_t src_at, int64_t bytes) {
+  struct file_clone_range range = {
+      .src_fd = src, .src_offset = src_at, .src_length = bytes, .dest_offset = dst_at};
+  return result(ioctl(dst, FICLONERANGE, &range));
+}
+
+/* fallocate(2): a hole of so many bytes; the file keeps its size. */
+int banger_punch(int fd, int64_t from, int64_t bytes) {
+  return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, bytes));
+}
+
 /* lseek(2) with SEEK_DATA or SEEK_HOLE: where the next data (hole) begins; -ENXIO at the end. Moves the offset. */
 int64_t banger_seek_data(int fd, int64_t from) {
   off_t at = lseek(fd, from, SEEK_DATA);

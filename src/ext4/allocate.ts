@@ -11,7 +11,14 @@ export interface BlockRun {
   count: number;
 }
 
-export class BlockAllocator {
+/** Where blocks come from. */
+export interface BlockSource {
+  readonly freeBlocks: number;
+  /** The next ones: at least one, at most `most`, all adjacent. Throws no_space when there is none. */
+  allocate(most: number): BlockRun;
+}
+
+export class BlockAllocator implements BlockSource {
   /** Of the whole file system. */
   freeBlocks: number;
   readonly #touched = new Map<number, { bitmap: Buffer; free: number }>();
@@ -56,6 +63,22 @@ export class BlockAllocator {
     }
   }
 
+  /** Takes blocks that were written before this file system was there. Before anything is allocated only. */
+  claim({ start, count }: BlockRun): void {
+    for (let at = start; at < start + count; ) {
+      const group = Math.floor(at / blocksPerGroup);
+      const state = this.#load(group);
+      const from = at % blocksPerGroup;
+      const end = Math.min(blocksPerGroup, from + start + count - at);
+      if (firstUsed(state.bitmap, from, end) < end)
+        throw new BangerError("internal", `blocks at ${at} of the disk hold something else`);
+      fillBits(state.bitmap, from, end);
+      state.free -= end - from;
+      this.freeBlocks -= end - from;
+      at += end - from;
+    }
+  }
+
   /** A group whose inodes are used has a bitmap too, as the kernel sees to (__ext4_new_inode). */
   touch(group: number): void {
     this.#load(group);
@@ -78,7 +101,7 @@ export class BlockAllocator {
   }
 }
 
-function firstFree(bitmap: Buffer, from: number, end: number): number {
+export function firstFree(bitmap: Buffer, from: number, end: number): number {
   let bit = from;
   while (bit < end) {
     const byte = bitmap[bit >> 3] ?? 0xff;
@@ -89,7 +112,7 @@ function firstFree(bitmap: Buffer, from: number, end: number): number {
   return end;
 }
 
-function firstUsed(bitmap: Buffer, from: number, end: number): number {
+export function firstUsed(bitmap: Buffer, from: number, end: number): number {
   let bit = from;
   while (bit < end) {
     const byte = bitmap[bit >> 3] ?? 0xff;

@@ -1,5 +1,5 @@
 /** Writes blocks where the allocator puts them: neighbours are collected, so that the kernel sees few and large writes. */
-import type { BlockAllocator, BlockRun } from "./allocate.ts";
+import type { BlockRun, BlockSource } from "./allocate.ts";
 import { blockBytes } from "./layout.ts";
 import type { Volume } from "./volume.ts";
 
@@ -13,7 +13,7 @@ export class BlockWriter {
 
   constructor(
     readonly volume: Volume,
-    readonly allocator: BlockAllocator,
+    readonly allocator: BlockSource,
   ) {}
 
   /** Writes whole blocks, at most `blocks` of them, from `from` at `offset`; returns how many, and where they are. */

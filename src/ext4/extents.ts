@@ -15,18 +15,21 @@ const inBlock = Math.floor((blockBytes - headerBytes - 4) / entryBytes);
 /** An initialised extent is at most so long: EXT_INIT_MAX_LEN. */
 const longest = 32768;
 
-interface Entry {
+/** A file's blocks from `logical` on are those of the disk from `physical` on. In the tree also: the level below, of 0 blocks. */
+export interface Extent {
   logical: number;
-  /** The first data block of an extent, or the block of the level below. */
   physical: number;
-  /** Blocks of an extent; 0 for a level below. */
   blocks: number;
 }
 
 export class ExtentList {
-  readonly #entries: Entry[] = [];
+  readonly #entries: Extent[] = [];
   /** Blocks of data. */
   blocks = 0;
+
+  get extents(): readonly Extent[] {
+    return this.#entries;
+  }
 
   /** In ascending order of logical blocks. */
   add(logical: number, physical: number, blocks: number): void {
@@ -50,7 +53,7 @@ export class ExtentList {
     let depth = 0;
     let written = 0;
     while (level.length > inInode) {
-      const above: Entry[] = [];
+      const above: Extent[] = [];
       for (let at = 0; at < level.length; at += inBlock) {
         const part = level.slice(at, at + inBlock);
         const block = Buffer.alloc(blockBytes);
@@ -68,7 +71,7 @@ export class ExtentList {
   }
 }
 
-function encode(into: Buffer, entries: readonly Entry[], most: number, depth: number): void {
+function encode(into: Buffer, entries: readonly Extent[], most: number, depth: number): void {
   into.writeUInt16LE(magic, 0);
   into.writeUInt16LE(entries.length, 2);
   into.writeUInt16LE(most, 4);

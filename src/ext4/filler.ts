@@ -1,87 +1,41 @@
-/** Fills a fresh file system: what is added is written as it comes, what is only known in the end by finish(). */
+/** Fills a fresh file system by paths: bytes, from its root. Directories on the way to something are made when missing. */
 import { BangerError } from "../base/base.ts";
-import { BlockAllocator } from "./allocate.ts";
-import { BlockWriter } from "./block-writer.ts";
-import { Directory, leafOf } from "./directory.ts";
-import { writeDirectory } from "./directory-blocks.ts";
-import { ExtentList } from "./extents.ts";
-import { BlockSink, type FileSink } from "./file-sink.ts";
-import type { GroupTable } from "./groups.ts";
-import { checkMeta, type InodeFields, type Meta } from "./inode.ts";
-import { InodeTable } from "./inode-table.ts";
-import {
-  blockBytes,
-  flagExtents,
-  flagIndex,
-  lostAndFoundInode,
-  maxFileBytes,
-  maxLinks,
-  type NodeType,
-  nodeTypes,
-  rootInode,
-  sectorsPerBlock,
-} from "./layout.ts";
+import type { Directory } from "./directory.ts";
+import type { FileSink } from "./file-sink.ts";
+import type { Meta } from "./inode.ts";
+import type { NodeWriter, Place } from "./nodes.ts";
 import { namesOf, shown, shownPath } from "./paths.ts";
-import { deviceBlock, type SpecialNode, symlinkBlock } from "./special.ts";
-import type { Superblock } from "./superblock.ts";
-import { encodeAttributes } from "./xattr.ts";
-
-/** The blocks of the directories that mke2fs makes; they are written anew. */
-export interface FreshDirectories {
-  root: { meta: Meta; start: number; count: number };
-  lostAndFound: { meta: Meta; start: number; count: number };
-}
+import type { SpecialNode } from "./special.ts";
 
 export class Ext4Filler {
-  readonly #writer: BlockWriter;
-  readonly #inodes: InodeTable;
-  /** The root's description, unless it gets another. */
-  readonly #freshRoot: Meta;
-  readonly #root = new Directory(rootInode, undefined);
-  readonly #directories: Directory[] = [this.#root];
-  /** Names of files beyond their first. */
-  readonly #links = new Map<number, number>();
-  #open: Buffer | undefined;
-  readonly #part = Buffer.alloc(blockBytes);
-  #finished = false;
   /** The directory that was used last, by its path: neighbours in an archive are mostly neighbours in the tree. */
   #lastPath = "";
-  #last = this.#root;
+  #last: Directory;
 
   constructor(
-    readonly superblock: Superblock,
-    readonly groups: GroupTable,
-    fresh: FreshDirectories,
-    readonly nowS: number,
+    /** The same file system, by directories and names. */
+    readonly nodes: NodeWriter,
   ) {
-    const allocator = new BlockAllocator(groups, superblock.freeBlocks);
-    this.#writer = new BlockWriter(superblock.volume, allocator);
-    this.#inodes = new InodeTable(superblock.volume, groups, nowS);
-    this.#freshRoot = fresh.root.meta;
-    allocator.release(fresh.root);
-    allocator.release(fresh.lostAndFound);
-    const lostAndFound = new Directory(lostAndFoundInode, this.#root);
-    lostAndFound.meta = fresh.lostAndFound.meta;
-    this.#root.addDirectory("lost+found", lostAndFound);
-    this.#directories.push(lostAndFound);
+    this.#last = nodes.root;
   }
+
+  /** Of directories that nobody describes. Seconds since 1970. */
+  get nowS(): number {
+    return this.nodes.nowS;
+  }
+
   /** What file content may still take. Directories, written in the end, take some of it. */
   get freeBytes(): number {
-    return this.#writer.allocator.freeBlocks * blockBytes;
+    return this.nodes.freeBytes;
   }
 
   get freeInodes(): number {
-    return this.#inodes.freeInodes;
+    return this.nodes.freeInodes;
   }
 
   /** Whether there is something of that path. False also for what would be below a file. */
   has(path: Uint8Array): boolean {
-    let at: Directory | number | undefined = this.#root;
-    for (const name of namesOf(path)) {
-      if (at === undefined || typeof at === "number") return false;
-      at = at.children.get(name);
-    }
-    return at !== undefined;
+    return this.#find(namesOf(path)) !== undefined;
   }
 
   /**
@@ -89,123 +43,81 @@ export class Ext4Filler {
    * empty path). Throws already_exists for anything else that is there.
    */
   addDirectory(path: Uint8Array, meta: Meta): void {
-    this.#begin(meta);
+    this.nodes.begin(meta);
     const names = namesOf(path);
     const name = names.pop();
     if (name === undefined) {
-      if (this.#root.meta !== undefined) throw taken(path);
-      this.#root.meta = meta;
+      if (this.nodes.root.meta !== undefined) throw taken(path);
+      this.nodes.describe(this.nodes.root, meta);
       return;
     }
     const parent = this.#parent(names);
     const there = parent.children.get(name);
-    if (there === undefined) this.#makeDirectory(parent, name).meta = meta;
-    else if (typeof there !== "number" && there.meta === undefined) there.meta = meta;
+    if (there === undefined) this.nodes.addDirectory({ parent, name }, meta);
+    else if (typeof there !== "number" && there.meta === undefined) this.nodes.describe(there, meta);
     else throw taken(path);
   }
 
   /** A file of exactly `sizeBytes`, whose content goes into the sink. One at a time. */
   addFile(path: Uint8Array, meta: Meta, sizeBytes: number): FileSink {
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > maxFileBytes)
-      throw new BangerError("bad_request", `a file of ${sizeBytes} bytes is more than ext4 holds`);
-    const ino = this.#addLeaf(path, meta, "file");
-    const copy = Buffer.from(path);
-    const name = () => shownPath(copy);
-    this.#open = copy;
-    return new BlockSink(this.#writer, this.#part, sizeBytes, name, (extents) => {
-      this.#open = undefined;
-      this.#putWithExtents(ino, "file", meta, sizeBytes, 1, extents, 0);
-    });
+    return this.nodes.addFile(this.#place(path, meta), meta, sizeBytes);
   }
 
   /** A symbolic link. The target is bytes, 1 to 4095 of them, and goes unread. */
   addSymlink(path: Uint8Array, target: Uint8Array, meta: Meta): void {
-    if (target.length === 0 || target.length >= blockBytes || target.includes(0))
-      throw new BangerError("bad_request", `a link to ${target.length} bytes cannot exist`);
-    const ino = this.#addLeaf(path, meta, "symlink");
-    const block = symlinkBlock(target);
-    if (block !== undefined) {
-      this.#put(ino, "symlink", meta, { links: 1, sizeBytes: target.length, sectors: 0, flags: 0, block });
-      return;
-    }
-    const whole = Buffer.alloc(blockBytes);
-    whole.set(target);
-    const extents = new ExtentList();
-    extents.add(0, this.#writer.appendOne(whole), 1);
-    this.#putWithExtents(ino, "symlink", meta, target.length, 1, extents, 0);
+    this.nodes.addSymlink(this.#place(path, meta), target, meta);
   }
 
   /** A device, FIFO or socket. */
   addNode(path: Uint8Array, node: SpecialNode, meta: Meta): void {
-    const block = deviceBlock(node);
-    const ino = this.#addLeaf(path, meta, node.type);
-    this.#put(ino, node.type, meta, { links: 1, sizeBytes: 0, sectors: 0, flags: 0, block });
+    this.nodes.addNode(this.#place(path, meta), node, meta);
   }
 
   /** Another name of a file that was added; of anything but a directory. Throws not_found. */
   addHardLink(path: Uint8Array, target: Uint8Array): void {
-    this.#begin();
-    let found: Directory | number | undefined = this.#root;
-    for (const name of namesOf(target))
-      found = typeof found === "object" ? found.children.get(name) : undefined;
-    if (typeof found !== "number")
+    this.nodes.begin();
+    const names = namesOf(target);
+    const name = names.pop() ?? "";
+    const parent = this.#find(names);
+    if (typeof parent !== "object")
       throw new BangerError(
-        found === undefined ? "not_found" : "bad_request",
+        "not_found",
         `${shownPath(path)} is a link to ${shownPath(target)}, which is no file`,
       );
-    const ino = Math.floor(found / 8);
-    const links = (this.#links.get(ino) ?? 1) + 1;
-    if (links > maxLinks) throw new BangerError("bad_request", `a file has more than ${maxLinks} names`);
-    const [parent, name] = this.#place(path);
-    parent.children.set(name, found);
-    this.#links.set(ino, links);
+    this.nodes.addHardLink(this.#place(path), { parent, name, shown: shownLater(target) });
   }
 
   /** Writes what is left. The file system is whole afterwards, and this object is done with. Does not sync. */
   finish(): void {
-    this.#begin();
-    this.#finished = true;
-    for (const directory of this.#directories) this.#writeDirectory(directory);
-    this.#writer.flush();
-    for (const [ino, links] of this.#links) this.#inodes.setLinks(ino, links);
-    this.#inodes.write(this.#writer.allocator);
-    this.#writer.allocator.write();
-    this.groups.write();
-    this.superblock.write(this.#writer.allocator.freeBlocks, this.#inodes.freeInodes);
+    this.nodes.finish();
   }
 
-  #begin(meta?: Meta): void {
-    if (this.#finished) throw new BangerError("precondition", "the disk has been finished");
-    if (this.#open !== undefined)
-      throw new BangerError("precondition", `${shownPath(this.#open)} is still being written`);
-    if (meta !== undefined) checkMeta(meta);
-  }
-
-  #addLeaf(path: Uint8Array, meta: Meta, type: NodeType): number {
-    this.#begin(meta);
-    const [parent, name] = this.#place(path);
-    const ino = this.#inodes.allocate();
-    parent.children.set(name, leafOf(ino, type));
-    return ino;
+  #find(names: readonly string[]): Directory | number | undefined {
+    let at: Directory | number | undefined = this.nodes.root;
+    for (const name of names) {
+      if (at === undefined || typeof at === "number") return undefined;
+      at = at.children.get(name);
+    }
+    return at;
   }
 
   /** Where a new name goes; it must not be there yet. */
-  #place(path: Uint8Array): [parent: Directory, name: string] {
+  #place(path: Uint8Array, meta?: Meta): Place {
+    this.nodes.begin(meta);
     const names = namesOf(path);
     const name = names.pop();
     if (name === undefined) throw taken(path);
-    const parent = this.#parent(names);
-    if (parent.children.has(name)) throw taken(path);
-    return [parent, name];
+    return { parent: this.#parent(names), name, shown: shownLater(path) };
   }
 
   /** The directory of so many names, made with those above it when missing. */
   #parent(names: readonly string[]): Directory {
     const path = names.join("/");
     if (path === this.#lastPath) return this.#last;
-    let at = this.#root;
+    let at = this.nodes.root;
     for (const name of names) {
-      const below: Directory | number = at.children.get(name) ?? this.#makeDirectory(at, name);
+      const below: Directory | number =
+        at.children.get(name) ?? this.nodes.addDirectory({ parent: at, name }, undefined);
       if (typeof below === "number")
         throw new BangerError("bad_request", `${shown(path)} leads through something that is no directory`);
       at = below;
@@ -214,67 +126,12 @@ export class Ext4Filler {
     this.#last = at;
     return at;
   }
+}
 
-  #makeDirectory(parent: Directory, name: string): Directory {
-    const made = new Directory(this.#inodes.allocate(), parent);
-    parent.addDirectory(name, made);
-    this.#directories.push(made);
-    return made;
-  }
-
-  #writeDirectory(directory: Directory): void {
-    const extents = new ExtentList();
-    let blocks = 0;
-    const { hashSeed: seed, signedHash: signed } = this.groups.geometry;
-    const indexed = writeDirectory(directory, this.#inodes.seed(directory.ino), { seed, signed }, (block) => {
-      extents.add(blocks, this.#writer.appendOne(block), 1);
-      blocks += 1;
-    });
-    const links = directory.subdirectories + 2;
-    const meta = directory.meta ?? (directory === this.#root ? this.#freshRoot : this.#unsaid);
-    const flags = indexed ? flagIndex : 0;
-    const counted = links > maxLinks ? 1 : links;
-    this.#putWithExtents(directory.ino, "directory", meta, blocks * blockBytes, counted, extents, flags);
-    this.#inodes.countDirectory(directory.ino);
-  }
-
-  /** Directories that nobody described. */
-  get #unsaid(): Meta {
-    return { mode: 0o755, uid: 0, gid: 0, mtimeS: this.nowS };
-  }
-
-  #putWithExtents(
-    ino: number,
-    type: NodeType,
-    meta: Meta,
-    sizeBytes: number,
-    links: number,
-    extents: ExtentList,
-    flags: number,
-  ): void {
-    const block = Buffer.alloc(60);
-    const treeBlocks = extents.write(block, this.#writer, this.#inodes.seed(ino));
-    const sectors = (extents.blocks + treeBlocks) * sectorsPerBlock;
-    this.#put(ino, type, meta, { links, sizeBytes, sectors, flags: flags | flagExtents, block });
-  }
-
-  #put(
-    ino: number,
-    type: NodeType,
-    meta: Meta,
-    fields: Pick<InodeFields, "links" | "sizeBytes" | "sectors" | "flags" | "block">,
-  ): void {
-    const { body, block } = encodeAttributes(meta.xattrs, this.groups.geometry.checksumSeed);
-    const xattrBlock = block === undefined ? 0 : this.#writer.appendAt(block);
-    this.#inodes.put(ino, {
-      ...fields,
-      mode: nodeTypes[type].mode | meta.mode,
-      meta,
-      sectors: fields.sectors + (block === undefined ? 0 : sectorsPerBlock),
-      xattrBlock,
-      xattrBody: body,
-    });
-  }
+/** A copy: the path is the caller's, and a file may be open for long. */
+function shownLater(path: Uint8Array): () => string {
+  const copy = Buffer.from(path);
+  return () => shownPath(copy);
 }
 
 function taken(path: Uint8Array): BangerError {

@@ -1,10 +1,11 @@
 /** Opens a file system for filling, after making sure that it is one to be filled. */
 import { fstatSync } from "node:fs";
 import { crc32c } from "./crc32c.ts";
-import { Ext4Filler, type FreshDirectories } from "./filler.ts";
+import { Ext4Filler } from "./filler.ts";
 import { GroupTable } from "./groups.ts";
 import { inodeSeed } from "./inode.ts";
 import { blockBytes, freshInodes, inodeBytes, lostAndFoundInode, rootInode } from "./layout.ts";
+import { type FreshDirectories, NodeWriter } from "./nodes.ts";
 import { refused, Superblock } from "./superblock.ts";
 import { Volume } from "./volume.ts";
 
@@ -32,7 +33,7 @@ export function openFresh(
   if (free !== superblock.freeBlocks) throw refused("its groups' free blocks are not those it says");
   const directory = (ino: number) => readDirectory(volume, groups, ino);
   const fresh = { root: directory(rootInode), lostAndFound: directory(lostAndFoundInode) };
-  return new Ext4Filler(superblock, groups, fresh, nowS);
+  return new Ext4Filler(new NodeWriter(superblock, groups, fresh, nowS));
 }
 
 /** A directory as mke2fs makes it: its blocks are one extent, kept in the inode. */

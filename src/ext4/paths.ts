@@ -6,11 +6,14 @@ export function namesOf(path: Uint8Array): string[] {
   const text = Buffer.from(path.buffer, path.byteOffset, path.length).toString("latin1");
   if (text === "") return [];
   const names = text.split("/");
-  for (const name of names) {
-    if (name === "" || name === "." || name === ".." || name.length > 255 || name.includes("\0"))
-      throw new BangerError("bad_request", `${shown(text)} is no path of a file in a disk`);
-  }
+  for (const name of names) checkName(name, () => shown(text));
   return names;
+}
+
+/** Throws bad_request for what no directory has. `path`, for the message: where it is from. */
+export function checkName(name: string, path: () => string = () => shown(name)): void {
+  if (name === "" || name === "." || name === ".." || name.length > 255 || name.includes("\0"))
+    throw new BangerError("bad_request", `${path()} is no path of a file in a disk`);
 }
 
 /** The same for a path as it was given. */

@@ -14,15 +14,19 @@ export class Volume {
   }
 
   read(offset: number, bytes: number): Buffer {
-    this.#check(offset, bytes);
     const into = Buffer.alloc(bytes);
+    this.readInto(into, bytes, offset);
+    return into;
+  }
+
+  readInto(into: Buffer, bytes: number, offset: number): void {
+    this.#check(offset, bytes);
     let have = 0;
     while (have < bytes) {
       const got = readSync(this.fd, into, have, bytes - have, offset + have);
       if (got === 0) throw new BangerError("corrupt", `the disk ends at byte ${offset + have}`);
       have += got;
     }
-    return into;
   }
 
   write(offset: number, from: Buffer, start = 0, end = from.length): void {

@@ -6,7 +6,8 @@
  * machine's own Debian mirror, with signatures checked. Never knows VMs.
  */
 export { buildImage, type ImageBuild } from "./build.ts";
-export { type ImageImport, type ImportedImage, type ImportPart, importImage } from "./import-image.ts";
+export { type ImportedImage, importImage } from "./import-image.ts";
+export type { ImageImport, ImportPart } from "./import-request.ts";
 export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mmdebstrap.ts";
 export { cleanShared } from "./namespace.ts";
 export { type Packing, packImage } from "./pack-image.ts";

@@ -1,48 +1,25 @@
 /** Importing a container image: fetched and checked, its layers merged, and written into an ext4 of the image's own. */
 import { createHash } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
-import { forgetBlob } from "../download/download.ts";
-import { openFresh } from "../ext4/ext4.ts";
+import { type Directory, type NodeWriter, openFresh } from "../ext4/ext4.ts";
 import {
   type FetchedImage,
-  fetchImage,
-  type ImageName,
   imageLimits,
   type MergedRoot,
   mergeLayers,
   openSource,
-  pinnedDigest,
-  type RegistryOptions,
   type RootSink,
   type RootTotals,
 } from "../oci/oci.ts";
 import { stageDirectory } from "../sys/sys.ts";
+import type { ImageImport, ImportedKernel } from "./import-request.ts";
+import { LayerShelf, layersName, listingPath } from "./kept-layers.ts";
+import { RootContent } from "./root-content.ts";
 import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
-
-export interface ImageImport {
-  from: ImageName;
-  /** In the store. */
-  name: string;
-  /** What is told of where it came from; undefined: what `from` means. */
-  recordedAs: string | undefined;
-  /** Of the root file system; undefined: what the content asks for. */
-  sizeBytes: number | undefined;
-  /** The kernel that its VMs boot; asked for when the image is there, because it may have to be made. */
-  kernel(): Promise<{ id: string; name: string }>;
-  /** banger's cache directory. */
-  cache: string;
-  registry: RegistryOptions;
-  signal: AbortSignal;
-  /** Throws no_space when the cache, or the store, has no room for so many bytes. */
-  needSpace(where: "cache" | "store", bytes: number): Promise<void>;
-  progress(part: ImportPart, done: number, total: number): void;
-}
-
-/** Finding out what the image is; fetching what is missing of it; reading its layers and writing the root. In bytes. */
-export type ImportPart = "manifest" | "layers" | "root";
+import { type Making, unpackImage } from "./unpack-image.ts";
 
 export interface ImportedImage {
   /** In the store. */
@@ -60,46 +37,48 @@ const MiB = 1024 ** 2;
  * oci room does; bad_request for a size that is too small; no_space.
  */
 export async function importImage(request: ImageImport, imagesDir: string): Promise<ImportedImage> {
-  const { from, registry, signal, progress } = request;
-  progress("manifest", 0, 0);
+  const { from, registry, signal } = request;
+  request.progress("manifest", 0, 0);
   const source = await openSource(from, registry, signal);
-  let image: FetchedImage;
+  const shelf = await LayerShelf.of(imagesDir);
   try {
-    image = await fetchImage({
-      ...{ source, pinned: pinnedDigest(from), cache: request.cache, limits: imageLimits, signal },
-      patience: registry.patience,
-      needSpace: (bytes) => request.needSpace("cache", bytes),
-      progress: { layers: (done, total) => progress("layers", done, total) },
+    let totals: RootTotals | undefined;
+    const directory = await stageDirectory(imagesDir, async (staging) => {
+      const made = await makeImage(request, { source, shelf, staging });
+      totals = made.totals;
+      return made.id.replace(/^sha256:/, "");
     });
+    if (totals === undefined) throw new BangerError("internal", "an image was made of nothing");
+    return { directory, totals };
   } finally {
+    await shelf.close();
     await source.close();
-  }
-  try {
-    return await store(request, image, imagesDir);
-  } finally {
-    await image.close();
   }
 }
 
-async function store(request: ImageImport, image: FetchedImage, imagesDir: string): Promise<ImportedImage> {
-  const { signal, progress, cache } = request;
-  const kernel = await request.kernel();
-  const merged = await mergeLayers({
-    ...{ layers: image.layers, limits: imageLimits, signal },
-    progress: (done, total) => progress("root", done, total),
-    onDamaged: ({ descriptor }) => forgetBlob(cache, descriptor.digest),
-  });
-  const sizeBytes = rootBytes(request, merged.totals);
-  await request.needSpace("store", merged.totals.blockBytes);
-  const directory = await stageDirectory(imagesDir, async (staging) => {
-    await writeRoot(join(staging, rootfsName), sizeBytes, merged, signal);
+async function makeImage(request: ImageImport, making: Making): Promise<{ id: string; totals: RootTotals }> {
+  const { signal } = request;
+  const { staging } = making;
+  await mkdir(join(staging, layersName), { mode: 0o700 });
+  const root = await open(join(staging, rootfsName), "wx+", 0o600);
+  const content = new RootContent(root, staging, signal);
+  try {
+    const { image, kernel } = await unpackImage(request, making, content);
+    const listings = image.layers.map((_, number) => listingPath(staging, number));
+    const merged = await mergeLayers({ listings, limits: imageLimits, signal });
+    const sizeBytes = rootBytes(request, merged.totals);
+    await content.sort(merged.contents(), image.layers);
+    await writeRoot(request, staging, { root, content, merged, sizeBytes });
+    await content.keep();
     // /root is the work disk's, which begins empty.
     await mkdir(join(staging, seedName), { mode: 0o700 });
     const manifest = manifestOf(request, kernel, image, sizeBytes);
     await sealImage(staging, manifest);
-    return manifest.id.replace(/^sha256:/, "");
-  });
-  return { directory, totals: merged.totals };
+    return { id: manifest.id, totals: merged.totals };
+  } finally {
+    await content.settled();
+    await root.close();
+  }
 }
 
 /** The content and half as much again, a gigabyte at least; or what was asked for, if the content fits. */
@@ -126,22 +105,34 @@ function entriesOf({ directories, files, symlinks }: RootTotals): number {
   return directories + files + symlinks;
 }
 
+interface Root {
+  root: FileHandle;
+  content: RootContent;
+  merged: MergedRoot;
+  sizeBytes: number;
+}
+
+/** Puts a file system around the content that is there. */
 async function writeRoot(
-  path: string,
-  sizeBytes: number,
-  { totals, write }: MergedRoot,
-  signal: AbortSignal,
+  { signal, needSpace }: ImageImport,
+  staging: string,
+  { root, content, merged, sizeBytes }: Root,
 ): Promise<void> {
-  await createRootFileSystem({ path, sizeBytes, entries: entriesOf(totals), signal });
-  const file = await open(path, "r+");
+  const path = join(staging, "layout.ext4");
+  await needSpace("store", 16 * MiB);
+  await createRootFileSystem({ path, sizeBytes, entries: entriesOf(merged.totals), signal });
+  const layout = await open(path, "r");
   try {
-    const filler = openFresh(file.fd);
-    await write(withoutLostAndFound(filler));
-    filler.finish();
+    await content.settle(layout, sizeBytes);
+    const { nodes } = openFresh(root.fd);
+    for (const extents of content.extents()) nodes.claim(extents);
+    await merged.write(rootSink(nodes, content));
+    nodes.finish();
   } catch (error) {
     throw explain(error, sizeBytes);
   } finally {
-    await file.close();
+    await layout.close();
+    await rm(path);
   }
 }
 
@@ -163,21 +154,32 @@ function explain(error: unknown, sizeBytes: number): BangerError {
   return new BangerError(code, message, { hint, details, cause: error });
 }
 
-/** The file system's own, which mke2fs has made; some images have one of the disk that they were made from. */
-function withoutLostAndFound(sink: RootSink): RootSink {
+function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> {
   return {
-    addDirectory: (path, metadata) => {
-      if (Buffer.from(path).toString("latin1") !== "lost+found") sink.addDirectory(path, metadata);
+    root: (metadata) => {
+      nodes.describe(nodes.root, metadata);
+      return nodes.root;
     },
-    addFile: (path, metadata, sizeBytes) => sink.addFile(path, metadata, sizeBytes),
-    addSymlink: (path, target, metadata) => sink.addSymlink(path, target, metadata),
-    addHardLink: (path, target) => sink.addHardLink(path, target),
+    // An image that was made from a disk has one of that disk's; mke2fs has made the file system's own.
+    addDirectory: (parent, name, metadata) =>
+      parent === nodes.root && name === "lost+found"
+        ? nodes.lostAndFound
+        : nodes.addDirectory({ parent, name }, metadata),
+    addFile: (parent, name, metadata, sizeBytes, from) =>
+      nodes.addPlacedFile(
+        { parent, name },
+        metadata,
+        sizeBytes,
+        from === undefined ? [] : content.extentsOf(from),
+      ),
+    addSymlink: (parent, name, target, metadata) => nodes.addSymlink({ parent, name }, target, metadata),
+    addHardLink: (parent, name, target) => nodes.addHardLink({ parent, name }, target),
   };
 }
 
 function manifestOf(
   { name, recordedAs }: ImageImport,
-  kernel: { id: string; name: string },
+  kernel: ImportedKernel,
   { reference, digest, config }: FetchedImage,
   sizeBytes: number,
 ): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {

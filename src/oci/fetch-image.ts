@@ -1,8 +1,8 @@
-/** An image, made present: its manifest found, its configuration and layers in the cache, and open. */
+/** An image, made present: its manifest found, its configuration read, its layers fetched and handed on one by one. */
 import type { FileHandle } from "node:fs/promises";
 import { BangerError, formatBytes } from "../base/base.ts";
 import { type BlobRequest, type Digest, fetchBlob, hasBlob, type Patience } from "../download/download.ts";
-import type { Descriptor, ImageConfig } from "./documents.ts";
+import type { Descriptor, ImageConfig, Manifest } from "./documents.ts";
 import type { Limits } from "./limits.ts";
 import { readConfig, resolveManifest } from "./resolve.ts";
 import type { ImageSource } from "./source.ts";
@@ -24,13 +24,21 @@ export interface FetchRequest {
   /** Called before anything large is fetched, with the bytes that will be. Throws when there is no room for them. */
   needSpace(bytes: number): Promise<void>;
   progress: FetchProgress;
+  /** Which of the image's layers, the lowest first, are to be fetched; called once, when they are known. */
+  choose(layers: readonly LayerName[]): Promise<readonly boolean[]>;
+  /** Each of them as soon as it is there, which is in no order, and several at a time. `index`: which layer, from the lowest. */
+  onLayer(layer: FetchedLayer, index: number, signal: AbortSignal): Promise<void>;
 }
 
-export interface FetchedLayer {
-  blob: FileHandle;
+export interface LayerName {
   descriptor: Descriptor;
   /** Of the layer unpacked. */
   diffId: Digest;
+}
+
+export interface FetchedLayer extends LayerName {
+  /** Open until onLayer is done with it. */
+  blob: FileHandle;
 }
 
 export interface FetchedImage {
@@ -39,65 +47,79 @@ export interface FetchedImage {
   digest: Digest;
   config: ImageConfig;
   /** The lowest first. */
-  layers: FetchedLayer[];
-  /** Bytes that came from the source; the rest was in the cache. */
+  layers: readonly LayerName[];
+  /** Bytes that came from the source; the rest was in the cache, or not wanted. */
   fetchedBytes: number;
-  close(): Promise<void>;
 }
 
 /** Layers at a time: a registry's connection is rarely the limit, and a user's network is shared. */
 const parallel = 3;
 
-/** The caller closes it. Throws as fetchBlob and resolveManifest. */
+/** Throws as fetchBlob and resolveManifest, and what onLayer throws. */
 export async function fetchImage(request: FetchRequest): Promise<FetchedImage> {
   const { source, cache, limits, patience, signal, progress } = request;
   const { manifest, digest } = await resolveManifest(source, request.pinned, limits, signal);
   const blobs = unique([manifest.config, ...manifest.layers]);
-  const absent: Descriptor[] = [];
-  for (const blob of blobs) if (!(await hasBlob(cache, blob))) absent.push(blob);
-  const total = absent.reduce((sum, { size }) => sum + size, 0);
-  await request.needSpace(total);
   let fetched = 0;
+  let total = (await hasBlob(cache, manifest.config)) ? 0 : manifest.config.size;
+  let tell = () => {};
   const onBytes = (bytes: number) => {
     fetched += bytes;
-    progress.layers(fetched, total);
+    tell();
   };
+  const means = { source, cache, patience, onBytes };
+  const config = await fetchConfig(manifest, { ...means, signal });
+  const layers = manifest.layers.map((descriptor, index): LayerName => {
+    const diffId = config.rootfs.diff_ids?.[index];
+    if (diffId === undefined) throw new BangerError("internal", "a layer without a diff_id was let through");
+    return { descriptor, diffId };
+  });
+  const chosen = await request.choose(layers);
+  const wanted = layers.flatMap((layer, index) => (chosen[index] === true ? [{ layer, index }] : []));
+  const jobs = blobs
+    .map((blob) => ({ blob, of: wanted.filter(({ layer }) => layer.descriptor.digest === blob.digest) }))
+    .filter(({ of }) => of.length > 0);
+  for (const { blob } of jobs) if (!(await hasBlob(cache, blob))) total += blob.size;
+  await request.needSpace(total);
   if (total > 0) progress.layers(0, total);
-  const open = new Map<Digest, FileHandle>();
-  const close = async () => {
-    for (const file of open.values()) await file.close();
-  };
+  tell = () => progress.layers(fetched, total);
+  await together(jobs, signal, async ({ blob, of }, both) => {
+    const file = await fetchBlob(blob, { ...means, signal: both });
+    try {
+      for (const { layer, index } of of) await request.onLayer({ ...layer, blob: file }, index, both);
+    } finally {
+      await file.close();
+    }
+  });
+  return { reference: source.reference, digest, config, layers, fetchedBytes: fetched };
+}
+
+async function fetchConfig(
+  manifest: Manifest,
+  request: BlobRequest & { source: ImageSource },
+): Promise<ImageConfig> {
+  const file = await fetchBlob(manifest.config, request);
   try {
-    await fetchAll(blobs, { source, cache, patience, onBytes }, signal, open);
-    const config = await readConfig(handle(open, manifest.config), manifest, source.reference);
-    const layers = manifest.layers.map((descriptor, index): FetchedLayer => {
-      const diffId = config.rootfs.diff_ids?.[index];
-      if (diffId === undefined)
-        throw new BangerError("internal", "a layer without a diff_id was let through");
-      return { blob: handle(open, descriptor), descriptor, diffId };
-    });
-    return { reference: source.reference, digest, config, layers, fetchedBytes: fetched, close };
-  } catch (error) {
-    await close();
-    throw error;
+    return await readConfig(file, manifest, request.source.reference);
+  } finally {
+    await file.close();
   }
 }
 
 /** The first failure ends the others, and is the one that is told. */
-async function fetchAll(
-  blobs: readonly Descriptor[],
-  request: Omit<BlobRequest, "signal">,
+async function together<T>(
+  jobs: readonly T[],
   signal: AbortSignal,
-  open: Map<Digest, FileHandle>,
+  work: (job: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const failed = new AbortController();
   const both = AbortSignal.any([signal, failed.signal]);
-  const waiting = [...blobs];
+  const waiting = [...jobs];
   let first: unknown;
   const worker = async () => {
     for (let next = waiting.shift(); next !== undefined && !both.aborted; next = waiting.shift()) {
       try {
-        open.set(next.digest, await fetchBlob(next, { ...request, signal: both }));
+        await work(next, both);
       } catch (error) {
         if (!failed.signal.aborted) first = error;
         failed.abort();
@@ -124,10 +146,4 @@ function unique(descriptors: readonly Descriptor[]): Descriptor[] {
     known.set(digest, other);
   }
   return [...known.values()];
-}
-
-function handle(open: ReadonlyMap<Digest, FileHandle>, { digest }: Descriptor): FileHandle {
-  const file = open.get(digest);
-  if (file === undefined) throw new BangerError("internal", `blob ${digest} was not opened`);
-  return file;
 }

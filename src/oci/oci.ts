@@ -2,17 +2,25 @@
  * The oci room: container images, from a name to a root file system's content.
  *
  * Owns references, registries and what they want to be shown, images on the disk, the cache of blobs, and the merging of
- * layers. Promises: a blob in the cache is the one that its name says; a layer that is written was checked, packed and
- * unpacked, before; whatever an image says, nothing of this host is touched but the cache, and memory and disk are
- * bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
+ * layers. Promises: a blob in the cache is the one that its name says; what is in a layer is handed on while the layer is
+ * checked, and who takes it is told in the end when it was another; whatever an image says, nothing of this host is touched
+ * but the cache and the listings that are asked for, and memory and disk are bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
  */
 export type { ImageConfig } from "./documents.ts";
-export { type FetchedImage, type FetchProgress, fetchImage } from "./fetch-image.ts";
+export {
+  type FetchedImage,
+  type FetchedLayer,
+  type FetchProgress,
+  fetchImage,
+  type LayerName,
+} from "./fetch-image.ts";
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
 export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
 export type { RootTotals } from "./layers/plan.ts";
-export type { FileSink, RootSink } from "./layers/sink.ts";
+export type { ContentSink, FileSink, LayerContent, RootSink } from "./layers/sink.ts";
 export type { Metadata } from "./layers/tree.ts";
+export type { Reading } from "./layers/unpack.ts";
+export { type Unpacking, unpackLayer } from "./layers/unpack-layer.ts";
 export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";

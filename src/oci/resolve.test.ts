@@ -43,9 +43,7 @@ async function fetched(
   });
   for (const each of more) registry.put({ ...built, manifest: each });
   registry.put({ ...built, manifest: root });
-  const result = await fetchForTest(`${registry.host}/image:t`, { cache: join(dir, "cache"), ...options });
-  await result.close();
-  return result;
+  return await fetchForTest(`${registry.host}/image:t`, { cache: join(dir, "cache"), ...options });
 }
 
 async function refused(promise: Promise<unknown>, code: string, message: RegExp): Promise<void> {

@@ -10,6 +10,11 @@ const symbols = {
   // Offsets are far below 2^53: the fast type gives plain numbers.
   banger_seek_data: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
+  banger_clone_range: {
+    args: [FFIType.i32, FFIType.i64_fast, FFIType.i32, FFIType.i64_fast, FFIType.i64_fast],
+    returns: FFIType.i32,
+  },
+  banger_punch: { args: [FFIType.i32, FFIType.i64_fast, FFIType.i64_fast], returns: FFIType.i32 },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
   banger_pidfd_signal: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   banger_tsc: { args: [FFIType.ptr], returns: FFIType.i32 },
@@ -82,13 +87,29 @@ export function tryLock(fd: number): boolean {
   return true;
 }
 
+/** Where in an open file. */
+export interface FilePlace {
+  fd: number;
+  at: number;
+}
+
 /** Makes `destination` share all of `source`'s blocks. False where the file system cannot. */
 export function cloneFile(destination: number, source: number): boolean {
   // SAFETY: two plain descriptor numbers, owned and closed by the caller.
-  const value = shim().banger_clone(destination, source);
+  return cloned(shim().banger_clone(destination, source), "ioctl(FICLONE)");
+}
+
+/** The same of a part, in whole blocks of the file system. */
+export function cloneRange(destination: FilePlace, source: FilePlace, bytes: number): boolean {
+  // SAFETY: numbers only; the descriptors are the caller's.
+  const value = shim().banger_clone_range(destination.fd, destination.at, source.fd, source.at, bytes);
+  return cloned(value, "ioctl(FICLONERANGE)");
+}
+
+function cloned(value: number, call: string): boolean {
   // EOPNOTSUPP, EXDEV, EINVAL, ENOTTY: no reflinks here, or not between these two.
   if (value === -95 || value === -18 || value === -22 || value === -25) return false;
-  check(value, "ioctl(FICLONE)");
+  check(value, call);
   return true;
 }
 
@@ -103,6 +124,15 @@ export function nextData(fd: number, from: number): { start: number; end: number
   check(start, "lseek(SEEK_DATA)");
   const end = Number(shim().banger_seek_hole(fd, start));
   return { start, end: check(end, "lseek(SEEK_HOLE)") };
+}
+
+/** Makes a hole of a part of a file, within its size. False where the file system has none. */
+export function punchHole(fd: number, from: number, bytes: number): boolean {
+  // SAFETY: numbers only; the descriptor is the caller's.
+  const value = shim().banger_punch(fd, from, bytes);
+  if (value === -95) return false;
+  check(value, "fallocate(FALLOC_FL_PUNCH_HOLE)");
+  return true;
 }
 
 /** A descriptor that means this very process; undefined when there is none of that number. The caller closes it. */

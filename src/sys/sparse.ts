@@ -1,7 +1,7 @@
 /** Copies that keep holes, and make new ones: neither holes nor blocks of zeros are written. */
 import { ftruncateSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { nextData } from "./shim.ts";
+import { cloneRange, nextData, punchHole } from "./shim.ts";
 
 const chunkBytes = 1024 * 1024;
 const blockBytes = 64 * 1024;
@@ -32,11 +32,55 @@ export async function copySparse(
   await target.truncate(size);
 }
 
+/** What the first file has, and the second has not, becomes the second's: blocks of 4 KiB that are not all zeros. */
+export async function overlaySparse(source: FileHandle, target: FileHandle): Promise<void> {
+  const { size } = await source.stat();
+  const buffer = Buffer.alloc(Math.min(chunkBytes, size));
+  for (let data = nextData(source.fd, 0); data !== undefined; data = nextData(source.fd, data.end)) {
+    for (let at = data.start; at < data.end; ) {
+      const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, data.end - at), at);
+      if (bytesRead === 0) throw new Error(`the file ends at ${at} bytes, within what it said is data`);
+      await writeBlocks(target, buffer.subarray(0, bytesRead), at, 4096);
+      at += bytesRead;
+    }
+    if (data.end >= size) break;
+  }
+}
+
+/** Copies so many bytes; where the file system can, they share the source's blocks. */
+export async function copyRange(
+  source: { file: FileHandle; at: number },
+  target: { file: FileHandle; at: number },
+  bytes: number,
+): Promise<void> {
+  if (cloneRange({ fd: target.file.fd, at: target.at }, { fd: source.file.fd, at: source.at }, bytes)) return;
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, bytes));
+  for (let done = 0; done < bytes; ) {
+    const length = Math.min(buffer.length, bytes - done);
+    const { bytesRead } = await source.file.read(buffer, 0, length, source.at + done);
+    if (bytesRead === 0) throw new Error(`the file ends at ${source.at + done} bytes, within what is copied`);
+    await writeAll(target.file, buffer.subarray(0, bytesRead), target.at + done);
+    done += bytesRead;
+  }
+}
+
+/** A part of a file becomes zeros, and a hole where there can be one. */
+export function emptyStretch(fd: number, from: number, bytes: number): void {
+  if (punchHole(fd, from, bytes)) return;
+  for (let done = 0; done < bytes; )
+    done += writeSync(fd, zeros, 0, Math.min(zeros.length, bytes - done), from + done);
+}
+
 /** Neighbouring blocks go out in one write. */
-async function writeBlocks(target: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeBlocks(
+  target: FileHandle,
+  bytes: Buffer,
+  position: number,
+  unit = blockBytes,
+): Promise<void> {
   let from = 0;
-  for (let start = 0; start < bytes.length; start += blockBytes) {
-    const block = bytes.subarray(start, start + blockBytes);
+  for (let start = 0; start < bytes.length; start += unit) {
+    const block = bytes.subarray(start, start + unit);
     if (!block.equals(zeros.subarray(0, block.length))) continue;
     await writeAll(target, bytes.subarray(from, start), position + from);
     from = start + block.length;

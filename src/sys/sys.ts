@@ -88,6 +88,6 @@ export {
   spawnDetached,
 } from "./process.ts";
 export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
-export { copySparse, SparseWriter } from "./sparse.ts";
+export { copyRange, copySparse, emptyStretch, overlaySparse, SparseWriter } from "./sparse.ts";
 export { type Spawned, spawnAs } from "./spawn-as.ts";
 export { cleanStaging, ownedByLiving, stageDirectory, writeOwner } from "./staging.ts";

@@ -10,7 +10,7 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Digest } from "../../src/download/download.ts";
-import { unpackLayer } from "../../src/oci/layers/unpack.ts";
+import { type Reading, unpacked as unpackedLayer } from "../../src/oci/layers/unpack.ts";
 import { imageLimits } from "../../src/oci/limits.ts";
 import { failure } from "../../src/oci/testing/failures.ts";
 import { goModule, unzip } from "./corpora-fixture.ts";
@@ -61,13 +61,18 @@ async function unpacked(path: string, bytes?: number): Promise<{ content?: Buffe
   };
   const blob = Object.assign(Object.create(file), { read });
   const descriptor = { mediaType: "x", digest: Digest.parse(nothing), size: bytes ?? whole };
-  const reading = {
-    ...{ limits: imageLimits, unpackedBytes: 0, signal: new AbortController().signal, onPacked: () => {} },
+  const { signal } = new AbortController();
+  const reading: Reading = {
+    ...{ limits: imageLimits, unpackedBytes: 0, entries: 0, onPacked: () => {}, needRoom: async () => {} },
   };
   const parts: Buffer[] = [];
   const error = await failure(
     (async () => {
-      for await (const chunk of unpackLayer({ blob, descriptor, diffId: Digest.parse(nothing) }, reading))
+      for await (const chunk of unpackedLayer(
+        { blob, descriptor, diffId: Digest.parse(nothing) },
+        reading,
+        signal,
+      ))
         parts.push(Buffer.from(chunk));
     })(),
   );

@@ -1,7 +1,7 @@
 /** banger image pull, from a real registry to a file system that the kernel mounts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
@@ -86,6 +86,13 @@ function pulls(...args: string[]): string {
   return out.trim();
 }
 
+function deletes(...names: string[]): void {
+  for (const name of names) expect(bed.banger("image", "delete", name).status).toBe(0);
+}
+
+const listImage = (rootfs: string) =>
+  mounted(rootfs, (root) => listTree(root).filter((line) => !line.startsWith("/lost+found ")));
+
 describe("image pull", () => {
   test("imports from a registry, and image show tells what it is", () => {
     const { status, out, err } = bed.banger("image", "pull", `${bed.registry}/team/tools:1`);
@@ -142,18 +149,82 @@ describe("image pull", () => {
       expect(theirs.length).toBeGreaterThan(1500);
       bed.skopeo("copy", "oci:layout:t", "docker-archive:saved.tar:team/tools:saved");
       bed.skopeo("copy", "oci:layout:t", "oci-archive:layout.tar:t");
-      pulls(`${bed.registry}/team/tools:zstd`);
-      pulls(`${bed.registry}/team/tools:docker`);
-      pulls("docker-archive:saved.tar", "--name", "saved");
-      pulls("oci-archive:layout.tar:t", "--name", "layout");
-      for (const name of ["tools-1", "tools-zstd", "tools-docker", "saved", "layout"]) {
+      const isTheirs = (name: string) => {
         const rootfs = join(shown(name).path, "rootfs.ext4");
         expect(complaints(rootfs)).toBe("");
-        const ours = mounted(rootfs, (root) =>
-          listTree(root).filter((line) => !line.startsWith("/lost+found ")),
-        );
-        expect(ours).toEqual(theirs);
+        expect(listImage(rootfs)).toEqual(theirs);
+      };
+      isTheirs("tools-1");
+      // Made of the first one's layers.
+      isTheirs("again");
+      // An image of the same layers would spare the others theirs.
+      deletes("tools-1", "again");
+      const tools = `${bed.registry}/team/tools`;
+      for (const from of [
+        `${tools}:zstd`,
+        `${tools}:docker`,
+        "docker-archive:saved.tar",
+        "oci-archive:layout.tar:t",
+      ]) {
+        pulls(from, "--name", "form");
+        isTheirs("form");
+        deletes("form");
       }
+      pulls(`${tools}:1`);
+      pulls(`${tools}:1`, "--name", "again");
+    },
+  );
+
+  test.if(mountMissing === undefined)(
+    "takes layers that another image has from there, hidden files too",
+    () => {
+      const top: TarSpec[] = [
+        file("etc/many/.wh.file-9-with-a-rather-long-name", ""),
+        file("usr/bin/new", "new"),
+        hardlink("usr/bin/sudoedit2", "usr/bin/sudo"),
+      ];
+      // The first layer twice: what it brings back was hidden by the second in the other image.
+      const other = buildImage([tar(lower), tar(top), tar(lower), tar(upper)]);
+      writeLayout(join(bed.dir, "other"), other);
+      bed.skopeo(
+        "copy",
+        "--dest-tls-verify=false",
+        "oci:other:t",
+        `docker://${bed.registry}/team/tools:other`,
+      );
+      const before = blobsAsked();
+      pulls(`${bed.registry}/team/tools:other`);
+      // Its configuration and its one new layer.
+      expect(blobsAsked()).toBe(before + 2);
+      const run = Bun.spawnSync([
+        "umoci",
+        "unpack",
+        "--image",
+        `${bed.dir}/other:t`,
+        join(bed.dir, "other-bundle"),
+      ]);
+      expect(run.exitCode, run.stderr.toString()).toBe(0);
+      const theirs = listTree(join(bed.dir, "other-bundle/rootfs"));
+      const rootfs = join(shown("tools-other").path, "rootfs.ext4");
+      expect(complaints(rootfs)).toBe("");
+      expect(listImage(rootfs)).toEqual(theirs);
+      // And it is as good a source, when the first ones are gone, for the lower layers' files that it hides itself.
+      deletes("tools-1", "again");
+      const asked = blobsAsked();
+      pulls(`${bed.registry}/team/tools:1`);
+      pulls(`${bed.registry}/team/tools:1`, "--name", "again");
+      expect(blobsAsked()).toBe(asked);
+      expect(complaints(join(shown("again").path, "rootfs.ext4"))).toBe("");
+      expect(listImage(join(shown("again").path, "rootfs.ext4"))).toEqual(
+        listTree(join(bed.dir, "bundle/rootfs")),
+      );
+      // A root that was written to is nobody's source any more.
+      deletes("tools-1", "again");
+      utimesSync(rootfs, new Date(), new Date());
+      pulls(`${bed.registry}/team/tools:1`);
+      expect(blobsAsked()).toBe(asked + 2);
+      pulls(`${bed.registry}/team/tools:1`, "--name", "again");
+      deletes("tools-other");
     },
   );
 
@@ -242,7 +313,10 @@ describe("image pull", () => {
     }
   });
 
-  test("keeps blobs until they are pruned, which images do not mind", () => {
+  test("keeps of what it has unpacked only configurations, until they are pruned", () => {
+    const blobs = join(bed.dir, "cache/banger/oci/blobs/sha256");
+    const layers = image.layers.map(({ digest }) => digest.slice(7));
+    expect(readdirSync(blobs).filter((name) => layers.includes(name))).toEqual([]);
     const line = /^would free [0-9.]+[KM] across (\d+) blob\(s\) in (.*)\n$/.exec(
       bed.banger("image", "cache", "prune", "--dry-run").out,
     );

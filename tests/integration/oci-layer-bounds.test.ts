@@ -1,19 +1,20 @@
 /** What layers could cost that are made to cost something: time and memory have an end. */
 import { expect, test } from "bun:test";
 import { applyEntry } from "../../src/oci/layers/apply.ts";
+import type { ListedEntry } from "../../src/oci/layers/listing.ts";
 import { Tree } from "../../src/oci/layers/tree.ts";
 import { imageLimits } from "../../src/oci/limits.ts";
 import { saying } from "../../src/oci/testing/failures.ts";
-import type { TarEntry, TarEntryType } from "../../src/tar/tar.ts";
+import type { TarEntryType } from "../../src/tar/tar.ts";
 
-function entry(path: string, type: TarEntryType = "file", link = ""): TarEntry {
+function entry(path: string, type: TarEntryType = "file", link = ""): ListedEntry {
   return {
-    ...{ type, path: Buffer.from(path), linkTarget: Buffer.from(link), mode: 0o644, uid: 0, gid: 0 },
-    ...{ sizeBytes: 0, mtimeS: 0, mtimeNs: 0, deviceMajor: 0, deviceMinor: 0, attributes: [] },
+    ...{ type, path, linkTarget: link, mode: 0o644, uid: 0, gid: 0 },
+    ...{ sizeBytes: 0, mtimeS: 0, mtimeNs: 0, attributes: [], content: undefined },
   };
 }
 
-function fill(tree: Tree, count: number, make: (n: number) => TarEntry): void {
+function fill(tree: Tree, count: number, make: (n: number) => ListedEntry): void {
   for (let n = 0; n < count; n += 1) applyEntry(tree, make(n), n);
 }
 

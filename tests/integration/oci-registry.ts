@@ -36,17 +36,8 @@ export interface OciBed {
 
 export async function ociBed(): Promise<OciBed> {
   const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
-  const registry = `localhost:${await freePort()}`;
-  const config = join(dir, "registry.yml");
-  writeFileSync(
-    config,
-    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${dir}/registry}}\nhttp: {addr: "${registry}"}\n`,
-  );
-  // A file: the tests' own commands are waited for, and nothing is read meanwhile.
-  const log = openSync(join(dir, "registry.log"), "w");
-  const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", log, log] });
-  closeSync(log);
-  await answers(registry, server);
+  const server = await startRegistry(dir);
+  const { registry } = server;
   plantKernel(join(dir, "state/banger/kernels"));
   const env = {
     ...{ PATH: process.env.PATH ?? "", HOME: dir, XDG_STATE_HOME: join(dir, "state") },
@@ -82,15 +73,42 @@ export async function ociBed(): Promise<OciBed> {
     },
     end: async () => {
       banger("daemon", "stop");
-      server.kill();
-      await new Promise((resolve) => server.once("exit", resolve));
+      await server.end();
       rmSync(dir, { recursive: true, force: true });
     },
   };
 }
 
+export interface RunningRegistry {
+  /** HOST:PORT */
+  registry: string;
+  end(): Promise<void>;
+}
+
+/** With its files, and its access log (registry.log), in `dir`. */
+export async function startRegistry(dir: string): Promise<RunningRegistry> {
+  const registry = `localhost:${await freePort()}`;
+  const config = join(dir, "registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${dir}/registry}}\nhttp: {addr: "${registry}"}\n`,
+  );
+  // A file: the tests' own commands are waited for, and nothing is read meanwhile.
+  const log = openSync(join(dir, "registry.log"), "w");
+  const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", log, log] });
+  closeSync(log);
+  await answers(registry, server);
+  return {
+    registry,
+    end: async () => {
+      server.kill();
+      await new Promise((resolve) => server.once("exit", resolve));
+    },
+  };
+}
+
 /** What an image belongs to; nothing boots it here. */
-function plantKernel(kernels: string): void {
+export function plantKernel(kernels: string): void {
   const digest = "c".repeat(64);
   mkdirSync(join(kernels, digest), { recursive: true });
   const manifest = {

@@ -5,9 +5,9 @@ import { toggle } from "../flags.ts";
 import { oneOf, required } from "../option.ts";
 
 export const command = defineCommand({
-  summary: "free what is kept of container images for the next pull",
+  summary: "free what pulls of container images have left",
   details:
-    "Layers are kept by their digests, so that a pull fetches only what is new. Images in the store need none of them.",
+    "Parts of layers are kept when a pull fails, so that the next one goes on from there. Images in the store need none of it.",
   examples: [
     { command: "image cache prune --dry-run", note: "how much that would be" },
     { command: "image cache prune", note: "free it" },

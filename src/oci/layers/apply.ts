@@ -10,7 +10,7 @@
  *   is followed, as far up as the root.
  */
 import { BangerError } from "../../base/base.ts";
-import type { TarEntry } from "../../tar/tar.ts";
+import type { ListedEntry } from "./listing.ts";
 import { type Directory, type Metadata, type Node, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
@@ -18,10 +18,8 @@ const opaque = ".wh..wh..opq";
 const reserved = ".wh..wh.";
 
 /** The layer is `tree.layer`; `number` says which of its entries this is. Throws corrupt for what makes no sense. */
-export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
-  const { type, sizeBytes } = entry;
-  const path = entry.path.toString("latin1");
-  const target = entry.linkTarget.toString("latin1");
+export function applyEntry(tree: Tree, entry: ListedEntry, number: number): void {
+  const { type, path, sizeBytes, content, linkTarget: target } = entry;
   const parts = partsOf(path);
   const name = parts.pop();
   if (name === undefined) {
@@ -53,7 +51,7 @@ export function applyEntry(tree: Tree, entry: TarEntry, number: number): void {
       throw refuse(path, `is a hard link to ${show(target)}, which is in what it takes the place of`);
     tree.put(parent, name, node);
   } else if (type === "symlink") tree.put(parent, name, { kind: "symlink", target, ...from });
-  else if (type === "file") tree.put(parent, name, { kind: "file", sizeBytes, ...from });
+  else if (type === "file") tree.put(parent, name, { kind: "file", sizeBytes, content, ...from });
   else tree.put(parent, name, special);
 }
 
@@ -62,8 +60,11 @@ const keptAttribute = /^(user\.|trusted\.|security\.|system\.posix_acl_(access|d
 /** The label that a file had under the builder's policy. */
 const foreignLabel = "security.selinux";
 
-export function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: TarEntry): Metadata {
-  const xattrs = attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
+export function metadataOf({ mode, uid, gid, mtimeS, mtimeNs, attributes }: ListedEntry): Metadata {
+  const xattrs =
+    attributes.length === 0
+      ? attributes
+      : attributes.filter(({ name }) => keptAttribute.test(name) && name !== foreignLabel);
   return { mode, uid, gid, mtimeS, mtimeNs, xattrs };
 }
 

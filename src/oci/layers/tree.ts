@@ -33,7 +33,7 @@ export interface Directory {
   hiddenBy: number | undefined;
 }
 
-/** What an entry of a layer has made. Its content and metadata are there, and are read when it is written. */
+/** What an entry of a layer has made. Its metadata are in the layer's listing, and are read when it is written. */
 interface FromEntry {
   layer: number;
   /** Which entry of the layer. */
@@ -47,6 +47,8 @@ interface FromEntry {
 export interface File extends FromEntry {
   kind: "file";
   sizeBytes: number;
+  /** Of the layer's contents; undefined for an empty file. */
+  content: number | undefined;
 }
 
 export interface Symlink extends FromEntry {
@@ -244,12 +246,6 @@ const none: Metadata["xattrs"] = [];
 
 function implied(mtimeS: number): Metadata {
   return { mode: 0o755, uid: 0, gid: 0, mtimeS, mtimeNs: 0, xattrs: none };
-}
-
-export function pathOf(parent: Directory, name: string): string {
-  const parts = [name];
-  for (let at = parent; at.parent !== at; at = at.parent) parts.push(at.name);
-  return parts.reverse().join("/");
 }
 
 /** For messages: bytes as text where they are. */

@@ -5,12 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { BangerError } from "../../base/base.ts";
 import { Digest } from "../../download/download.ts";
 import { end } from "../../tar/testing/archive.ts";
-import { imageLimits, mergeLayers } from "../oci.ts";
+import { imageLimits, unpackLayer } from "../oci.ts";
 import { failure, saying } from "../testing/failures.ts";
 import { file, flattened, plain } from "../testing/flatten.ts";
 import { buildImage, digestOf, type Packing } from "../testing/image-builder.ts";
+import { rootListing } from "../testing/memory-sink.ts";
+import { Flattening } from "../testing/pull.ts";
 import { entryBytes, tar } from "../testing/tar-writer.ts";
 
 describe("a layer", () => {
@@ -111,12 +114,14 @@ describe("a layer", () => {
     writeFileSync(path, bad);
     const handle = await open(path, "r");
     const descriptor = { mediaType: "x", digest: Digest.parse(digestOf(bytes)), size: bytes.length };
-    const request = {
-      layers: [{ blob: handle, descriptor, diffId: Digest.parse(digestOf(archive)) }],
-      ...{ limits: imageLimits, signal: new AbortController().signal, progress: () => {} },
-      onDamaged: async () => void damaged.push(path),
-    };
-    expect(await failure(mergeLayers(request))).toMatchObject(saying("corrupt", /was damaged in the cache/));
+    const layer = { blob: handle, descriptor, diffId: Digest.parse(digestOf(archive)) };
+    const flattening = new Flattening(imageLimits, new AbortController().signal, async () => {
+      damaged.push(path);
+    });
+    expect(await failure(flattening.add(layer, 0))).toMatchObject(
+      saying("corrupt", /was damaged in the cache/),
+    );
+    flattening.close();
     await handle.close();
     expect(damaged).toEqual([path]);
     expect(readFileSync(path).equals(bad)).toBe(true);
@@ -145,6 +150,33 @@ describe("a layer", () => {
     expect(await failure(flattened([plain(tar(deep))], { entries: 49 }))).toMatchObject(
       saying("precondition", /more than 49 files and directories/),
     );
+  });
+
+  test("is not unpacked further than there is room for", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
+    const path = join(dir, "0");
+    const large = tar([{ path: "a", content: Buffer.alloc(100 * 1024 ** 2) }]);
+    writeFileSync(path, large);
+    const handle = await open(path, "r");
+    const descriptor = { mediaType: "x", digest: Digest.parse(digestOf(large)), size: large.length };
+    const asked: number[] = [];
+    const reading = {
+      ...{ limits: imageLimits, unpackedBytes: 0, entries: 0, onPacked: () => {} },
+      needRoom: async (bytes: number) => {
+        asked.push(bytes);
+        if (asked.length === 2) throw new BangerError("no_space", "no room");
+      },
+    };
+    const unpacking = {
+      ...{ reading, content: rootListing().contents(0), listing: join(dir, "listing") },
+      ...{ signal: new AbortController().signal, onDamaged: async () => {} },
+    };
+    const layer = { blob: handle, descriptor, diffId: Digest.parse(digestOf(large)) };
+    expect(await failure(unpackLayer(layer, unpacking))).toMatchObject({ code: "no_space" });
+    expect(asked).toEqual([64 * 1024 ** 2, 64 * 1024 ** 2]);
+    expect(reading.unpackedBytes).toBeLessThan(65 * 1024 ** 2);
+    await handle.close();
+    rmSync(dir, { recursive: true });
   });
 
   test("may come twice", async () => {

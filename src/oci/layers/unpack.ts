@@ -10,30 +10,37 @@ import { endHash, hashFor } from "../../download/download.ts";
 import type { FetchedLayer } from "../fetch-image.ts";
 import type { Limits } from "../limits.ts";
 
-/** One reading of an image's layers. */
+/** The reading of an image's layers, of which several can be under way. */
 export interface Reading {
   limits: Limits;
   /** What they have unpacked to so far, of what they may. */
   unpackedBytes: number;
-  signal: AbortSignal;
+  /** Entries that were read so far. */
+  entries: number;
   /** Bytes of packed layers that were read. */
   onPacked(bytes: number): void;
+  /** Called before so much more is unpacked. Throws when there is no room for it. */
+  needRoom(bytes: number): Promise<void>;
 }
 
-const chunkBytes = 1024 * 1024;
+const roomBytes = 64 * 1024 ** 2;
+
+const chunkBytes = 256 * 1024;
 /** A frame, or one to be skipped, which some writers put first (RFC 8878, 3.1). */
 const zstd = /^(28b52ffd|5[0-9a-f]2a4d18)$/;
 
 /** Throws corrupt at the end when it is another layer, precondition for one that is too large, cancelled. */
-export async function* unpackLayer(
+export async function* unpacked(
   { blob, descriptor, diffId }: Pick<FetchedLayer, "blob" | "descriptor" | "diffId">,
   reading: Reading,
+  signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const { limits } = reading;
   const most = Math.max(limits.ratioFloorBytes, descriptor.size * limits.ratio);
   const hash = hashFor(diffId);
   let size = 0;
-  for await (const chunk of await plain(blob, reading)) {
+  for await (const chunk of plain(readAll(blob, reading, signal), await magicOf(blob))) {
+    if (size % roomBytes < chunk.length) await reading.needRoom(roomBytes);
     size += chunk.length;
     reading.unpackedBytes += chunk.length;
     if (size > most) {
@@ -61,13 +68,15 @@ export async function* unpackLayer(
 }
 
 /** By its first bytes, as everywhere in the ecosystem: its media type is often wrong about this. */
-async function plain(blob: FileHandle, reading: Reading): Promise<AsyncIterable<Buffer>> {
-  const { buffer: head, bytesRead } = await blob.read(Buffer.alloc(4), 0, 4, 0);
-  const packed = readAll(blob, reading);
-  const magic = head.subarray(0, bytesRead).toString("hex");
+function plain(packed: AsyncGenerator<Buffer>, magic: string): AsyncIterable<Buffer> {
   if (magic.startsWith("1f8b")) return decoded(gunzipped(packed));
   if (zstd.test(magic)) return decoded(unzstd(packed));
   return packed;
+}
+
+async function magicOf(blob: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await blob.read(Buffer.alloc(4), 0, 4, 0);
+  return buffer.toString("hex", 0, bytesRead);
 }
 
 function gunzipped(packed: AsyncIterable<Buffer>): AsyncIterable<unknown> {
@@ -107,7 +116,11 @@ async function* decoded(chunks: AsyncIterable<unknown>): AsyncGenerator<Buffer> 
   }
 }
 
-async function* readAll(blob: FileHandle, { signal, onPacked }: Reading): AsyncGenerator<Buffer> {
+async function* readAll(
+  blob: FileHandle,
+  { onPacked }: Reading,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   for (let position = 0; ; ) {
     if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: signal.reason });
     const { buffer, bytesRead } = await blob.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, position);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { failure, saying } from "../testing/failures.ts";
 import { type BuiltImage, buildImage } from "../testing/image-builder.ts";
@@ -58,7 +59,8 @@ describe("pulling from a registry", () => {
   test("asks for room before anything large is fetched", async () => {
     const error = await failure(pull({ needSpace: async () => Promise.reject(new Error("no room")) }));
     expect(error).toMatchObject({ message: "no room" });
-    expect(bench.registry.requests.some((line) => line.includes("/blobs/"))).toBe(false);
+    for (const digest of [small, large])
+      expect(bench.registry.requests.some((line) => line.includes(`/blobs/${digest}`))).toBe(false);
   });
 
   test("leaves nothing of its own in the cache but blobs", async () => {
@@ -147,12 +149,20 @@ describe("a blob in the cache", () => {
   });
 
   test("is read only as long as it is open, and every handle is closed", async () => {
-    const image = await fetchForTest(`${bench.registry.host}/image:t`, { cache: bench.cache });
-    await image.close();
+    const blobs: FileHandle[] = [];
+    const image = await fetchForTest(
+      `${bench.registry.host}/image:t`,
+      { cache: bench.cache },
+      async (layer) => {
+        expect((await layer.blob.stat()).size).toBe(layer.descriptor.size);
+        blobs.push(layer.blob);
+      },
+    );
     expect(image.layers.map(({ descriptor }) => descriptor.digest as string)).toEqual([
       small ?? "",
       large ?? "",
     ]);
-    expect(await failure(image.layers[0]?.blob.stat() ?? Promise.resolve())).toBeDefined();
+    expect(blobs).toHaveLength(2);
+    for (const blob of blobs) expect(await failure(blob.stat())).toBeDefined();
   });
 });

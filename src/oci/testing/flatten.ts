@@ -4,10 +4,9 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Digest } from "../../download/download.ts";
-import { imageLimits, type Limits, mergeLayers } from "../oci.ts";
+import { imageLimits, type Limits } from "../oci.ts";
 import { blob, digestOf } from "./image-builder.ts";
-import { rootListing } from "./memory-sink.ts";
-import type { Flattened } from "./pull.ts";
+import { type Flattened, Flattening } from "./pull.ts";
 import { type TarSpec, tar } from "./tar-writer.ts";
 
 export interface Given {
@@ -22,27 +21,27 @@ export async function flattened(
   damaged: string[] = [],
 ): Promise<Flattened> {
   const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
-  const opened = [];
-  for (const [index, { bytes, diffId }] of layers.entries()) {
-    const path = join(dir, String(index));
-    writeFileSync(path, bytes);
-    const { mediaType, digest, size } = blob("application/vnd.oci.image.layer.v1.tar", bytes);
-    const descriptor = { mediaType, digest: Digest.parse(digest), size };
-    opened.push({ blob: await open(path, "r"), descriptor, diffId: Digest.parse(diffId) });
-  }
+  const flattening = new Flattening(
+    { ...imageLimits, ...limits },
+    new AbortController().signal,
+    async ({ descriptor }) => void damaged.push(descriptor.digest),
+  );
   try {
-    const merged = await mergeLayers({
-      layers: opened,
-      limits: { ...imageLimits, ...limits },
-      signal: new AbortController().signal,
-      progress: () => {},
-      onDamaged: async ({ descriptor }) => void damaged.push(descriptor.digest),
-    });
-    const root = rootListing();
-    await merged.write(root);
-    return { root, totals: merged.totals };
+    for (const [index, { bytes, diffId }] of layers.entries()) {
+      const path = join(dir, String(index));
+      writeFileSync(path, bytes);
+      const { mediaType, digest, size } = blob("application/vnd.oci.image.layer.v1.tar", bytes);
+      const descriptor = { mediaType, digest: Digest.parse(digest), size };
+      const file = await open(path, "r");
+      try {
+        await flattening.add({ blob: file, descriptor, diffId: Digest.parse(diffId) }, index);
+      } finally {
+        await file.close();
+      }
+    }
+    return await flattening.finish();
   } finally {
-    for (const layer of opened) await layer.blob.close();
+    flattening.close();
     rmSync(dir, { recursive: true });
   }
 }

@@ -1,8 +1,12 @@
 /** Pulling in tests: everything with its defaults, and servers that are given up on soon. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Patience } from "../../download/download.ts";
 import {
   type CredentialSource,
   type FetchedImage,
+  type FetchedLayer,
   fetchImage,
   imageLimits,
   type Limits,
@@ -10,7 +14,9 @@ import {
   openSource,
   parseImageName,
   pinnedDigest,
+  type Reading,
   type RootTotals,
+  unpackLayer,
 } from "../oci.ts";
 import { type RootListing, rootListing } from "./memory-sink.ts";
 
@@ -29,7 +35,12 @@ export interface PullOptions {
   onLayers?: (done: number, total: number) => void;
 }
 
-export async function fetchForTest(name: string, options: PullOptions): Promise<FetchedImage> {
+/** `onLayer`: as fetchImage has it; all layers are wanted. */
+export async function fetchForTest(
+  name: string,
+  options: PullOptions,
+  onLayer: (layer: FetchedLayer, index: number) => Promise<void> = async () => {},
+): Promise<FetchedImage> {
   const parsed = parseImageName(name);
   const signal = options.signal ?? new AbortController().signal;
   const patience = { ...hasty, ...options.patience };
@@ -48,6 +59,8 @@ export async function fetchForTest(name: string, options: PullOptions): Promise<
       limits: { ...imageLimits, ...options.limits },
       needSpace: options.needSpace ?? (async () => {}),
       progress: { layers: options.onLayers ?? (() => {}) },
+      choose: async (layers) => layers.map(() => true),
+      onLayer,
     });
   } finally {
     await source.close();
@@ -61,19 +74,47 @@ export interface Flattened {
 
 /** Fetches and flattens. */
 export async function pullForTest(name: string, options: PullOptions): Promise<Flattened> {
-  const image = await fetchForTest(name, options);
+  const signal = options.signal ?? new AbortController().signal;
+  const flattening = new Flattening({ ...imageLimits, ...options.limits }, signal);
   try {
-    const merged = await mergeLayers({
-      layers: image.layers,
-      limits: { ...imageLimits, ...options.limits },
-      signal: options.signal ?? new AbortController().signal,
-      progress: () => {},
-      onDamaged: async () => {},
-    });
-    const root = rootListing();
-    await merged.write(root);
-    return { root, totals: merged.totals };
+    await fetchForTest(name, options, (layer, index) => flattening.add(layer, index));
+    return await flattening.finish();
   } finally {
-    await image.close();
+    flattening.close();
+  }
+}
+
+/** Layers on their way to a root in memory. */
+export class Flattening {
+  readonly #dir = mkdtempSync(join(tmpdir(), "banger-oci-listings-"));
+  readonly #root = rootListing();
+  readonly #listings: string[] = [];
+  readonly #reading: Reading;
+
+  constructor(
+    readonly limits: Limits,
+    readonly signal: AbortSignal,
+    readonly onDamaged: (layer: FetchedLayer) => Promise<void> = async () => {},
+  ) {
+    this.#reading = { limits, unpackedBytes: 0, entries: 0, onPacked: () => {}, needRoom: async () => {} };
+  }
+
+  async add(layer: FetchedLayer, index: number): Promise<void> {
+    const listing = join(this.#dir, String(index));
+    this.#listings[index] = listing;
+    const { onDamaged, signal } = this;
+    const content = this.#root.contents(index);
+    await unpackLayer(layer, { reading: this.#reading, content, listing, onDamaged, signal });
+  }
+
+  async finish(): Promise<Flattened> {
+    const { limits, signal } = this;
+    const merged = await mergeLayers({ listings: this.#listings, limits, signal });
+    await merged.write(this.#root);
+    return { root: this.#root, totals: merged.totals };
+  }
+
+  close(): void {
+    rmSync(this.#dir, { recursive: true });
   }
 }

@@ -1,0 +1,263 @@
+/**
+ * Fills a fresh file system by directories and names: what is added is written as it comes, what is only known in the end by
+ * finish(). Names are strings of one character per byte.
+ */
+import { BangerError } from "../base/base.ts";
+import { BlockAllocator } from "./allocate.ts";
+import { BlockWriter } from "./block-writer.ts";
+import { Directory, leafOf } from "./directory.ts";
+import { writeDirectory } from "./directory-blocks.ts";
+import { type Extent, ExtentList } from "./extents.ts";
+import { BlockSink, type FileSink } from "./file-sink.ts";
+import type { GroupTable } from "./groups.ts";
+import { checkMeta, type InodeFields, type Meta } from "./inode.ts";
+import { InodeTable } from "./inode-table.ts";
+import {
+  blockBytes,
+  flagExtents,
+  flagIndex,
+  lostAndFoundInode,
+  maxFileBytes,
+  maxLinks,
+  type NodeType,
+  nodeTypes,
+  rootInode,
+  sectorsPerBlock,
+} from "./layout.ts";
+import { checkName, shown } from "./paths.ts";
+import { deviceBlock, type SpecialNode, symlinkBlock } from "./special.ts";
+import type { Superblock } from "./superblock.ts";
+import { encodeAttributes } from "./xattr.ts";
+
+/** The blocks of the directories that mke2fs makes; they are written anew. */
+export interface FreshDirectories {
+  root: { meta: Meta; start: number; count: number };
+  lostAndFound: { meta: Meta; start: number; count: number };
+}
+
+/** Where a name is to be. Whoever knows it by a path says so, for messages. */
+export interface Place {
+  parent: Directory;
+  name: string;
+  shown?: () => string;
+}
+
+export class NodeWriter {
+  readonly root: Directory = new Directory(rootInode, undefined);
+  readonly lostAndFound: Directory = new Directory(lostAndFoundInode, this.root);
+  readonly #allocator: BlockAllocator;
+  readonly #writer: BlockWriter;
+  readonly #inodes: InodeTable;
+  /** The root's description, unless it gets another. */
+  readonly #freshRoot: Meta;
+  readonly #directories: Directory[] = [this.root, this.lostAndFound];
+  /** Names of files beyond their first. */
+  readonly #links = new Map<number, number>();
+  #open: (() => string) | undefined;
+  readonly #part = Buffer.alloc(blockBytes);
+  #finished = false;
+
+  constructor(
+    readonly superblock: Superblock,
+    readonly groups: GroupTable,
+    fresh: FreshDirectories,
+    readonly nowS: number,
+  ) {
+    this.#allocator = new BlockAllocator(groups, superblock.freeBlocks);
+    this.#writer = new BlockWriter(superblock.volume, this.#allocator);
+    this.#inodes = new InodeTable(superblock.volume, groups, nowS);
+    this.#freshRoot = fresh.root.meta;
+    this.#allocator.release(fresh.root);
+    this.#allocator.release(fresh.lostAndFound);
+    this.lostAndFound.meta = fresh.lostAndFound.meta;
+    this.root.addDirectory("lost+found", this.lostAndFound);
+  }
+
+  /** What file content may still take. Directories, written in the end, take some of it. */
+  get freeBytes(): number {
+    return this.#allocator.freeBlocks * blockBytes;
+  }
+
+  get freeInodes(): number {
+    return this.#inodes.freeInodes;
+  }
+
+  /** Takes the blocks of content that was placed before, all of it before anything else is added. Throws internal when they are taken. */
+  claim(extents: readonly Extent[]): void {
+    for (const { physical, blocks } of extents) this.#allocator.claim({ start: physical, count: blocks });
+  }
+
+  /** Throws when nothing can be added just now. */
+  begin(meta?: Meta): void {
+    if (this.#finished) throw new BangerError("precondition", "the disk has been finished");
+    if (this.#open !== undefined)
+      throw new BangerError("precondition", `${this.#open()} is still being written`);
+    if (meta !== undefined) checkMeta(meta);
+  }
+
+  /** `meta` is undefined for one that is only on the way to something else; describe() may follow. */
+  addDirectory(place: Place, meta: Meta | undefined): Directory {
+    this.begin(meta);
+    this.#check(place);
+    const { parent, name } = place;
+    const made = new Directory(this.#inodes.allocate(), parent);
+    made.meta = meta;
+    parent.addDirectory(name, made);
+    this.#directories.push(made);
+    return made;
+  }
+
+  /** Of a directory that nobody has described, as the root is at first. */
+  describe(directory: Directory, meta: Meta): void {
+    this.begin(meta);
+    directory.meta = meta;
+  }
+
+  /** A file of exactly `sizeBytes`, whose content goes into the sink. One at a time. */
+  addFile(place: Place, meta: Meta, sizeBytes: number): FileSink {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > maxFileBytes)
+      throw new BangerError("bad_request", `a file of ${sizeBytes} bytes is more than ext4 holds`);
+    const ino = this.#addLeaf(place, meta, "file");
+    const name = () => shownPlace(place);
+    this.#open = name;
+    return new BlockSink(this.#writer, this.#part, sizeBytes, name, (extents) => {
+      this.#open = undefined;
+      this.#putWithExtents(ino, "file", meta, sizeBytes, 1, extents, 0);
+    });
+  }
+
+  /** A file whose content is in blocks that were claimed; where it has none, it is zeros. */
+  addPlacedFile(place: Place, meta: Meta, sizeBytes: number, extents: readonly Extent[]): void {
+    const ino = this.#addLeaf(place, meta, "file");
+    const list = new ExtentList();
+    for (const { logical, physical, blocks } of extents) list.add(logical, physical, blocks);
+    this.#putWithExtents(ino, "file", meta, sizeBytes, 1, list, 0);
+  }
+
+  /** A symbolic link. The target is bytes, 1 to 4095 of them, and goes unread. */
+  addSymlink(place: Place, target: Uint8Array, meta: Meta): void {
+    if (target.length === 0 || target.length >= blockBytes || target.includes(0))
+      throw new BangerError("bad_request", `a link to ${target.length} bytes cannot exist`);
+    const ino = this.#addLeaf(place, meta, "symlink");
+    const block = symlinkBlock(target);
+    if (block !== undefined) {
+      this.#put(ino, "symlink", meta, { links: 1, sizeBytes: target.length, sectors: 0, flags: 0, block });
+      return;
+    }
+    const whole = Buffer.alloc(blockBytes);
+    whole.set(target);
+    const extents = new ExtentList();
+    extents.add(0, this.#writer.appendOne(whole), 1);
+    this.#putWithExtents(ino, "symlink", meta, target.length, 1, extents, 0);
+  }
+
+  /** A device, FIFO or socket. */
+  addNode(place: Place, node: SpecialNode, meta: Meta): void {
+    const block = deviceBlock(node);
+    const ino = this.#addLeaf(place, meta, node.type);
+    this.#put(ino, node.type, meta, { links: 1, sizeBytes: 0, sectors: 0, flags: 0, block });
+  }
+
+  /** Another name of a file that was added; of anything but a directory. Throws not_found. */
+  addHardLink(place: Place, target: Place): void {
+    this.begin();
+    const found = target.parent.children.get(target.name);
+    if (typeof found !== "number")
+      throw new BangerError(
+        found === undefined ? "not_found" : "bad_request",
+        `${shownPlace(place)} is a link to ${shownPlace(target)}, which is no file`,
+      );
+    const ino = Math.floor(found / 8);
+    const links = (this.#links.get(ino) ?? 1) + 1;
+    if (links > maxLinks) throw new BangerError("bad_request", `a file has more than ${maxLinks} names`);
+    this.#check(place);
+    place.parent.children.set(place.name, found);
+    this.#links.set(ino, links);
+  }
+
+  /** Writes what is left. The file system is whole afterwards, and this object is done with. Does not sync. */
+  finish(): void {
+    this.begin();
+    this.#finished = true;
+    for (const directory of this.#directories) this.#writeDirectory(directory);
+    this.#writer.flush();
+    for (const [ino, links] of this.#links) this.#inodes.setLinks(ino, links);
+    this.#inodes.write(this.#allocator);
+    this.#allocator.write();
+    this.groups.write();
+    this.superblock.write(this.#allocator.freeBlocks, this.#inodes.freeInodes);
+  }
+
+  #addLeaf(place: Place, meta: Meta, type: NodeType): number {
+    this.begin(meta);
+    this.#check(place);
+    const ino = this.#inodes.allocate();
+    place.parent.children.set(place.name, leafOf(ino, type));
+    return ino;
+  }
+
+  #check(place: Place): void {
+    const { parent, name } = place;
+    checkName(name, place.shown);
+    if (parent.children.has(name))
+      throw new BangerError("already_exists", `${shownPlace(place)} is in the disk already`);
+  }
+
+  #writeDirectory(directory: Directory): void {
+    const extents = new ExtentList();
+    let blocks = 0;
+    const { hashSeed: seed, signedHash: signed } = this.groups.geometry;
+    const indexed = writeDirectory(directory, this.#inodes.seed(directory.ino), { seed, signed }, (block) => {
+      extents.add(blocks, this.#writer.appendOne(block), 1);
+      blocks += 1;
+    });
+    const links = directory.subdirectories + 2;
+    const meta = directory.meta ?? (directory === this.root ? this.#freshRoot : this.#unsaid);
+    const flags = indexed ? flagIndex : 0;
+    const counted = links > maxLinks ? 1 : links;
+    this.#putWithExtents(directory.ino, "directory", meta, blocks * blockBytes, counted, extents, flags);
+    this.#inodes.countDirectory(directory.ino);
+  }
+
+  /** Directories that nobody described. */
+  get #unsaid(): Meta {
+    return { mode: 0o755, uid: 0, gid: 0, mtimeS: this.nowS };
+  }
+
+  #putWithExtents(
+    ino: number,
+    type: NodeType,
+    meta: Meta,
+    sizeBytes: number,
+    links: number,
+    extents: ExtentList,
+    flags: number,
+  ): void {
+    const block = Buffer.alloc(60);
+    const treeBlocks = extents.write(block, this.#writer, this.#inodes.seed(ino));
+    const sectors = (extents.blocks + treeBlocks) * sectorsPerBlock;
+    this.#put(ino, type, meta, { links, sizeBytes, sectors, flags: flags | flagExtents, block });
+  }
+
+  #put(
+    ino: number,
+    type: NodeType,
+    meta: Meta,
+    fields: Pick<InodeFields, "links" | "sizeBytes" | "sectors" | "flags" | "block">,
+  ): void {
+    const { body, block } = encodeAttributes(meta.xattrs, this.groups.geometry.checksumSeed);
+    const xattrBlock = block === undefined ? 0 : this.#writer.appendAt(block);
+    this.#inodes.put(ino, {
+      ...fields,
+      mode: nodeTypes[type].mode | meta.mode,
+      meta,
+      sectors: fields.sectors + (block === undefined ? 0 : sectorsPerBlock),
+      xattrBlock,
+      xattrBody: body,
+    });
+  }
+}
+
+function shownPlace(place: Place): string {
+  return place.shown?.() ?? shown(place.name);
+}

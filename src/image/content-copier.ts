@@ -1,0 +1,65 @@
+/** Copies the content of files from other file systems: what lies one after another, here and there, goes at once. */
+import type { FileHandle } from "node:fs/promises";
+import type { ContentWriter, Extent } from "../ext4/ext4.ts";
+import { copyRange } from "../sys/sys.ts";
+
+const blockBytes = 4096;
+/** Between two of these the copying can be called off. */
+const mostBlocks = 4096;
+
+/** In blocks. */
+interface Range {
+  file: FileHandle;
+  from: number;
+  to: number;
+  count: number;
+}
+
+export class ContentCopier {
+  readonly #ranges: Range[] = [];
+
+  constructor(
+    readonly target: FileHandle,
+    readonly writer: ContentWriter,
+  ) {}
+
+  /** Where the blocks that `extents` says of the disk `file` are then. They are there when finish() resolves. */
+  copy(file: FileHandle, extents: readonly Extent[]): readonly Extent[] {
+    const copy = this.writer.reserve(extents);
+    let source = 0;
+    let used = 0;
+    for (const { physical, blocks } of copy) {
+      for (let done = 0; done < blocks; ) {
+        const from = extents[source];
+        if (from === undefined) throw new Error("more is copied than there is");
+        const count = Math.min(blocks - done, from.blocks - used);
+        this.#add({ file, from: from.physical + used, to: physical + done, count });
+        done += count;
+        used += count;
+        if (used === from.blocks) {
+          source += 1;
+          used = 0;
+        }
+      }
+    }
+    return copy;
+  }
+
+  /** Nothing can be added afterwards. Throws what `check` throws. */
+  async finish(check: () => void): Promise<void> {
+    this.writer.finish();
+    for (const { file, from, to, count } of this.#ranges) {
+      check();
+      const target = { file: this.target, at: to * blockBytes };
+      await copyRange({ file, at: from * blockBytes }, target, count * blockBytes);
+    }
+  }
+
+  #add(range: Range): void {
+    const last = this.#ranges.at(-1);
+    const follows =
+      last?.file === range.file && last.from + last.count === range.from && last.to + last.count === range.to;
+    if (follows && last.count < mostBlocks) last.count += range.count;
+    else this.#ranges.push(range);
+  }
+}
