@@ -8,5 +8,5 @@
 export { ImageBundleManifest, KernelBundleManifest, type SeedFile } from "./manifest.ts";
 export { type PackedBundle, type PackRequest, packBundle } from "./pack.ts";
 export { type PullRequest, pullBundle } from "./pull.ts";
-export { imageBundle, kernelBundle, rootfsMember, vmlinuxMember } from "./shapes.ts";
+export { imageBundle, kernelBundle, rootfsMember, vmlinuxMember, workMember } from "./shapes.ts";
 export { type BundleShape, unpackBundle } from "./unpack.ts";

@@ -36,6 +36,12 @@ export const ImageBundleManifest = z.strictObject({
     .int()
     .positive()
     .max(16 * 1024 ** 4),
+  /** Of the member work.ext4, where VMs begin with a whole work disk and not with `seed`. */
+  workBytes: z
+    .int()
+    .positive()
+    .max(16 * 1024 ** 4)
+    .optional(),
   seed: z.array(SeedFile).max(1000),
   /** Of a container image: how its publisher means it to be run. */
   oci: z

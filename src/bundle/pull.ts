@@ -49,7 +49,8 @@ export async function pullBundle<M>(
       return { manifest, directory };
     } catch (error) {
       await removeTree(directory);
-      if (begun === 2 || !(await mayBeCache(error, request.cache, digest))) throw told(error);
+      const again = await mayBeCache(error, request.cache, digest);
+      if (begun === 2 || !again) throw told(error);
     }
   }
 }

@@ -76,7 +76,7 @@ async function* decoded(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
     if (failed !== undefined) throw failed;
     throw new BangerError(
       "corrupt",
-      `the bundle is no zstd: ${error instanceof Error ? error.message : error}`,
+      `it is damaged, or no zstd: ${error instanceof Error ? error.message : error}`,
       {
         cause: error,
       },

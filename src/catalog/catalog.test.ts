@@ -167,6 +167,9 @@ describe("a catalog of others", () => {
     writeFileSync(key, pemOf(ours));
     expect((await read(key)).catalogs.length).toBe(1);
     expect((await read(join(dir, "none.pem"))).troubles[0]).toMatch(/cannot be read/);
+    Bun.spawnSync(["mkfifo", join(dir, "fifo")]);
+    for (const endless of [join(dir, "fifo"), "/dev/zero"])
+      expect((await read(endless)).troubles[0]).toMatch(/cannot be read/);
     expect((await read("-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----")).troubles[0]).toMatch(
       /no public key/,
     );

@@ -1,8 +1,7 @@
 /** A catalog's bytes and its signature's, from where config.toml says. */
-import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { BangerError } from "../base/base.ts";
 import { attempts, get, type Patience, readBounded, refused } from "../download/download.ts";
+import { readPlainFile } from "../sys/sys.ts";
 import { maxCatalogBytes, type SignedBytes } from "./document.ts";
 
 export interface CatalogRoute {
@@ -32,13 +31,7 @@ export async function fetchCatalog(wanted: CatalogFetch, route: CatalogRoute): P
 
 async function readLocal(url: URL, maxBytes: number): Promise<Buffer> {
   const path = fileURLToPath(url);
-  const found = await stat(path).catch((cause: unknown) => {
-    throw new BangerError("not_found", `${path} is not there`, { cause });
-  });
-  // Not a pipe, which has no end.
-  if (!found.isFile() || found.size > maxBytes)
-    throw new BangerError("corrupt", `${path} is no file of at most ${maxBytes} bytes`);
-  return await readFile(path);
+  return await readPlainFile(path, maxBytes);
 }
 
 async function readRemote(

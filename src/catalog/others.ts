@@ -1,7 +1,7 @@
 /** The catalogs of config.toml's `[[catalog]]`: asked for when somebody looks for a name, and remembered. */
-import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { BangerError, toBangerError } from "../base/base.ts";
+import { readPlainFile } from "../sys/sys.ts";
 import { type CatalogDocument, readCatalog } from "./document.ts";
 import { type CatalogRoute, fetchCatalog } from "./fetch-catalog.ts";
 import { recallCatalog, rememberCatalog } from "./seen.ts";
@@ -97,9 +97,13 @@ async function recall(
   }
 }
 
+const maxKeyBytes = 64 * 1024;
+
 async function pemOf(key: string | undefined): Promise<string | undefined> {
   if (key === undefined || !key.startsWith("/")) return key;
-  return await readFile(key, "utf8").catch((cause: unknown) => {
+  try {
+    return (await readPlainFile(key, maxKeyBytes)).toString("utf8");
+  } catch (cause) {
     throw new BangerError("bad_config", `the catalog's key ${key} cannot be read`, { cause });
-  });
+  }
 }

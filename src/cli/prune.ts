@@ -19,7 +19,7 @@ interface Item {
 export const command = defineCommand({
   summary: "remove VMs that do not run, and what no other VM needs",
   details:
-    "VMs that do not run, images and kernels that no other VM has, and what is kept of container images for the next pull. Shows what would go, with its size, and asks first, unless --yes is given. The default image stays, and so do images that you have saved or registered, and so do VMs that run, are paused or suspended, with all that they need. Snapshots go with their VM; templates: banger template prune.",
+    "VMs that do not run, images and kernels that no other VM has, and what is kept of container images for the next pull. Shows what would go, with its size, and asks first, unless --yes is given. The default image stays, and so does what you have made or brought yourself: images saved, built, registered or imported from files, imported kernels, and so do VMs that run, are paused or suspended, with all that they need. Snapshots go with their VM; templates: banger template prune.",
   examples: [
     { command: "prune", note: "look, then decide" },
     { command: "prune --dry-run", note: "only look" },

@@ -36,6 +36,7 @@ import { pick } from "./shelf/names.ts";
 import { catalogOffers } from "./shelf/offers.ts";
 import { type OwnImages, ownImages } from "./shelf/own-images.ts";
 import { recipes } from "./shelf/recipes.ts";
+import { needRoom } from "./shelf/room-for.ts";
 import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
 import { canComplete } from "./shelf/tools.ts";
@@ -112,16 +113,22 @@ export function imageShelf(
   ): Promise<StoredKernel> => {
     if (kernelCatalog.some((entry) => entry.name === name)) {
       throw new BangerError("already_exists", `${name} is the name of a kernel of banger's own`, {
-        hint: "give this one another",
+        hint: "give yours another name",
       });
     }
     if (!force)
       await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
-    const directory = await importKernel({ name, from, signal: ctx.signal }, stores.kernels);
+    const directory = await importKernel(
+      {
+        ...{ name, from, signal: ctx.signal },
+        needSpace: (bytes) => needRoom(paths, "store", bytes, `kernel ${name}`),
+      },
+      stores.kernels,
+    );
     const kernel = await readKernel(stores.kernels, idOf(directory));
     if (kernel.name !== name) {
       throw new BangerError("already_exists", `this very kernel is in the store already: ${kernel.name}`, {
-        hint: `go by that name, or remove it first: banger kernel rm ${kernel.name}`,
+        hint: `go by that name: --kernel-ref ${kernel.name}`,
       });
     }
     state.kernels.put(rowOf(kernel));

@@ -28,14 +28,17 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
   // One that was put into the store by hand has no row yet, by which a name would mean it.
   const isDefault = (id: string, name: string) =>
     current === undefined ? name === config.default_image_name : id === current;
-  const ofImages = (await images.listImages()).map(({ id, name, kind, sizeBytes, kernel }) => ({
-    ...{ id, name, kernel, bytes: sizeBytes ?? 0 },
-    // What the user has made cannot be had again.
-    unused: isFetched(kind) && !neededImages.has(id) && !isDefault(id, name),
+  const ofImages = (await images.listImages()).map((image) => ({
+    ...{ id: image.id, name: image.name, kernel: image.kernel, bytes: image.sizeBytes ?? 0 },
+    // What the user has made, or brought, cannot be had again.
+    unused: isFetched(image) && !neededImages.has(image.id) && !isDefault(image.id, image.name),
   }));
-  const ofKernels = (await images.listKernels()).map(({ id, name, sizeBytes }) => ({
+  const ofKernels = (await images.listKernels()).map(({ id, name, sizeBytes, imported }) => ({
     ...{ id, name, bytes: sizeBytes ?? 0 },
-    unused: !neededKernels.has(id) && !ofImages.some((image) => !image.unused && image.kernel === name),
+    unused:
+      !imported &&
+      !neededKernels.has(id) &&
+      !ofImages.some((image) => !image.unused && image.kernel === name),
   }));
   const snapshots = await vms.live.snapshots(undefined);
   const templates = await parts.templates.list();
@@ -80,6 +83,8 @@ function partOf(
   };
 }
 
-function isFetched(kind: ImageInfo["kind"]): boolean {
-  return kind === "recipe" || kind === "bundle" || kind === "oci";
+/** Out of a catalog or a registry, and not of a file, a Dockerfile or a VM. */
+function isFetched({ kind, oci }: ImageInfo): boolean {
+  if (kind === "oci") return !/^(oci|oci-archive|docker-archive):|^build of /.test(oci?.reference ?? "");
+  return kind === "recipe" || kind === "bundle";
 }

@@ -12,6 +12,6 @@ export { type NamespaceObstacle, namespaceObstacle, needsMmdebstrap } from "./mm
 export { cleanShared } from "./namespace.ts";
 export { type Packing, packImage } from "./pack-image.ts";
 export { type ImagePull, pullImage } from "./pull-image.ts";
-export { copyIntoStore, promoteImage, type Registration, registerImage } from "./register.ts";
+export { checkRootfs, copyIntoStore, promoteImage, type Registration, registerImage } from "./register.ts";
 export { type Saving, saveImage } from "./save.ts";
 export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";

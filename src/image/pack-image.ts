@@ -1,7 +1,8 @@
 /** A stored image as a bundle, for others to pull. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type PackedBundle, packBundle, rootfsMember, type SeedFile } from "../bundle/bundle.ts";
+import { BangerError } from "../base/base.ts";
+import { type PackedBundle, packBundle, rootfsMember, type SeedFile, workMember } from "../bundle/bundle.ts";
 import type { StoredImage } from "./store.ts";
 
 export interface Packing {
@@ -14,16 +15,21 @@ export interface Packing {
 
 /** Throws as packBundle. */
 export async function packImage(image: StoredImage, packing: Packing): Promise<PackedBundle> {
-  const { name, revision, distro, arch, kernel, rootfsBytes, oci } = image;
+  const { name, revision, distro, arch, kernel, rootfsBytes, workBytes, oci } = image;
+  if (image.origin?.kind === "registered") {
+    throw new BangerError("precondition", `image ${name} is a file outside of the store`, {
+      hint: `copy it into the store first: banger image promote ${name}`,
+    });
+  }
   return await packBundle({
     ...packing,
     manifest: {
       ...{ version: 1, kind: "image", name, revision, distro, arch, kernel, rootfsBytes },
-      seed: await readSeed(image.seed),
+      ...(workBytes === undefined ? { seed: await readSeed(image.seed) } : { workBytes, seed: [] }),
       ...(oci === undefined ? {} : { oci }),
     },
     directory: image.directory,
-    members: [rootfsMember],
+    members: [rootfsMember, ...(workBytes === undefined ? [] : [workMember])],
   });
 }
 

@@ -1,6 +1,6 @@
 /** An image that comes ready-made, as a bundle. */
 import { createHash } from "node:crypto";
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import {
@@ -9,9 +9,10 @@ import {
   type PullRequest,
   pullBundle,
   rootfsMember,
+  workMember,
 } from "../bundle/bundle.ts";
 import { removeTree, stageDirectory } from "../sys/sys.ts";
-import { looksLikeExt4, rootfsName, sealImage, seedName } from "./store.ts";
+import { looksLikeExt4, rootfsName, sealImage, seedName, workName } from "./store.ts";
 
 export interface ImagePull extends Omit<PullRequest<ImageBundleManifest>, "shape"> {
   /** In the store. */
@@ -32,6 +33,8 @@ export function pullImage(pull: ImagePull, imagesDir: string): Promise<string> {
     });
     const rootfs = join(staging, rootfsName);
     await rename(join(members, rootfsMember), rootfs);
+    const { workBytes } = manifest;
+    if (workBytes !== undefined) await takeWorkDisk(join(members, workMember), workBytes, staging);
     await removeTree(members);
     const { size } = await stat(rootfs);
     if (size !== manifest.rootfsBytes || !(await looksLikeExt4(rootfs)))
@@ -39,7 +42,7 @@ export function pullImage(pull: ImagePull, imagesDir: string): Promise<string> {
         "corrupt",
         "the bundle's rootfs.ext4 is not the file system that its manifest says",
       );
-    await writeSeed(join(staging, seedName), manifest.seed);
+    if (workBytes === undefined) await writeSeed(join(staging, seedName), manifest.seed);
     const kernel = await pull.kernel(manifest.kernel);
     const inputs = JSON.stringify(["bundle", pull.sha256, pull.name, kernel.id]);
     const digest = createHash("sha256").update(inputs).digest("hex");
@@ -51,10 +54,19 @@ export function pullImage(pull: ImagePull, imagesDir: string): Promise<string> {
       arch: manifest.arch,
       kernel: { id: kernel.id, name: kernel.name },
       origin: { kind: "bundle", from: pull.from, sha256: pull.sha256 },
+      ...(workBytes === undefined ? {} : { workBytes }),
       ...(manifest.oci === undefined ? {} : { oci: manifest.oci }),
     });
     return digest;
   });
+}
+
+async function takeWorkDisk(member: string, workBytes: number, staging: string): Promise<void> {
+  const { size } = await stat(member);
+  if (size !== workBytes || !(await looksLikeExt4(member)))
+    throw new BangerError("corrupt", "the bundle's work.ext4 is not the work disk that its manifest says");
+  await chmod(member, 0o400);
+  await rename(member, join(staging, workName));
 }
 
 /** The manifest's grammar keeps names below the directory, which is new: there are no links in it to follow. */

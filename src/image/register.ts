@@ -80,7 +80,8 @@ export async function promoteImage(
   return directory;
 }
 
-async function checkRootfs(path: string): Promise<string> {
+/** The file that `path` leads to. Throws not_found, denied, bad_request for what is no root file system. */
+export async function checkRootfs(path: string): Promise<string> {
   const resolved = await realpath(path).catch((cause: unknown) => {
     throw new BangerError("not_found", `${path} is not there, or not for the daemon to read`, { cause });
   });

@@ -15,7 +15,7 @@ const formats: readonly {
   magic: string;
   decode: (payload: Buffer, size: number) => Buffer | Promise<Buffer>;
 }[] = [
-  { magic: "02214c18", decode: (payload) => decodeLz4Legacy(payload, maxKernelBytes) },
+  { magic: "02214c18", decode: decodeLz4Legacy },
   { magic: "1f8b", decode: (payload, size) => gunzipSync(payload, { maxOutputLength: size }) },
   { magic: "28b52ffd", decode: (payload, size) => zstdDecompressSync(payload, { maxOutputLength: size }) },
   { magic: "fd377a58", decode: unxz },

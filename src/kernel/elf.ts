@@ -13,14 +13,17 @@ const pvhNote = Buffer.from([4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x
 /** The same with a 64-bit address, as Linux writes it. */
 const pvhNote64 = Buffer.from([4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0]);
 
-/** The file's sha256. Throws corrupt for what is no kernel that both drivers can start. */
-export async function checkVmlinux(path: string): Promise<string> {
+/** The file's sha256; `shown` is what it is called in errors. Throws corrupt for what is no kernel that both drivers can start. */
+export async function checkVmlinux(path: string, shown = path): Promise<string> {
   const file = await open(path, "r");
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
     const isElf = bytesRead === 64 && buffer.subarray(0, ident.length).equals(ident);
     if (!isElf || buffer.readUInt16LE(18) !== x86_64)
-      throw new BangerError("corrupt", `${path} is no kernel: an ELF file for x86-64 is asked for`);
+      throw new BangerError(
+        "corrupt",
+        `${shown} is no kernel for x86-64: a vmlinux or a bzImage is asked for`,
+      );
   } finally {
     await file.close();
   }
@@ -35,7 +38,7 @@ export async function checkVmlinux(path: string): Promise<string> {
     tail = seen.subarray(-pvhNote.length);
   }
   if (!hasPvh) {
-    throw new BangerError("corrupt", `${path} has no PVH entry, without which QEMU cannot start it`, {
+    throw new BangerError("corrupt", `${shown} has no PVH entry, without which QEMU cannot start it`, {
       hint: "build it with CONFIG_PVH=y",
     });
   }

@@ -51,7 +51,7 @@ const xz = (bytes: Buffer) =>
 
 async function imported(from: string) {
   const kernels = join(dir, "kernels");
-  const request = { name: "team", from, signal: new AbortController().signal };
+  const request = { name: "team", from, needSpace: async () => {}, signal: new AbortController().signal };
   const directory = await importKernel(request, kernels);
   return await readKernel(kernels, `sha256:${directory.split("/").at(-1)}`);
 }
@@ -85,6 +85,20 @@ describe("a kernel's file", () => {
     ["that is no kernel", vmlinux({ banner: "hello" }), "corrupt", /which version/],
     ["without the entry that QEMU needs", vmlinux({ pvh: false }), "corrupt", /CONFIG_PVH/],
     ["that is empty", Buffer.alloc(0), "corrupt", /no kernel/],
+    ["whose name is a way out", vmlinux({ banner: "Linux version .. (a@b)" }), "corrupt", /which version/],
+    [
+      "with more blocks than it has content",
+      // Each of them was given 8 MiB: a file of a megabyte held the daemon for a quarter of an hour.
+      bzImage(
+        Buffer.concat([
+          Buffer.from("02214c18", "hex"),
+          Buffer.alloc(1_000_000, Buffer.from([1, 0, 0, 0, 0])),
+        ]),
+        100,
+      ),
+      "corrupt",
+      /a block without content/,
+    ],
     ["packed in another way", bzImage(Buffer.from("BZh91AY&SY"), 100), "precondition", /not read here/],
     ["larger than any", bzImage(gzipSync(vmlinux()), 2 ** 31), "corrupt", /more than any/],
   ])("%s is refused", async (_, bytes, code, message) => {
@@ -122,6 +136,32 @@ describe("a directory", () => {
       ]),
     );
     expect(content).toEqual({ "a.ko": "plain", "b.ko": "from gzip", "c.ko": "from zstd", "d.ko": "from xz" });
+  });
+
+  test("whose modules are another's in truth has them copied; what unpacks to more than any module has is refused", async () => {
+    const from = join(dir, "from");
+    mkdirSync(join(from, "lib/modules"), { recursive: true });
+    mkdirSync(join(dir, "elsewhere"));
+    writeFileSync(join(from, "vmlinux"), vmlinux());
+    symlinkSync(join(dir, "elsewhere"), join(from, "lib/modules", release));
+    writeFileSync(join(dir, "elsewhere/a.ko.xz"), xz(Buffer.from("a module")));
+    expect(readdirSync((await imported(from)).modules)).toEqual(["a.ko"]);
+    rmSync(join(dir, "kernels"), { recursive: true });
+    writeFileSync(join(dir, "elsewhere/a.ko.xz"), xz(Buffer.alloc(129 * 1024 ** 2)));
+    expect(await failure(imported(from))).toMatchObject(saying("corrupt", /more than any has/));
+    expect(readdirSync(join(dir, "kernels"))).toEqual([]);
+  });
+
+  test("whose kernel has its ext4 as a module is refused", async () => {
+    const modules = join(dir, "from/modules", release);
+    mkdirSync(modules, { recursive: true });
+    writeFileSync(join(dir, "from/vmlinux"), vmlinux());
+    writeFileSync(join(modules, "modules.builtin"), "kernel/fs/ext2/ext2.ko\n");
+    expect(await failure(imported(join(dir, "from")))).toMatchObject(
+      saying("precondition", /ext4 as a module/),
+    );
+    writeFileSync(join(modules, "modules.builtin"), "kernel/fs/ext4/ext4.ko\n");
+    expect((await imported(join(dir, "from"))).release).toBe(release);
   });
 
   test("with several kernels is asked which; one with none is told what was looked for", async () => {

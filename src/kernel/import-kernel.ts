@@ -1,11 +1,11 @@
 /** A kernel of the user's own: a file, or a directory with its modules, as a build or a distribution's package leaves it. */
-import { cp, lstat, mkdir, open, readdir, stat, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdir, open, readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, manifestName } from "./store.ts";
+import { type KernelManifest, kernelRelease, manifestName } from "./store.ts";
 import { unpackModules } from "./unpack-modules.ts";
 
 export interface KernelImport {
@@ -13,6 +13,8 @@ export interface KernelImport {
   name: string;
   /** Absolute: a vmlinux or bzImage, or a directory that has one, in itself or in `boot`. */
   from: string;
+  /** Throws no_space when there is no room in the store for so many bytes. */
+  needSpace(bytes: number): Promise<void>;
   signal: AbortSignal;
 }
 
@@ -23,17 +25,24 @@ const moduleRoots = ["lib/modules", "usr/lib/modules", "modules"];
  * Into `kernelsDir`; gives the finished directory. Without modules the kernel must have what a guest boots with built in,
  * which its first start tells. Throws not_found, corrupt, precondition for several kernels; leaves nothing then.
  */
-export function importKernel({ name, from, signal }: KernelImport, kernelsDir: string): Promise<string> {
+export function importKernel(
+  { name, from, needSpace, signal }: KernelImport,
+  kernelsDir: string,
+): Promise<string> {
   return stageDirectory(kernelsDir, async (staging) => {
     const file = await kernelFile(from);
     const bytes = await readKernelFile(file);
     const vmlinux = isBzImage(bytes) ? await extractVmlinux(bytes) : bytes;
     const place = join(staging, "vmlinux");
     await writeFile(place, vmlinux);
-    const digest = await checkVmlinux(place);
+    const digest = await checkVmlinux(place, file);
     const release = releaseOf(vmlinux);
     const modules = await modulesOf(from, release);
-    if (modules !== undefined) await copyModules(modules, join(staging, "modules", release), signal);
+    if (modules !== undefined) {
+      await needBuiltIn(modules, release);
+      await needSpace(await apparentBytes(modules));
+      await copyModules(modules, join(staging, "modules", release), signal);
+    }
     const manifest: KernelManifest = {
       ...{ id: `sha256:${digest}`, name, arch: "amd64", release, source: file },
       createdAt: new Date().toISOString(),
@@ -78,20 +87,46 @@ async function readKernelFile(path: string): Promise<Buffer> {
 /** What the kernel will say of itself: its banner is in its data. */
 function releaseOf(vmlinux: Buffer): string {
   const at = vmlinux.indexOf("Linux version ");
-  const release = /^Linux version ([A-Za-z0-9.+~_-]{1,64}) /.exec(
-    vmlinux.toString("latin1", at, at + 100),
-  )?.[1];
-  if (at >= 0 && release !== undefined) return release;
+  const release = /^Linux version (\S+) /.exec(vmlinux.toString("latin1", at, at + 100))?.[1];
+  if (at >= 0 && release !== undefined && kernelRelease.test(release)) return release;
   throw new BangerError("corrupt", "the kernel does not say which version of Linux it is");
 }
 
 async function modulesOf(from: string, release: string): Promise<string | undefined> {
   for (const root of moduleRoots) {
     const place = join(from, root, release);
-    const found = await stat(place).catch(() => undefined);
-    if (found?.isDirectory() === true) return place;
+    // Where it is a link to: its files are copied, and no links.
+    const real = await realpath(place).catch(() => undefined);
+    if (real !== undefined && (await stat(real)).isDirectory()) return real;
   }
   return undefined;
+}
+
+/** Modules of a whole distribution are half a gigabyte. */
+const maxModulesBytes = 2 * 1024 ** 3;
+
+async function apparentBytes(modules: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(modules, { recursive: true })) {
+    const found = await lstat(join(modules, name));
+    if (found.isFile()) bytes += found.size;
+    if (bytes > maxModulesBytes)
+      throw new BangerError("corrupt", `${modules} has more in it than modules take`);
+  }
+  return bytes;
+}
+
+/** A guest's root is mounted before anything could be loaded that is on it. */
+async function needBuiltIn(modules: string, release: string): Promise<void> {
+  const builtIn = await readFile(join(modules, "modules.builtin"), "utf8").catch(() => undefined);
+  if (builtIn === undefined || /\/ext4\.ko$/m.test(builtIn)) return;
+  throw new BangerError(
+    "precondition",
+    `kernel ${release} has ext4 as a module, and could not mount its guest's root`,
+    {
+      hint: "take one that has it built in, as kernels for clouds do (Debian's linux-image-cloud-amd64), or build one with CONFIG_EXT4_FS=y",
+    },
+  );
 }
 
 /** Files and directories: `build` and `source` lead to where the kernel was built. */

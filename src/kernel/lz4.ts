@@ -7,11 +7,11 @@ import { BangerError } from "../base/base.ts";
 const magic = 0x184c2102;
 const maxBlockBytes = 8 * 1024 * 1024;
 
-/** Decodes a frame of at most `limitBytes` of content. Throws corrupt for anything that is not exactly one. */
-export function decodeLz4Legacy(input: Uint8Array, limitBytes: number): Buffer {
+/** Decodes a frame of `sizeBytes` of content. Throws corrupt for anything that is not exactly one. */
+export function decodeLz4Legacy(input: Uint8Array, sizeBytes: number): Buffer {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   if (input.length < 4 || view.getUint32(0, true) !== magic) throw damaged("no LZ4 legacy frame");
-  const blocks: Buffer[] = [];
+  const output = Buffer.alloc(sizeBytes);
   let total = 0;
   let at = 4;
   while (at + 4 <= input.length) {
@@ -19,18 +19,18 @@ export function decodeLz4Legacy(input: Uint8Array, limitBytes: number): Buffer {
     at += 4;
     if (size === 0) break;
     if (size > input.length - at) throw damaged("a block is cut off");
-    const block = decodeBlock(input.subarray(at, at + size));
-    total += block.length;
-    if (total > limitBytes) throw damaged(`more than ${limitBytes} bytes`);
-    blocks.push(block);
+    const written = decodeBlock(input.subarray(at, at + size), output.subarray(total, total + maxBlockBytes));
+    // Else a file could have as many blocks as it has bytes.
+    if (written === 0) throw damaged("a block without content");
+    total += written;
     at += size;
   }
-  return Buffer.concat(blocks, total);
+  if (total !== sizeBytes) throw damaged(`${total} bytes instead of ${sizeBytes}`);
+  return output;
 }
 
-/** A block is a run of sequences: token, literals, then a copy of earlier output; the last has literals only. */
-function decodeBlock(input: Uint8Array): Buffer {
-  const output = Buffer.allocUnsafe(maxBlockBytes);
+/** A block is a run of sequences: token, literals, then a copy of earlier output; the last has literals only. How much it is. */
+function decodeBlock(input: Uint8Array, output: Buffer): number {
   let read = 0;
   let written = 0;
   const byte = (): number => {
@@ -68,7 +68,7 @@ function decodeBlock(input: Uint8Array): Buffer {
         output[written + index] = output[written + index - offset] ?? 0;
     written += length;
   }
-  return output.subarray(0, written);
+  return written;
 }
 
 function damaged(what: string): BangerError {

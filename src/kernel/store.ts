@@ -5,6 +5,9 @@ import { z } from "zod";
 import { BangerError } from "../base/base.ts";
 import { removeTree } from "../sys/sys.ts";
 
+/** A directory is named by it: it begins with a letter or a digit. */
+export const kernelRelease = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}$/;
+
 export const manifestName = "manifest.json";
 
 export const KernelManifest = z.strictObject({
@@ -13,7 +16,7 @@ export const KernelManifest = z.strictObject({
   name: z.string(),
   arch: z.literal("amd64"),
   /** What uname -r says. */
-  release: z.string().regex(/^[A-Za-z0-9.+~_-]+$/),
+  release: z.string().regex(kernelRelease),
   source: z.string(),
   createdAt: z.string(),
 });

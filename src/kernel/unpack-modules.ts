@@ -23,8 +23,21 @@ export async function unpackModules(directory: string, signal: AbortSignal): Pro
   }
   const byXz = paths.filter((each) => each.endsWith(".xz"));
   for (let at = 0; at < byXz.length; at += atOnce) {
-    const { status, stderr } = await run("xz", ["-d", "--", ...byXz.slice(at, at + atOnce)], { signal });
+    const some = byXz.slice(at, at + atOnce);
+    await refuseLarge(some, signal);
+    const { status, stderr } = await run("xz", ["-d", "--", ...some], { signal });
     if (status !== 0) throw new BangerError("corrupt", `modules cannot be unpacked: ${stderr.trim()}`);
+  }
+}
+
+/** What their own indexes say, which xz holds them to (xz(1), --robot --list: a file's fifth column is its size unpacked). */
+async function refuseLarge(paths: readonly string[], signal: AbortSignal): Promise<void> {
+  const { status, stdout, stderr } = await run("xz", ["--robot", "--list", "--", ...paths], { signal });
+  if (status !== 0) throw new BangerError("corrupt", `modules cannot be unpacked: ${stderr.trim()}`);
+  for (const line of stdout.toString("utf8").split("\n")) {
+    const [kind, , , , bytes] = line.split("\t");
+    if (kind === "file" && !(Number(bytes) <= maxModuleBytes))
+      throw new BangerError("corrupt", "a module unpacks to more than any has");
   }
 }
 

@@ -186,6 +186,8 @@ export const KernelInfo = z.strictObject({
   id: z.string(),
   name: z.string(),
   present: z.boolean(),
+  /** The user's own, which no catalog has. */
+  imported: z.boolean(),
   version: z.string(),
   description: z.string(),
   sizeBytes: z.number().nullable(),

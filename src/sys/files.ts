@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { BangerError } from "../base/base.ts";
 
 export interface AsideFile {
   /** The name it is made under, in the same directory; nothing of that name may be there. */
@@ -64,4 +65,21 @@ export async function syncDirectory(path: string): Promise<void> {
 /** Removes a file or a whole tree; a symlink is removed, never followed. Absent is success. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 2 });
+}
+
+/** A plain file, whole: not a pipe or a device, which have no end. Throws not_found; corrupt for another kind, or a larger one. */
+export async function readPlainFile(path: string, maxBytes: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
+    throw new BangerError("not_found", `${path} is not there, or not to be read`, { cause });
+  });
+  try {
+    const found = await file.stat();
+    if (found.isFile() && found.size <= maxBytes) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(found.size), 0, found.size, 0);
+      return buffer.subarray(0, bytesRead);
+    }
+    throw new BangerError("corrupt", `${path} is no file of at most ${maxBytes} bytes`);
+  } finally {
+    await file.close();
+  }
 }

@@ -116,11 +116,11 @@ describe("image pull", () => {
     const { status, err } = bed.banger("image", "pull", `${bed.registry}/team/tools:1`);
     expect(status).toBe(1);
     expect(err).toContain("there is an image tools-1 already");
-    expect(err).toContain("--name NAME; or remove that one: banger image delete tools-1");
+    expect(err).toContain("another name, or remove that one: banger image delete tools-1");
     const own = bed.banger("image", "pull", `${bed.registry}/team/tools:1`, "--name", "debian-bookworm");
     expect(own.err).toContain("debian-bookworm is the name of an image of banger's own");
     const recipe = bed.banger("image", "pull", "debian-bookworm", "--size", "2G");
-    expect(recipe.err).toContain("its name, size and kernel are its recipe's");
+    expect(recipe.err).toContain("which says its name, size and kernel");
   });
 
   test("moves no blob twice", () => {

@@ -20,6 +20,7 @@ const kernel: KernelInfo = {
   id: `sha256:${"cd".repeat(32)}`,
   name: "debian-cloud-6.1",
   present: false,
+  imported: false,
   version: "6.1",
   description: "Debian's cloud kernel",
   sizeBytes: null,

@@ -8,7 +8,7 @@ import { startProgress } from "../output/progress.ts";
 export const command = defineCommand({
   summary: "take a kernel of your own into the store",
   details:
-    "FROM is a vmlinux or a bzImage (vmlinuz), or a directory that has one, in itself or in boot; modules are taken from lib/modules/RELEASE, usr/lib/modules/RELEASE or modules/RELEASE in it. For a kernel without modules virtio (blk, net, console, vsock, rng) and ext4 must be built in. Images that are to boot it name it: banger image pull REF --kernel-ref NAME.",
+    "FROM is a vmlinux or a bzImage (vmlinuz), or a directory that has one, in itself or in boot; modules are taken from lib/modules/RELEASE, usr/lib/modules/RELEASE or modules/RELEASE in it. ext4 must be built in; for a kernel without modules virtio (blk, net, console, vsock, rng), too. Images that are to boot it name it: banger image pull REF --kernel-ref NAME.",
   examples: [
     { command: "kernel import mine --from ./linux/vmlinux", note: "one that has everything built in" },
     { command: "kernel import lab --from /srv/kernels/6.12", note: "with its modules" },

@@ -1,4 +1,5 @@
 /** Images and kernels that a catalog has ready-made. */
+import { BangerError, toBangerError } from "../../base/base.ts";
 import type { BundlePlace } from "../../catalog/catalog.ts";
 import { httpFile, localFile, patience, trustedAuthorities } from "../../download/download.ts";
 import { pullImage } from "../../image/image.ts";
@@ -51,13 +52,33 @@ export function bundles(stores: Stores, paths: RoomPaths): Bundles {
         end();
         return kernel(wanted);
       };
-      return await pullImage({ ...request, kernel: itsKernel }, stores.images);
+      return await asFetching("image", request, () =>
+        pullImage({ ...request, kernel: itsKernel }, stores.images),
+      );
     },
     kernel: async (name, bundle, ctx) => {
       const { request, end } = await prepare("kernel", name, bundle, ctx);
-      const directory = await pullKernel(request, stores.kernels);
+      const directory = await asFetching("kernel", request, () => pullKernel(request, stores.kernels));
       end();
       return directory;
     },
   };
+}
+
+/** What is wrong with a bundle is told with its name and its place: who fetches it has written neither. */
+async function asFetching<T>(
+  kind: "image" | "kernel",
+  { name, from }: { name: string; from: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message, hint } = toBangerError(error);
+    if (code !== "corrupt" && code !== "not_found") throw error;
+    throw new BangerError(code, `the bundle of ${kind} ${name} at ${from}: ${message}`, {
+      hint: hint ?? "try again; if it stays so, tell whoever publishes its catalog",
+      cause: error,
+    });
+  }
 }

@@ -10,6 +10,7 @@ import { isOutdated, listImages, type StoredImage } from "../../image/image.ts";
 import { listKernels, type StoredKernel } from "../../kernel/kernel.ts";
 import type { ImageInfo, KernelInfo } from "../../rpc/rpc.ts";
 import { allocatedIn } from "../../sys/sys.ts";
+import { byAge } from "./rows.ts";
 
 export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
   return {
@@ -51,10 +52,21 @@ export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
     id: kernel.id,
     name: kernel.name,
     present: true,
+    // Of all sources an absolute path is an import's alone.
+    imported: kernel.source.startsWith("/"),
     version: kernel.release,
     description: kernelCatalog.find((entry) => entry.name === kernel.name)?.description ?? kernel.source,
     ...(await onDisk(kernel)),
   };
+}
+
+function byNameAndAge(a: Named, b: Named): number {
+  return a.name.localeCompare(b.name) || byAge(b, a);
+}
+
+interface Named {
+  name: string;
+  createdAt: string;
 }
 
 /** With what could be built or fetched. */
@@ -62,7 +74,7 @@ export async function imageInfos(
   imagesDir: string,
   offered: readonly Offer<ImageEntry>[],
 ): Promise<ImageInfo[]> {
-  const present = await Promise.all((await listImages(imagesDir)).map(imageInfo));
+  const present = await Promise.all((await listImages(imagesDir)).sort(byNameAndAge).map(imageInfo));
   return [
     ...present,
     ...absent(offered, present).map(
@@ -79,12 +91,21 @@ export async function kernelInfos(
   kernelsDir: string,
   offered: readonly Offer<KernelEntry>[],
 ): Promise<KernelInfo[]> {
-  const present = await Promise.all((await listKernels(kernelsDir)).map(kernelInfo));
+  const present = await Promise.all((await listKernels(kernelsDir)).sort(byNameAndAge).map(kernelInfo));
   return [
     ...present,
     ...absent(offered, present).map(
       ({ entry: { name, description }, bundle }): KernelInfo => ({
-        ...{ id: "", name, present: false, version: "", description, createdAt: null, path: null },
+        ...{
+          id: "",
+          name,
+          present: false,
+          imported: false,
+          version: "",
+          description,
+          createdAt: null,
+          path: null,
+        },
         sizeBytes: bundle?.unpackedBytes ?? null,
       }),
     ),

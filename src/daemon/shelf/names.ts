@@ -50,7 +50,7 @@ export function isCatalogName(name: string): boolean {
 export async function refuseTaken(state: State, stores: Stores, name: string): Promise<void> {
   if (isCatalogName(name)) {
     throw new BangerError("already_exists", `${name} is the name of an image of banger's own`, {
-      hint: "give this one another",
+      hint: "give yours another name",
     });
   }
   if ((await findImage(state, stores, name)) === undefined) return;

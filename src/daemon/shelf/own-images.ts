@@ -1,8 +1,10 @@
 /** Images that the user makes: of files, and of VMs. */
 
+import { BangerError } from "../../base/base.ts";
 import { imageCatalog } from "../../catalog/catalog.ts";
 import type { LayeredDisk } from "../../disk/disk.ts";
 import {
+  checkRootfs,
   copyIntoStore,
   listImages,
   promoteImage,
@@ -54,34 +56,51 @@ export function ownImages(
     state.images.put({ ...rowOf(image), name });
     return image;
   };
+  /** Names for which something is being made: two at once would both find them free. */
+  const reserved = new Set<string>();
+  const underName = async (name: string, make: () => Promise<StoredImage>): Promise<StoredImage> => {
+    if (reserved.has(name)) {
+      throw new BangerError("already_exists", `an image ${name} is being made already`, {
+        hint: "give this one another name",
+      });
+    }
+    reserved.add(name);
+    try {
+      await refuseTaken(state, stores, name);
+      return await make();
+    } finally {
+      reserved.delete(name);
+    }
+  };
   const spaceFor = (name: string) => (bytes: number) => needRoom(paths, "store", bytes, `image ${name}`);
   return {
-    register: async ({ name, rootfs, kernelRef, kernel }, ctx) => {
-      await refuseTaken(state, stores, name);
-      const its =
-        kernel === undefined ? await kernelOf(kernelRef, ctx) : await importKernel(name, kernel, ctx);
-      const request = { name, rootfs, kernel: its, needSpace: spaceFor(name), signal: ctx.signal };
-      if (!storeOnly) return await named(await registerImage(request, stores.images), name);
-      const directory = await asStage("image_copy", ctx, () => copyIntoStore(request, stores.images));
-      return await named(directory, name);
-    },
+    register: ({ name, rootfs, kernelRef, kernel }, ctx) =>
+      underName(name, async () => {
+        await checkRootfs(rootfs);
+        const its =
+          kernel === undefined ? await kernelOf(kernelRef, ctx) : await importKernel(name, kernel, ctx);
+        const request = { name, rootfs, kernel: its, needSpace: spaceFor(name), signal: ctx.signal };
+        if (!storeOnly) return await named(await registerImage(request, stores.images), name);
+        const directory = await asStage("image_copy", ctx, () => copyIntoStore(request, stores.images));
+        return await named(directory, name);
+      }),
     promote: async (ref, ctx) => {
       const image = pick("image", ref, await listImages(stores.images), imageCatalog);
       const means = { needSpace: spaceFor(image.name), signal: ctx.signal };
       const directory = await asStage("image_copy", ctx, () => promoteImage(image, stores.images, means));
       return await named(directory, image.name);
     },
-    save: async ({ name, vm, imageId, root, work }, ctx) => {
-      await refuseTaken(state, stores, name);
-      const image = await readImage(stores.images, imageId);
-      // Layers may cover each other: it takes this much at most, and what is below them once more.
-      const own = [root, work].map((disk) => ("store" in disk ? disk.store : disk.path));
-      await spaceFor(name)(await allocated([...own, image.rootfs]));
-      const saving = { name, vm, image, root, work, signal: ctx.signal };
-      const directory = await asStage("image_save", ctx, (progress) =>
-        saveImage({ ...saving, progress }, stores.images),
-      );
-      return await named(directory, name);
-    },
+    save: ({ name, vm, imageId, root, work }, ctx) =>
+      underName(name, async () => {
+        const image = await readImage(stores.images, imageId);
+        // Layers may cover each other: it takes this much at most, and what is below them once more.
+        const own = [root, work].map((disk) => ("store" in disk ? disk.store : disk.path));
+        await spaceFor(name)(await allocated([...own, image.rootfs]));
+        const saving = { name, vm, image, root, work, signal: ctx.signal };
+        const directory = await asStage("image_save", ctx, (progress) =>
+          saveImage({ ...saving, progress }, stores.images),
+        );
+        return await named(directory, name);
+      }),
   };
 }
