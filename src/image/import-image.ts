@@ -30,6 +30,8 @@ export interface ImportedImage {
 /** Raised when the same image would become another root. */
 const importRevision = 1;
 const leastBytes = 1024 ** 3;
+/** No file of a host's ext4 is larger. */
+const mostBytes = 15 * 1024 ** 4;
 const MiB = 1024 ** 2;
 
 /**
@@ -85,6 +87,13 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
 function rootBytes({ sizeBytes }: ImageImport, totals: RootTotals): number {
   const { blockBytes } = totals;
   const forEntries = leastBytesFor(entriesOf(totals));
+  if (blockBytes * 1.5 > mostBytes) {
+    throw new BangerError(
+      "no_space",
+      `the image's files have ${formatBytes(blockBytes)}, holes and all: no file system here is that large`,
+      { hint: "an honest image has no such files" },
+    );
+  }
   if (sizeBytes === undefined) return whole(Math.max(leastBytes, blockBytes * 1.5, forEntries));
   // Tables and journal take a twentieth of a large file system, and more of a small one.
   const neededBytes = whole(Math.max(blockBytes * 1.06 + 64 * MiB, forEntries));

@@ -182,7 +182,8 @@ async function makeKernel(maker: World): Promise<void> {
   mkdirSync(join(modules, "kernel"));
   writeFileSync(join(modules, "kernel/none.ko"), "no module");
   const drivers = ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng"];
-  writeFileSync(join(modules, "modules.builtin"), drivers.map((driver) => `kernel/${driver}.ko\n`).join(""));
+  const builtIn = [...drivers, "fs/ext4/ext4"].map((driver) => `kernel/${driver}.ko\n`).join("");
+  writeFileSync(join(modules, "modules.builtin"), builtIn);
   const { status, err } = await maker.banger("kernel", "import", "tiny", "--from", from);
   if (status !== 0) throw new Error(err);
 }
