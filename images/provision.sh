@@ -3,7 +3,7 @@
 # root as $1, inside whatever namespace it works in.
 #
 # BANGER_OUT      where rootfs.ext4 and seed/ go
-# BANGER_MODULES  lib/modules/RELEASE of the kernel
+# BANGER_MODULES  lib/modules/RELEASE of the kernel; not there, or empty, for one that has no modules
 # BANGER_SIZE     size of the file system in bytes
 set -eu
 root=$1
@@ -102,11 +102,13 @@ echo banger > "$root/etc/hostname"
 rm -f "$root/etc/resolv.conf" "$root/etc/motd" "$root"/etc/update-motd.d/*
 
 # --- The kernel's modules, so that docker and its kind find theirs.
-release=$(basename "$BANGER_MODULES")
-mkdir -p "$root/usr/lib/modules"
-cp -a "$BANGER_MODULES" "$root/usr/lib/modules/"
-chown -R 0:0 "$root/usr/lib/modules/$release"
-chroot "$root" depmod "$release"
+if [ -n "$(ls -A "$BANGER_MODULES" 2> /dev/null)" ]; then
+  release=$(basename "$BANGER_MODULES")
+  mkdir -p "$root/usr/lib/modules"
+  cp -a "$BANGER_MODULES" "$root/usr/lib/modules/"
+  chown -R 0:0 "$root/usr/lib/modules/$release"
+  chroot "$root" depmod "$release"
+fi
 
 # --- What /root starts with goes to the work disk, which is mounted over it.
 mkdir -p "$BANGER_OUT/seed"

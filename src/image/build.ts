@@ -16,7 +16,7 @@ export const rootfsBytes = 8 * 1024 ** 3;
 
 export interface ImageBuild {
   mirror: DebianMirror;
-  /** The kernel whose modules go into the image. */
+  /** The kernel whose modules go into the image; without any, there is no such directory. */
   kernel: { id: string; name: string; modules: string };
   signal: AbortSignal;
   progress(message: string, done?: number, total?: number): void;
