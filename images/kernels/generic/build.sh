@@ -54,8 +54,8 @@ Dir::State "$work/apt";
 Dir::State::status "$work/apt/status";
 Dir::Cache "$work/apt";
 Dir::Etc::sourcelist "$work/apt/sources.list";
-Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
 APT::Architecture "amd64";
 APT::Architectures "amd64";
 APT::Sandbox::User "";
@@ -78,7 +78,8 @@ export SOURCE_DATE_EPOCH KBUILD_BUILD_TIMESTAMP KBUILD_BUILD_USER=banger KBUILD_
 # Set, and empty: else kbuild looks for a git repository around it.
 export LOCALVERSION=
 unset KCONFIG_CONFIG KCFLAGS KCPPFLAGS KBUILD_OUTPUT O MAKEFLAGS
-build() { make -C "$tree" -s ARCH=x86_64 "$@"; }
+# The configuration, which is in the kernel, would name the versions of tools that are not used.
+build() { make -C "$tree" -s ARCH=x86_64 RUSTC=none PAHOLE=none "$@"; }
 
 cp "$here/fragment.config" "$tree/.config"
 build olddefconfig
