@@ -25,6 +25,7 @@ const checks = [
     "shellcheck",
     [
       ".ci/run",
+      "images/kernels/generic/build.sh",
       "images/provision.sh",
       "tests/system/host/make-disk.sh",
       "tests/system/host/provision.sh",

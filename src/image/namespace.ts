@@ -8,6 +8,7 @@
  *
  * and what mmdebstrap needs meanwhile. It carries its builder's identity: what a killed one left is removed by the next.
  */
+import { existsSync } from "node:fs";
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -40,10 +41,10 @@ export async function makeShared(parent: string): Promise<SharedPlace> {
   return place;
 }
 
-/** A copy of a directory for the namespace to read. */
+/** A copy of a directory for the namespace to read; nothing of one that is not there. Returns its path. */
 export async function lend(directory: string, { lent }: SharedPlace): Promise<string> {
   const target = join(lent, basename(directory));
-  await cp(directory, target, { recursive: true, verbatimSymlinks: true });
+  if (existsSync(directory)) await cp(directory, target, { recursive: true, verbatimSymlinks: true });
   return target;
 }
 

@@ -8,10 +8,14 @@ export interface KernelModule {
   content: Buffer;
 }
 
-/** `modulesDir` is lib/modules/VERSION. A driver built into the kernel is simply not among the modules. */
+/**
+ * `modulesDir` is lib/modules/VERSION. A driver built into the kernel is simply not among the modules, and a kernel without
+ * modules (no such directory, or nothing in it) has all of its drivers built in. Throws corrupt for one that is nowhere.
+ */
 export async function moduleClosure(modulesDir: string, wanted: readonly string[]): Promise<KernelModule[]> {
+  if ((await filesIn(modulesDir)).length === 0) return [];
   const paths = new Map<string, string>();
-  for (const entry of await readdir(join(modulesDir, "kernel"), { recursive: true })) {
+  for (const entry of await filesIn(join(modulesDir, "kernel"), { recursive: true })) {
     if (entry.endsWith(".ko")) paths.set(moduleName(entry), join(modulesDir, "kernel", entry));
   }
   const builtin = await readFile(join(modulesDir, "modules.builtin"), "utf8").catch(() => "");
@@ -29,6 +33,15 @@ export async function moduleClosure(modulesDir: string, wanted: readonly string[
   };
   for (const name of wanted) await visit(name, []);
   return [...ordered.values()];
+}
+
+async function filesIn(dir: string, options: { recursive?: boolean } = {}): Promise<string[]> {
+  try {
+    return await readdir(dir, options);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** Names in files have dashes or underscores as their authors liked; the kernel sees underscores. */

@@ -1,4 +1,4 @@
-/** Kernels on disk: <dir>/<digest>/{vmlinux,modules/RELEASE,manifest.json}. */
+/** Kernels on disk: <dir>/<digest>/{vmlinux,modules/RELEASE,manifest.json}; without modules/ one that has all built in. */
 import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -25,7 +25,7 @@ export type KernelManifest = z.infer<typeof KernelManifest>;
 export interface StoredKernel extends KernelManifest {
   directory: string;
   vmlinux: string;
-  /** lib/modules/RELEASE of this kernel. */
+  /** lib/modules/RELEASE of this kernel; not there when it has no modules. */
   modules: string;
 }
 
