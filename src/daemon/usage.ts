@@ -81,5 +81,5 @@ function partOf(
 }
 
 function isFetched(kind: ImageInfo["kind"]): boolean {
-  return kind === "recipe" || kind === "bundle" || kind === "oci";
+  return kind === "recipe" || kind === "bundle" || kind === "oci" || kind === "provisioned";
 }
