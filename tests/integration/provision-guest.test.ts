@@ -90,7 +90,7 @@ describe.each(Object.entries(shells))("by %s", (_name, { argv, tools: whose }) =
   ];
   const apt = [
     "apt-get -q -o Acquire::Languages=none update",
-    "apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install systemd systemd-sysv dbus openssh-server",
+    "apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io install systemd systemd-sysv dbus openssh-server",
     "apt-get clean",
   ];
   const dnf = ["dnf -y --setopt=install_weak_deps=False install systemd openssh-server", "dnf clean all"];
