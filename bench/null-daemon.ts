@@ -124,7 +124,7 @@ await runDaemon(
           kernel: none,
           pullKernel: none,
         },
-        ...{ importImage: none, pruneCache: none, removeKernel: none },
+        ...{ imports: { byName: none, nameOf: none }, pruneCache: none, removeKernel: none },
         ...{ cleanStaging: async () => {}, removeReplaced: async () => {} },
       };
     },

@@ -27,6 +27,7 @@ const checks = [
       ".ci/run",
       "images/kernels/generic/build.sh",
       "images/provision.sh",
+      "images/provision-guest.sh",
       "tests/system/host/make-disk.sh",
       "tests/system/host/provision.sh",
       "tests/system/host/tiny-init.sh",

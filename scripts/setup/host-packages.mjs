@@ -35,6 +35,7 @@ export const testPackages = [
   { name: "libfaketime", why: "lets the tests' clock jump", programs: [] },
   { name: "qemu-utils", why: "a second opinion on qcow2 files", programs: ["qemu-img"] },
   { name: "systemd", why: "judges the services' units", programs: ["systemd-analyze"] },
+  { name: "busybox", why: "a shell as small guests have it", programs: ["busybox"] },
   { name: "cpio", why: "a second opinion on the initramfs", programs: ["cpio"] },
   {
     name: "python3-pip",

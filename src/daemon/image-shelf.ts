@@ -30,7 +30,7 @@ import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { bundles } from "./shelf/bundles.ts";
 import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.ts";
-import { type ImportByName, imageImports } from "./shelf/imports.ts";
+import { type ImageImports, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
 import { catalogOffers } from "./shelf/offers.ts";
@@ -46,8 +46,8 @@ export interface ImageShelf {
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** The same, but an image that was made by an older recipe, or lacks what can be had by now, is made anew. */
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
-  /** Imports a container image under a name of its own. Throws already_exists. */
-  importImage: ImportByName;
+  /** Container images, under names of their own. */
+  imports: ImageImports;
   /** Images that the user makes. */
   own: OwnImages;
   /** Frees the cache of container images' blobs; without `remove` it only says what it would. */
@@ -99,7 +99,6 @@ export function imageShelf(
       return await supplyKernel(wanted, ctx);
     }
   };
-  const importByName = imageImports(state, stores, { paths, kernelOf });
   const bootSource = bootSources(stores, driver.guestModules);
   const refuseKernel = async (name: string, hint: string) => {
     if ((await findKernel(state, stores, name)) === undefined) return;
@@ -157,7 +156,7 @@ export function imageShelf(
       const current = stale ? await supplyImage(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
-    importImage: importByName,
+    imports: imageImports(state, stores, { paths, kernelOf }),
     pruneCache: (remove) => pruneBlobs(paths.cache, remove),
     removeReplaced: async (used) => {
       const named = new Map(state.images.list().map((row) => [row.name, row.id]));

@@ -85,6 +85,7 @@ function partOf(
 
 /** Out of a catalog or a registry, and not of a file, a Dockerfile or a VM. */
 function isFetched({ kind, oci }: ImageInfo): boolean {
-  if (kind === "oci") return !/^(oci|oci-archive|docker-archive):|^build of /.test(oci?.reference ?? "");
+  if (kind === "oci" || kind === "provisioned")
+    return !/^(oci|oci-archive|docker-archive):|^build of /.test(oci?.reference ?? "");
   return kind === "recipe" || kind === "bundle";
 }

@@ -28,6 +28,8 @@ export const ImageOrigin = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("copied"), rootfs: z.string() }),
   /** The disks of a VM, as they were when it had stopped. */
   z.strictObject({ kind: z.literal("saved"), vm: z.string() }),
+  /** A container image, with an init and an ssh server installed in a VM of it. */
+  z.strictObject({ kind: z.literal("provisioned") }),
 ]);
 export type ImageOrigin = z.infer<typeof ImageOrigin>;
 

@@ -29,6 +29,12 @@ export const artifactMethods = {
     result: ImageInfo,
     events: LifecycleEvent,
   },
+  "image.name": {
+    summary: "the name that an import would get in the store; refused where the import would be",
+    params: PullParams.pick({ ref: true, name: true }),
+    result: z.strictObject({ name: ArtifactName }),
+    events: LifecycleEvent,
+  },
   "image.register": {
     summary: "makes an image of a root file system of the user's, where it is",
     params: z.strictObject({
@@ -50,7 +56,12 @@ export const artifactMethods = {
   },
   "image.save": {
     summary: "makes an image of the disks of a VM that has stopped",
-    params: z.strictObject({ vm: Ref, name: ArtifactName }),
+    params: z.strictObject({
+      vm: Ref,
+      name: ArtifactName,
+      /** Its root disk alone: what was installed in a VM of a container image, which keeps being that. */
+      provisioned: z.boolean().optional(),
+    }),
     result: ImageInfo,
     events: LifecycleEvent,
   },

@@ -148,7 +148,7 @@ export type Defaults = z.infer<typeof Defaults>;
 export const ImageInfo = z.strictObject({
   id: z.string(),
   name: z.string(),
-  kind: z.enum(["recipe", "bundle", "oci", "registered", "copied", "saved"]),
+  kind: z.enum(["recipe", "bundle", "oci", "registered", "copied", "saved", "provisioned"]),
   /** In the store (true) or only in the catalog. */
   present: z.boolean(),
   /** Built by an older recipe than this banger's. */

@@ -5,17 +5,19 @@ import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import { readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
-import { startProgress } from "../output/progress.ts";
+import { provision } from "./provision.ts";
+import { pull } from "./pull-image.ts";
 
 export const command = defineCommand({
   summary: "fetch or build an image, or import a container image; and its kernel",
   details:
-    "A name of a catalog is fetched ready-made where the catalog has it so, else built here by its recipe; the first vm run does this by itself, and an image that is there already is left as it is, unless there is a newer one. Anything else is a container image: a reference (docker.io is implied), or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE as docker save writes it. Private ones by the credentials of docker login.",
+    "A name of a catalog is fetched ready-made where the catalog has it so, else built here by its recipe; the first vm run does this by itself, and an image that is there already is left as it is, unless there is a newer one. Anything else is a container image: a reference (docker.io is implied), or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE as docker save writes it. Private ones by the credentials of docker login. With --provision it is booted once, with the network, and its own package manager installs systemd (OpenRC on Alpine) and an ssh server in it; VMs of it then boot like machines, and have vm ssh.",
   examples: [
     { command: "image pull debian-bookworm", note: "get it ready now" },
     { command: "image pull docker.io/library/debian:bookworm --name deb", note: "import it from a registry" },
     { command: "image pull docker-archive:image.tar", note: "import what docker save wrote" },
     { command: "image pull localhost:5000/team/tools --size 8G", note: "with more room than it asks for" },
+    { command: "image pull ubuntu:24.04 --provision", note: "with systemd and sshd" },
   ],
   args: {
     image: required(
@@ -34,30 +36,21 @@ export const command = defineCommand({
       { bytes: 16 * 1024 ** 4, text: "16T" },
     ),
     kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
+    provision: toggle("install systemd and an ssh server in it, in a VM, where it has none"),
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
   },
-  run: async ({ image, name, size: sizeBytes, kernelRef, insecureHttp }, ctx) => {
+  run: async ({ image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp }, ctx) => {
     refuseFile(image, ctx.cwd);
-    const client = await ctx.client();
-    const progress = startProgress(ctx);
-    try {
-      const pulled = await client.call(
-        "image.pull",
-        {
-          ref: absolute(image, ctx.cwd),
-          ...(name === undefined ? {} : { name }),
-          ...(sizeBytes === undefined ? {} : { sizeBytes }),
-          ...(kernelRef === undefined ? {} : { kernel: kernelRef }),
-          ...(insecureHttp ? { insecureHttp } : {}),
-        },
-        { signal: ctx.signal, onEvent: (event) => progress.event(event) },
-      );
-      progress.end(`${pulled.name} ready`);
-      if (pulled.oci !== null) ctx.err(`note: ${pulled.oci.caveat}`);
-      ctx.out(pulled.name);
-    } finally {
-      progress.end();
-    }
+    const request = {
+      ref: absolute(image, ctx.cwd),
+      ...(name === undefined ? {} : { name }),
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
+      ...(kernelRef === undefined ? {} : { kernel: kernelRef }),
+      ...(insecureHttp ? { insecureHttp } : {}),
+    };
+    const pulled = provisioned ? await provision(ctx, request) : await pull(ctx, request);
+    if (pulled.oci !== null) ctx.err(`note: ${pulled.oci.caveat}`);
+    ctx.out(pulled.name);
     return undefined;
   },
 });

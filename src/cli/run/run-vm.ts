@@ -18,6 +18,8 @@ export interface RunPlan {
   workspace: (() => Promise<WorkspaceSource>) | undefined;
   /** Undefined: a login shell. */
   argv: readonly string[] | undefined;
+  /** What is done with the VM when its command has ended with 0. */
+  afterwards?: (client: Daemon, vm: Vm) => Promise<void>;
   /** Delete the VM afterwards. */
   remove: boolean;
 }
@@ -50,6 +52,7 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
 async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
   try {
     const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
+    if ("status" in outcome && outcome.status === 0) await plan.afterwards?.(client, vm);
     return { ...outcome, vm };
   } catch (error) {
     // Whoever powers the guest off from its own shell has lost nothing.

@@ -1,6 +1,7 @@
 /** image.* and kernel.* methods. */
 import { BangerError } from "../../base/base.ts";
-import type { Handlers } from "../../rpc/rpc.ts";
+import type { Saving } from "../../image/image.ts";
+import type { CallContext, Handlers } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
 import { imageInfo } from "../shelf/info.ts";
 
@@ -8,6 +9,7 @@ type ImageMethods =
   | "image.list"
   | "image.show"
   | "image.pull"
+  | "image.name"
   | "image.register"
   | "image.promote"
   | "image.save"
@@ -21,7 +23,14 @@ type ImageMethods =
 
 export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
   const { images, vms } = parts;
-  const refuseUsed = (kind: "image" | "kernel", id: string, name: string) => {
+  const refuseUsed = async (
+    kind: "image" | "kernel",
+    id: string,
+    name: string,
+    { signal }: CallContext<unknown>,
+  ) => {
+    // Of a VM that is on its way out nothing is used in a moment.
+    await vms.leaving.gone(signal);
     const users = vms.list().filter((vm) => vm[kind].id === id);
     if (users.length === 0) return;
     throw new BangerError(
@@ -43,20 +52,18 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
     "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp, recordedAs }, ctx) => {
       if (!(await images.isOffered(ref, ctx))) {
         const request = { ref, name, sizeBytes, kernel, recordedAs, insecureHttp: insecureHttp ?? false };
-        return imageInfo(await images.importImage(request, ctx));
+        return imageInfo(await images.imports.byName(request, ctx));
       }
       if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {
-        throw new BangerError(
-          "bad_request",
-          `${ref} is an image of a catalog, which says its name, size and kernel`,
-          {
-            hint: `for a container image of that name: banger image pull docker.io/library/${ref}`,
-          },
-        );
+        throw ofCatalog(ref, "which says its name, size and kernel");
       }
       await parts.boot.renew(ref, ctx);
       await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
       return images.image(ref);
+    },
+    "image.name": async ({ ref, name }, ctx) => {
+      if (await images.isOffered(ref, ctx)) throw ofCatalog(ref, "and used as it is");
+      return { name: await images.imports.nameOf({ ref, name }) };
     },
     "image.register": async ({ name, rootfs, kernelRef, kernel }, ctx) => {
       if (kernel !== undefined && kernelRef !== undefined) {
@@ -71,14 +78,18 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
       return imageInfo(image);
     },
-    "image.save": ({ vm: ref, name }, ctx) =>
-      vms.withDisks(vms.find(ref).id, async (vm, disks) =>
-        imageInfo(await images.own.save({ name, vm: vm.name, imageId: vm.image.id, ...disks }, ctx)),
-      ),
+    "image.save": ({ vm: ref, name, provisioned }, ctx) =>
+      vms.withDisks(vms.find(ref).id, async (vm, { root, work }) => {
+        const what: Pick<Saving, "origin" | "work"> =
+          provisioned === true
+            ? { origin: { kind: "provisioned" }, work: undefined }
+            : { origin: { kind: "saved", vm: vm.name }, work };
+        return imageInfo(await images.own.save({ name, imageId: vm.image.id, root, ...what }, ctx));
+      }),
     "image.prune_cache": ({ dryRun }) => images.pruneCache(!dryRun),
-    "image.delete": async ({ ref }) => {
+    "image.delete": async ({ ref }, ctx) => {
       const image = await images.image(ref);
-      refuseUsed("image", image.id, image.name);
+      await refuseUsed("image", image.id, image.name, ctx);
       await images.deleteImage(image.id);
       for (const { key, record } of await parts.templates.list())
         if (record.image === image.id) await parts.templates.drop(key);
@@ -94,11 +105,17 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       await images.importKernel(name, from, force, ctx);
       return images.kernel(name);
     },
-    "kernel.remove": async ({ ref }) => {
+    "kernel.remove": async ({ ref }, ctx) => {
       const kernel = await images.kernel(ref);
-      refuseUsed("kernel", kernel.id, kernel.name);
+      await refuseUsed("kernel", kernel.id, kernel.name, ctx);
       await images.removeKernel(kernel.id);
       return {};
     },
   };
+}
+
+function ofCatalog(ref: string, so: string): BangerError {
+  return new BangerError("bad_request", `${ref} is an image of a catalog, ${so}`, {
+    hint: `for a container image of that name: banger image pull docker.io/library/${ref}`,
+  });
 }

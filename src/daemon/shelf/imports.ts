@@ -36,15 +36,23 @@ export interface ImportMeans {
   kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel>;
 }
 
-/** Throws already_exists for a name that is taken; else as importImage, and as a kernel's build. */
-export type ImportByName = (request: ImportRequest, ctx: ProgressContext) => Promise<StoredImage>;
+export interface ImageImports {
+  /** Throws already_exists for a name that is taken; else as importImage, and as a kernel's build. */
+  byName(request: ImportRequest, ctx: ProgressContext): Promise<StoredImage>;
+  /** The name that it would get. Throws already_exists; bad_request for what is no reference. */
+  nameOf(request: Pick<ImportRequest, "ref" | "name">): Promise<string>;
+}
 
-export function imageImports(state: State, stores: Stores, { paths, kernelOf }: ImportMeans): ImportByName {
+export function imageImports(state: State, stores: Stores, { paths, kernelOf }: ImportMeans): ImageImports {
   const shared = new SharedWork();
-  return async (request, asked) => {
-    const from = parseImageName(request.ref);
-    const name = request.name ?? freeOfCatalog(nameInStore(from));
+  const nameOf: ImageImports["nameOf"] = async ({ ref, name: given }) => {
+    const name = given ?? freeOfCatalog(nameInStore(parseImageName(ref)));
     await refuseTaken(state, stores, name);
+    return name;
+  };
+  const byName: ImageImports["byName"] = async (request, asked) => {
+    const from = parseImageName(request.ref);
+    const name = await nameOf(request);
     const key = JSON.stringify([formatImageName(from), name, request.sizeBytes, request.kernel]);
     return await shared.run(key, asked, async (ctx) => {
       const report = byteStages((event) => ctx.emit(event));
@@ -87,6 +95,7 @@ export function imageImports(state: State, stores: Stores, { paths, kernelOf }: 
       return image;
     });
   };
+  return { byName, nameOf };
 }
 
 /** A catalog's name stays the catalog's: what a VM gets by it does not depend on what was pulled before. */

@@ -21,7 +21,7 @@ export async function imageInfo(image: StoredImage): Promise<ImageInfo> {
     outdated: isOutdated(image),
     description: descriptionOf(image),
     kernel: image.kernel.name,
-    oci: image.oci === undefined ? null : { ...image.oci, caveat },
+    oci: image.oci === undefined ? null : { ...image.oci, caveat: caveatOf(image) },
     ...(await onDisk(image)),
   };
 }
@@ -30,6 +30,8 @@ function descriptionOf({ name, origin, oci }: StoredImage): string {
   switch (origin?.kind) {
     case "saved":
       return `the disks of VM ${origin.vm}, saved`;
+    case "provisioned":
+      return `${oci?.reference ?? ""}, with an init and an ssh server`;
     case "registered":
       return `the file ${origin.rootfs}, where it is`;
     case "copied":
@@ -43,9 +45,14 @@ function kindOf({ origin, oci }: StoredImage): ImageInfo["kind"] {
   return origin?.kind ?? (oci === undefined ? "recipe" : "oci");
 }
 
-/** Nothing is added to an imported image. */
-const caveat =
-  "as its publisher made it: commands have its environment and working directory, and run as root; its entrypoint is not run, and without an sshd of its own there is vm exec, but no vm ssh";
+/** Nothing is added to an imported image, unless it was provisioned. */
+function caveatOf({ origin }: StoredImage): string {
+  const run =
+    "commands have its environment and working directory, and run as root; its entrypoint is not run";
+  return origin?.kind === "provisioned"
+    ? run
+    : `as its publisher made it: ${run}, and without an sshd of its own there is vm exec, but no vm ssh`;
+}
 
 export async function kernelInfo(kernel: StoredKernel): Promise<KernelInfo> {
   return {

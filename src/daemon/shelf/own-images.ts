@@ -2,7 +2,6 @@
 
 import { BangerError } from "../../base/base.ts";
 import { imageCatalog } from "../../catalog/catalog.ts";
-import type { LayeredDisk } from "../../disk/disk.ts";
 import {
   checkRootfs,
   copyIntoStore,
@@ -10,6 +9,7 @@ import {
   promoteImage,
   readImage,
   registerImage,
+  type Saving,
   type StoredImage,
   saveImage,
 } from "../../image/image.ts";
@@ -30,9 +30,9 @@ export interface OwnImages {
   ): Promise<StoredImage>;
   /** By name or digest. Throws as promoteImage. */
   promote(ref: string, ctx: ProgressContext): Promise<StoredImage>;
-  /** Throws already_exists for a name that is taken, no_space; else as saveImage. */
+  /** `imageId` is what the VM was made of. Throws already_exists for a name that is taken, no_space; else as saveImage. */
   save(
-    request: { name: string; vm: string; imageId: string; root: LayeredDisk; work: LayeredDisk },
+    request: Pick<Saving, "name" | "origin" | "root" | "work"> & { imageId: string },
     ctx: ProgressContext,
   ): Promise<StoredImage>;
 }
@@ -90,13 +90,14 @@ export function ownImages(
       const directory = await asStage("image_copy", ctx, () => promoteImage(image, stores.images, means));
       return await named(directory, image.name);
     },
-    save: ({ name, vm, imageId, root, work }, ctx) =>
+    save: ({ name, origin, imageId, root, work }, ctx) =>
       underName(name, async () => {
         const image = await readImage(stores.images, imageId);
         // Layers may cover each other: it takes this much at most, and what is below them once more.
-        const own = [root, work].map((disk) => ("store" in disk ? disk.store : disk.path));
+        const disks = [root, ...(work === undefined ? [] : [work])];
+        const own = disks.map((disk) => ("store" in disk ? disk.store : disk.path));
         await spaceFor(name)(await allocated([...own, image.rootfs]));
-        const saving = { name, vm, image, root, work, signal: ctx.signal };
+        const saving = { name, origin, image, root, work, signal: ctx.signal };
         const directory = await asStage("image_save", ctx, (progress) =>
           saveImage({ ...saving, progress }, stores.images),
         );
