@@ -23,7 +23,7 @@ export interface OciBed {
   fresh(): Puller;
   /** Directories for the tools. */
   tools(): Tools;
-  /** Starts the registry, and pushes the tags of a layout that a script of this directory makes when it is not there yet. */
+  /** Ends the registry; nothing is left. */
   end(): Promise<void>;
 }
 
@@ -136,10 +136,15 @@ function tools(dir: string, source: (tag: string) => string): Tools {
       for (const [program, args] of commands) memoryBytes = Math.max(memoryBytes, run(program, args));
       const ms = performance.now() - started;
       // They only add: all that they have made is there in the end.
-      return { ms, diskBytes: await allocatedIn(dir), memoryBytes };
+      return { ms, diskBytes: diskUse(dir), memoryBytes };
     },
-    end: () => rmSync(dir, { recursive: true, force: true }),
+    end: () => void run("rm", ["-rf", dir]),
   };
+}
+
+/** Of a hundred thousand files, which this process would take minutes for. */
+function diskUse(dir: string): number {
+  return Number.parseInt(Bun.spawnSync(["du", "-s", "--block-size=1", dir]).stdout.toString(), 10);
 }
 
 /** What is written belongs to who wrote it: the disk is idle when the next one begins. */

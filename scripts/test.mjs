@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /**
  * `npm test [-- TIER ...]`: set-up, then every test; ends with one line `N passed, N failed`.
- * Tiers: check (types, format, lint, shell scripts, generated files), unit, integration, e2e, system (a part of it each
- * day; BANGER_SYSTEM=all for the whole).
+ * Tiers: check (types, format, lint, shell scripts, generated files), unit, integration, e2e, system (of these two a part
+ * each day; BANGER_E2E=all and BANGER_SYSTEM=all for the whole).
  */
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { e2eFiles } from "./e2e-files.mjs";
 import { hostKernelFailure } from "./host-kernel.mjs";
 import { note } from "./setup/progress.mjs";
 import { setup } from "./setup.mjs";
@@ -110,6 +111,7 @@ function testFiles(dir, direct) {
 function filesOf(name) {
   const { paths, direct, host: inHost } = tiers[name];
   const found = paths.flatMap((path) => testFiles(path, direct));
+  if (name === "e2e") return e2eFiles(found, process.env.BANGER_E2E);
   return inHost ? systemFiles(found, process.env.BANGER_SYSTEM) : found;
 }
 

@@ -33,11 +33,11 @@ int banger_lock(int fd) { return result(flock(fd, LOCK_EX | LOCK_NB)); }
 /* FICLONE (ioctl_ficlone(2)): dst shares all blocks of src until either is written. */
 int banger_clone(int dst, int src) { return result(ioctl(dst, FICLONE, src)); }
 
-/* FICLONERANGE (ioctl_ficlonerange(2)): the same of a part, in whole blocks of the file system. */
-int banger_clone_range(int dst, int64_t dst_at, int src, int64_t src_at, int64_t bytes) {
-  struct file_clone_range range = {
-      .src_fd = src, .src_offset = src_at, .src_length = bytes, .dest_offset = dst_at};
-  return result(ioctl(dst, FICLONERANGE, &range));
+/* copy_file_range(2): shares blocks where the file system can, and copies from page to page where it cannot. */
+int64_t banger_copy_range(int from, int64_t from_at, int to, int64_t to_at, int64_t bytes) {
+  loff_t read_at = from_at, write_at = to_at;
+  ssize_t copied = copy_file_range(from, &read_at, to, &write_at, bytes, 0);
+  return copied < 0 ? -errno : copied;
 }
 
 /* fallocate(2): a hole of so many bytes; the file keeps its size. */

@@ -3,7 +3,8 @@ import type { BlockRun, BlockSource } from "./allocate.ts";
 import { blockBytes } from "./layout.ts";
 import type { Volume } from "./volume.ts";
 
-const bufferBlocks = 256;
+/** 128 KiB: for each write the page cache takes memory in pieces as large as the write, and pieces of a megabyte cost five times as much (6.18). */
+const bufferBlocks = 32;
 
 export class BlockWriter {
   readonly #buffer = Buffer.alloc(bufferBlocks * blockBytes);

@@ -4,8 +4,8 @@ import type { ContentWriter, Extent } from "../ext4/ext4.ts";
 import { copyRange } from "../sys/sys.ts";
 
 const blockBytes = 4096;
-/** Between two of these the copying can be called off. */
-const mostBlocks = 4096;
+/** After so much others get their turn. */
+const mostBlocks = 2048;
 
 /** In blocks. */
 interface Range {
@@ -50,8 +50,9 @@ export class ContentCopier {
     this.writer.finish();
     for (const { file, from, to, count } of this.#ranges) {
       check();
-      const target = { file: this.target, at: to * blockBytes };
-      await copyRange({ file, at: from * blockBytes }, target, count * blockBytes);
+      const target = { fd: this.target.fd, at: to * blockBytes };
+      copyRange({ fd: file.fd, at: from * blockBytes }, target, count * blockBytes);
+      await new Promise(setImmediate);
     }
   }
 

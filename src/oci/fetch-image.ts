@@ -78,7 +78,9 @@ export async function fetchImage(request: FetchRequest): Promise<FetchedImage> {
   const wanted = layers.flatMap((layer, index) => (chosen[index] === true ? [{ layer, index }] : []));
   const jobs = blobs
     .map((blob) => ({ blob, of: wanted.filter(({ layer }) => layer.descriptor.digest === blob.digest) }))
-    .filter(({ of }) => of.length > 0);
+    .filter(({ of }) => of.length > 0)
+    // The last of them is waited for alone, and its blob lies beside all that the others have become.
+    .sort((one, other) => other.blob.size - one.blob.size);
   for (const { blob } of jobs) if (!(await hasBlob(cache, blob))) total += blob.size;
   await request.needSpace(total);
   if (total > 0) progress.layers(0, total);

@@ -10,9 +10,9 @@ const symbols = {
   // Offsets are far below 2^53: the fast type gives plain numbers.
   banger_seek_data: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
   banger_seek_hole: { args: [FFIType.i32, FFIType.i64_fast], returns: FFIType.i64_fast },
-  banger_clone_range: {
+  banger_copy_range: {
     args: [FFIType.i32, FFIType.i64_fast, FFIType.i32, FFIType.i64_fast, FFIType.i64_fast],
-    returns: FFIType.i32,
+    returns: FFIType.i64_fast,
   },
   banger_punch: { args: [FFIType.i32, FFIType.i64_fast, FFIType.i64_fast], returns: FFIType.i32 },
   banger_pidfd_open: { args: [FFIType.i32], returns: FFIType.i32 },
@@ -87,30 +87,29 @@ export function tryLock(fd: number): boolean {
   return true;
 }
 
+/** Makes `destination` share all of `source`'s blocks. False where the file system cannot. */
+export function cloneFile(destination: number, source: number): boolean {
+  // SAFETY: two plain descriptor numbers, owned and closed by the caller.
+  const value = shim().banger_clone(destination, source);
+  // EOPNOTSUPP, EXDEV, EINVAL, ENOTTY: no reflinks here, or not between these two.
+  if (value === -95 || value === -18 || value === -22 || value === -25) return false;
+  check(value, "ioctl(FICLONE)");
+  return true;
+}
+
 /** Where in an open file. */
 export interface FilePlace {
   fd: number;
   at: number;
 }
 
-/** Makes `destination` share all of `source`'s blocks. False where the file system cannot. */
-export function cloneFile(destination: number, source: number): boolean {
-  // SAFETY: two plain descriptor numbers, owned and closed by the caller.
-  return cloned(shim().banger_clone(destination, source), "ioctl(FICLONE)");
-}
-
-/** The same of a part, in whole blocks of the file system. */
-export function cloneRange(destination: FilePlace, source: FilePlace, bytes: number): boolean {
+/** Copies up to so many bytes within the kernel, and returns how many; undefined where it cannot. 0: the source ends. */
+export function copyInKernel(from: FilePlace, to: FilePlace, bytes: number): number | undefined {
   // SAFETY: numbers only; the descriptors are the caller's.
-  const value = shim().banger_clone_range(destination.fd, destination.at, source.fd, source.at, bytes);
-  return cloned(value, "ioctl(FICLONERANGE)");
-}
-
-function cloned(value: number, call: string): boolean {
-  // EOPNOTSUPP, EXDEV, EINVAL, ENOTTY: no reflinks here, or not between these two.
-  if (value === -95 || value === -18 || value === -22 || value === -25) return false;
-  check(value, call);
-  return true;
+  const value = Number(shim().banger_copy_range(from.fd, from.at, to.fd, to.at, bytes));
+  // EXDEV, EINVAL, ENOSYS, EOPNOTSUPP: not on this file system, or not between these two.
+  if ([-18, -22, -38, -95].includes(value)) return undefined;
+  return check(value, "copy_file_range");
 }
 
 /**
