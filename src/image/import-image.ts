@@ -67,7 +67,10 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
   try {
     const { image, kernel } = await unpackImage(request, making, content);
     const listings = image.layers.map((_, number) => listingPath(staging, number));
-    const merged = await mergeLayers({ listings, limits: imageLimits, signal });
+    const merged = await mergeLayers({
+      ...{ listings, limits: imageLimits, signal },
+      workingDir: image.config.config?.WorkingDir ?? "",
+    });
     const sizeBytes = rootBytes(request, merged.totals);
     await content.sort(merged.contents(), image.layers);
     await writeRoot(request, staging, { root, content, merged, sizeBytes });

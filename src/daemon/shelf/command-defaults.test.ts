@@ -14,6 +14,8 @@ test("what no command can have is left out, and a relative directory begins at t
     cwd: "/srv",
   });
   expect(defaultsOf({ env: [], workingDir: "" }).cwd).toBeUndefined();
+  expect(defaultsOf({ env: [], workingDir: "/root" }).cwd).toBe("/root");
+  expect(defaultsOf({ env: [], workingDir: "/root/app" }).cwd).toBeUndefined();
 });
 
 test("of an image that has gone nothing is left", async () => {

@@ -33,5 +33,7 @@ export function defaultsOf(oci: { env: readonly string[]; workingDir: string }):
     if (equals > 0 && !line.includes("\0")) env[line.slice(0, equals)] = line.slice(equals + 1);
   }
   const { workingDir } = oci;
-  return { env, cwd: workingDir === "" || workingDir.includes("\0") ? undefined : resolve("/", workingDir) };
+  const cwd = workingDir === "" || workingDir.includes("\0") ? undefined : resolve("/", workingDir);
+  // What the image has below /root is below the work disk, which begins empty.
+  return { env, cwd: cwd?.startsWith("/root/") ? undefined : cwd };
 }

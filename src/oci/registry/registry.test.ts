@@ -29,6 +29,18 @@ describe("pulling from a registry", () => {
     expect((await pull({}, pinned)).root.lines()).toEqual(root.lines());
   });
 
+  test("makes the working directory that no layer has, where links of the image's lead", async () => {
+    const link = { path: "srv", type: "2", link: "var/data" } as const;
+    const layer = tar([link, { path: "has/", type: "5", mode: 0o700 }]);
+    for (const [WorkingDir, names] of [
+      ["/srv/app", ["has", "srv", "var", "var/data", "var/data/app"]],
+      ["has", ["has", "srv"]],
+    ] as const) {
+      bench.registry.put(buildImage([layer], "gzip", { config: { config: { WorkingDir } } }));
+      expect((await pull()).root.names()).toEqual([...names]);
+    }
+  });
+
   test("a second time moves no blob's bytes", async () => {
     await pull();
     const sent = bench.registry.sentBytes;

@@ -77,8 +77,8 @@ export async function pullForTest(name: string, options: PullOptions): Promise<F
   const signal = options.signal ?? new AbortController().signal;
   const flattening = new Flattening({ ...imageLimits, ...options.limits }, signal);
   try {
-    await fetchForTest(name, options, (layer, index) => flattening.add(layer, index));
-    return await flattening.finish();
+    const { config } = await fetchForTest(name, options, (layer, index) => flattening.add(layer, index));
+    return await flattening.finish(config.config?.WorkingDir ?? "");
   } finally {
     flattening.close();
   }
@@ -107,9 +107,9 @@ export class Flattening {
     await unpackLayer(layer, { reading: this.#reading, content, listing, onDamaged, signal });
   }
 
-  async finish(): Promise<Flattened> {
+  async finish(workingDir = ""): Promise<Flattened> {
     const { limits, signal } = this;
-    const merged = await mergeLayers({ listings: this.#listings, limits, signal });
+    const merged = await mergeLayers({ listings: this.#listings, workingDir, limits, signal });
     await merged.write(this.#root);
     return { root: this.#root, totals: merged.totals };
   }
