@@ -164,6 +164,19 @@ describe("a directory", () => {
     expect((await imported(join(dir, "from"))).release).toBe(release);
   });
 
+  test("takes the place of the same kernel with other modules, and of what cannot be read", async () => {
+    const modules = join(dir, "from/modules", release);
+    mkdirSync(modules, { recursive: true });
+    writeFileSync(join(dir, "from/vmlinux"), vmlinux());
+    writeFileSync(join(modules, "a.ko"), "first");
+    const { directory } = await imported(join(dir, "from"));
+    writeFileSync(join(modules, "a.ko"), "second");
+    expect(readFileSync(join((await imported(join(dir, "from"))).modules, "a.ko"), "utf8")).toBe("second");
+    writeFileSync(join(directory, "manifest.json"), "{");
+    expect((await imported(join(dir, "from"))).release).toBe(release);
+    expect(readdirSync(join(dir, "kernels")).length).toBe(1);
+  });
+
   test("with several kernels is asked which; one with none is told what was looked for", async () => {
     writeFileSync(join(dir, "vmlinuz-1"), "");
     writeFileSync(join(dir, "vmlinuz-2"), "");

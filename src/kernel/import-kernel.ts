@@ -5,7 +5,7 @@ import { BangerError } from "../base/base.ts";
 import { stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, kernelRelease, manifestName } from "./store.ts";
+import { type KernelManifest, kernelRelease, makeWay, manifestName } from "./store.ts";
 import { unpackModules } from "./unpack-modules.ts";
 
 export interface KernelImport {
@@ -47,6 +47,8 @@ export function importKernel(
       ...{ id: `sha256:${digest}`, name, arch: "amd64", release, source: file },
       createdAt: new Date().toISOString(),
     };
+    // One of the user's own gives way to what the user brings now.
+    await makeWay(kernelsDir, manifest.id, (there) => there.name !== name);
     await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
     return digest;
   });

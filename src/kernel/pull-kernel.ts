@@ -13,7 +13,7 @@ import {
 } from "../bundle/bundle.ts";
 import { removeTree, stageDirectory } from "../sys/sys.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, manifestName, type StoredKernel } from "./store.ts";
+import { type KernelManifest, makeWay, manifestName, type StoredKernel } from "./store.ts";
 
 export interface KernelPull extends Omit<PullRequest<KernelBundleManifest>, "shape"> {
   /** In the store. */
@@ -40,6 +40,7 @@ export function pullKernel(pull: KernelPull, kernelsDir: string): Promise<string
       source: `${manifest.source}, from ${pull.from}`,
       createdAt: new Date().toISOString(),
     };
+    await makeWay(kernelsDir, stored.id, () => true);
     await writeFile(join(staging, manifestName), `${JSON.stringify(stored, null, 2)}\n`);
     return digest;
   });

@@ -2,7 +2,7 @@
 import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { BangerError } from "../base/base.ts";
+import { BangerError, toBangerError } from "../base/base.ts";
 import { removeTree } from "../sys/sys.ts";
 
 /** A directory is named by it: it begins with a letter or a digit. */
@@ -80,4 +80,18 @@ export async function removeKernel(kernelsDir: string, id: string): Promise<void
   const aside = join(kernelsDir, `.staging-removed-${digest}`);
   await rename(join(kernelsDir, digest), aside);
   await removeTree(aside);
+}
+
+/**
+ * Clears the place of a kernel that is about to get it. An id is vmlinux's digest, and says nothing of modules: so one that
+ * is there stays only if it can be read, and `mayStay`.
+ */
+export async function makeWay(
+  kernelsDir: string,
+  id: string,
+  mayStay: (there: StoredKernel) => boolean,
+): Promise<void> {
+  const there = await readKernel(kernelsDir, id).catch((error: unknown) => toBangerError(error));
+  if (there instanceof BangerError ? there.code === "not_found" : mayStay(there)) return;
+  await removeKernel(kernelsDir, id);
 }

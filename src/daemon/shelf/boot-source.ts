@@ -1,4 +1,5 @@
 /** What a VM boots: an image, its kernel, and the initramfs that carries our init and agent. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { agentPath, initPath } from "../../host/embedded.ts";
 import { readImage, type StoredImage, verifyImage } from "../../image/image.ts";
@@ -23,7 +24,8 @@ export function bootSources(
     await verifyImage(image);
     const key = `${imageId} ${kernelId}`;
     const known = sources.get(key);
-    if (known !== undefined) return known;
+    // A kernel that was replaced by another build of the same has not got its initramfs yet.
+    if (known !== undefined && existsSync((await known).initramfs)) return known;
     const made = readKernel(stores.kernels, kernelId).then((kernel) => assemble(image, kernel, guestModules));
     sources.set(key, made);
     made.catch(() => sources.delete(key));
