@@ -9,4 +9,4 @@ export { ImageBundleManifest, KernelBundleManifest, type SeedFile } from "./mani
 export { type PackedBundle, type PackRequest, packBundle } from "./pack.ts";
 export { type PullRequest, pullBundle } from "./pull.ts";
 export { imageBundle, kernelBundle, rootfsMember, vmlinuxMember, workMember } from "./shapes.ts";
-export { type BundleShape, unpackBundle } from "./unpack.ts";
+export { type BundleShape, contradiction, unpackBundle } from "./unpack.ts";

@@ -30,6 +30,8 @@ export interface UnpackRequest<M> {
 }
 
 const chunkBytes = 1024 * 1024;
+/** Writers fill their last record: GNU tar's has 10 KiB. */
+const maxBehindBytes = 4 * chunkBytes;
 /** Modules of a kernel are a few thousand. */
 const maxMembers = 20_000;
 
@@ -41,8 +43,11 @@ export async function unpackBundle<M>(request: UnpackRequest<M>): Promise<M> {
   const members = new Members(request);
   const reader = new TarReader(members);
   try {
+    let behind = 0;
     for await (const chunk of decoded(request.chunks)) {
       request.signal.throwIfAborted();
+      if (reader.hasEnded) behind += chunk.length;
+      if (behind > maxBehindBytes) throw new BangerError("corrupt", "the bundle goes on behind its end");
       reader.push(chunk);
     }
     reader.finish();
@@ -161,14 +166,25 @@ class Members<M> implements TarListener {
   }
 
   #open(path: string): { fd: number; writer: SparseWriter } {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    const fd = openSync(
-      path,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-      0o644,
-    );
-    return { fd, writer: new SparseWriter(fd) };
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+      const fd = openSync(
+        path,
+        constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+        0o644,
+      );
+      return { fd, writer: new SparseWriter(fd) };
+    } catch (error) {
+      throw contradiction(error);
+    }
   }
+}
+
+/** A file in the place of a directory, or one below a file: members that cannot be together. */
+export function contradiction(error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code !== "EEXIST" && code !== "ENOTDIR" && code !== "EISDIR") return error;
+  return new BangerError("corrupt", "the bundle has two things in one place", { cause: error });
 }
 
 /** UTF-8 without anything that leads elsewhere: links are no members, so nothing but names can. */

@@ -4,6 +4,7 @@ import { chmod, mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import {
+  contradiction,
   type ImageBundleManifest,
   imageBundle,
   type PullRequest,
@@ -74,8 +75,12 @@ async function writeSeed(directory: string, seed: ImageBundleManifest["seed"]): 
   await mkdir(directory, { mode: 0o700 });
   for (const { path, mode, base64 } of seed) {
     const place = join(directory, path);
-    await mkdir(dirname(place), { recursive: true, mode: 0o755 });
-    if (base64 === null) await mkdir(place, { mode });
-    else await writeFile(place, Buffer.from(base64, "base64"), { mode, flag: "wx" });
+    try {
+      await mkdir(dirname(place), { recursive: true, mode: 0o755 });
+      if (base64 === null) await mkdir(place, { mode });
+      else await writeFile(place, Buffer.from(base64, "base64"), { mode, flag: "wx" });
+    } catch (error) {
+      throw contradiction(error);
+    }
   }
 }

@@ -85,6 +85,11 @@ export class TarReader {
     }
   }
 
+  /** Whether the archive's end has been seen. */
+  get hasEnded(): boolean {
+    return this.#state.at === "ended";
+  }
+
   /** Throws corrupt unless the archive's end has been seen. What comes behind it goes unread. */
   finish(): void {
     if (this.#state.at !== "ended") throw malformed("it is cut off");
