@@ -1,0 +1,49 @@
+/** Unpacking alone: what is in a bundle besides what it says. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { failure, saying } from "../oci/testing/failures.ts";
+import { type TarSpec, tar } from "../oci/testing/tar-writer.ts";
+import { kernelBundle, unpackBundle } from "./bundle.ts";
+
+const release = "6.12.1";
+const id = `sha256:${"b".repeat(64)}`;
+const said = { version: 1, kind: "kernel", id, name: "k", arch: "amd64", release, source: "s" };
+const head: TarSpec = { path: "manifest.json", content: JSON.stringify(said) };
+const vmlinux: TarSpec = { path: "vmlinux", content: "ELF" };
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "banger-unpack-"));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+async function unpacked(archive: Buffer) {
+  const chunks = (async function* () {
+    yield Bun.zstdCompressSync(archive);
+  })();
+  const { signal } = new AbortController();
+  return await unpackBundle({ chunks, shape: kernelBundle, directory, maxBytes: 1024 ** 2, signal });
+}
+
+test("the last record's filling is nothing, and more than that is refused", async () => {
+  const archive = tar([head, vmlinux]);
+  expect((await unpacked(Buffer.concat([archive, Buffer.alloc(10_240)]))).release).toBe(release);
+  rmSync(join(directory, "vmlinux"));
+  const endless = Buffer.concat([archive, Buffer.alloc(16 * 1024 ** 2)]);
+  expect(await failure(unpacked(endless))).toMatchObject(saying("corrupt", /goes on behind its end/));
+});
+
+test("a file and a directory in one place are refused in words", async () => {
+  const place = `modules/${release}/x`;
+  const both = [
+    { path: place, content: "a" },
+    { path: `${place}/y`, content: "b" },
+  ];
+  for (const members of [both, both.toReversed()]) {
+    const error = await failure(unpacked(tar([head, vmlinux, ...members])));
+    expect(error).toMatchObject(saying("corrupt", /two things in one place/));
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+  }
+});
