@@ -49,7 +49,7 @@ async function publish(kind: Kind, options: PublishOptions): Promise<void> {
   catalog.check(publication);
   const work = await target.workDirectory();
   const stop = new AbortController();
-  process.once("SIGINT", () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort());
   try {
     say(`packing ${kind.word} ${name} at level ${level}${level > 9 ? ", which takes minutes" : ""}`);
     const { path, ...packed } = await pack({ into: work, level, signal: stop.signal });

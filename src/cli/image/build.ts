@@ -1,10 +1,10 @@
 /** banger image build */
 import { createWriteStream } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { BangerError } from "../../base/base.ts";
+import { BangerError, toBangerError } from "../../base/base.ts";
 import { userPaths } from "../../config/paths.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -75,7 +75,22 @@ export const command = defineCommand({
 async function makeKeep(ctx: Context): Promise<string> {
   const { cache } = userPaths(ctx.env);
   await mkdir(cache, { recursive: true, mode: 0o700 });
-  return await mkdtemp(join(cache, "build-"));
+  for (const name of await readdir(cache)) {
+    const pid = /^build-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid)))
+      await rm(join(cache, name), { recursive: true, force: true });
+  }
+  return await mkdtemp(join(cache, `build-${process.pid}-`));
+}
+
+/** Of a build that was killed nothing else would ever be removed. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
 }
 
 interface Build {
@@ -98,6 +113,8 @@ fi`;
 
 async function buildInto(archive: string, { ctx, directory, file, spec }: Build): Promise<void> {
   const out = createWriteStream(archive, { flags: "wx", mode: 0o600 });
+  // Its error is told by whoever waits for its end.
+  out.on("error", () => {});
   const tty = { ...ctx.tty, stdin: false, stdout: false };
   const outcome = await runVm(
     { ...ctx, stdin: Readable.from([]), stdout: out, tty },
@@ -109,7 +126,9 @@ async function buildInto(archive: string, { ctx, directory, file, spec }: Build)
     },
   ).finally(async () => {
     out.end();
-    await finished(out);
+    await finished(out).catch((error: unknown) => {
+      throw toBangerError(error);
+    });
   });
   if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
   if (outcome.status === 0) return;
