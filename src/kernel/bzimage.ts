@@ -3,9 +3,9 @@
  * protected-mode part, whose header says where the compressed payload is. Firecracker wants the ELF, and QEMU starts it
  * by PVH without running the decompressor.
  */
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { BangerError } from "../base/base.ts";
 import { run } from "../sys/sys.ts";
+import { decompressed } from "./decompress.ts";
 import { decodeLz4Legacy } from "./lz4.ts";
 
 export const maxKernelBytes: number = 512 * 1024 * 1024;
@@ -16,8 +16,11 @@ const formats: readonly {
   decode: (payload: Buffer, size: number) => Buffer | Promise<Buffer>;
 }[] = [
   { magic: "02214c18", decode: decodeLz4Legacy },
-  { magic: "1f8b", decode: (payload, size) => gunzipSync(payload, { maxOutputLength: size }) },
-  { magic: "28b52ffd", decode: (payload, size) => zstdDecompressSync(payload, { maxOutputLength: size }) },
+  { magic: "1f8b", decode: (payload, size) => decompressed(payload, "gzip", size) },
+  {
+    magic: "28b52ffd",
+    decode: (payload, size) => decompressed(payload, "zstd", size),
+  },
   { magic: "fd377a58", decode: unxz },
 ];
 
@@ -57,7 +60,7 @@ async function decode(payload: Buffer, size: number): Promise<Buffer> {
   try {
     return await format.decode(payload, size);
   } catch (error) {
-    if (error instanceof BangerError) throw error;
+    if (error instanceof BangerError && error.code !== "corrupt") throw error;
     throw new BangerError(
       "corrupt",
       `the kernel cannot be unpacked: ${error instanceof Error ? error.message : error}`,

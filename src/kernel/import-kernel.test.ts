@@ -152,6 +152,21 @@ describe("a directory", () => {
     expect(readdirSync(join(dir, "kernels"))).toEqual([]);
   });
 
+  test.each([
+    ["a.ko.zst", Bun.zstdCompressSync(Buffer.alloc(300_000, "module"))],
+    ["a.ko.gz", gzipSync(Buffer.alloc(300_000, "module"))],
+    ["a.ko.xz", xz(Buffer.alloc(300_000, "module"))],
+  ])("whose module %s is cut off is refused", async (name, packed) => {
+    const from = join(dir, "from");
+    mkdirSync(join(from, "lib/modules", release), { recursive: true });
+    writeFileSync(join(from, "vmlinux"), vmlinux());
+    for (const end of [packed.length - 1, packed.length - 3, packed.length >> 1]) {
+      writeFileSync(join(from, "lib/modules", release, name), packed.subarray(0, end));
+      expect(await failure(imported(from))).toMatchObject(saying("corrupt", /cannot be unpacked/));
+      expect(readdirSync(join(dir, "kernels"))).toEqual([]);
+    }
+  });
+
   test("whose kernel has its ext4 as a module is refused", async () => {
     const modules = join(dir, "from/modules", release);
     mkdirSync(modules, { recursive: true });

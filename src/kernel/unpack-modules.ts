@@ -1,9 +1,9 @@
 /** Distributions pack their modules, each by itself; banger's init gives the kernel plain ones. */
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { BangerError } from "../base/base.ts";
 import { run } from "../sys/sys.ts";
+import { decompressed } from "./decompress.ts";
 
 const maxModuleBytes = 128 * 1024 * 1024;
 /** For one call of xz, which takes longer to start than to unpack a module. */
@@ -15,9 +15,11 @@ export async function unpackModules(directory: string, signal: AbortSignal): Pro
   const paths = names.filter((name) => /\.ko\.(gz|xz|zst)$/.test(name)).map((name) => join(directory, name));
   for (const path of paths.filter((each) => !each.endsWith(".xz"))) {
     signal.throwIfAborted();
-    const unpack = path.endsWith(".gz") ? gunzipSync : zstdDecompressSync;
     const bytes = await readFile(path);
-    const module = unpacked(path, () => unpack(bytes, { maxOutputLength: maxModuleBytes }));
+    const format = path.endsWith(".gz") ? "gzip" : "zstd";
+    const module = await decompressed(bytes, format, maxModuleBytes).catch((cause: unknown) => {
+      throw new BangerError("corrupt", `the module ${path} cannot be unpacked`, { cause });
+    });
     await writeFile(path.slice(0, path.lastIndexOf(".")), module, { flag: "wx" });
     await rm(path);
   }
@@ -38,13 +40,5 @@ async function refuseLarge(paths: readonly string[], signal: AbortSignal): Promi
     const [kind, , , , bytes] = line.split("\t");
     if (kind === "file" && !(Number(bytes) <= maxModuleBytes))
       throw new BangerError("corrupt", "a module unpacks to more than any has");
-  }
-}
-
-function unpacked(path: string, unpack: () => Buffer): Buffer {
-  try {
-    return unpack();
-  } catch (cause) {
-    throw new BangerError("corrupt", `the module ${path} cannot be unpacked`, { cause });
   }
 }

@@ -4,5 +4,4 @@ import type { ZlibOptions } from "node:zlib";
 
 declare module "node:zlib" {
   function createZstdDecompress(options?: Pick<ZlibOptions, "chunkSize">): Transform;
-  function zstdDecompressSync(bytes: Uint8Array, options?: Pick<ZlibOptions, "maxOutputLength">): Buffer;
 }

@@ -123,6 +123,14 @@ describe("image pull", () => {
     expect(recipe.err).toContain("which says its name, size and kernel");
   });
 
+  test("does not ask a registry for what the store has by that very name", () => {
+    expect(pulls(`${bed.registry}/team/tools:1`, "--name", "mine")).toBe("mine");
+    const { status, err } = bed.banger("image", "pull", "mine");
+    expect(status).toBe(1);
+    expect(err).toContain("there is an image mine already");
+    expect(bed.banger("image", "delete", "mine").status).toBe(0);
+  });
+
   test("moves no blob twice", () => {
     const before = blobsAsked();
     expect(before).toBeGreaterThanOrEqual(3);

@@ -1,4 +1,5 @@
 /** Container images, imported under a name: one at a time of each, with room for it, and told of. */
+import { artifactNameGrammar } from "../../base/base.ts";
 import { patience, trustedAuthorities } from "../../download/download.ts";
 import { type ImportPart, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
 import type { StoredKernel } from "../../kernel/kernel.ts";
@@ -46,6 +47,8 @@ export interface ImageImports {
 export function imageImports(state: State, stores: Stores, { paths, kernelOf }: ImportMeans): ImageImports {
   const shared = new SharedWork();
   const nameOf: ImageImports["nameOf"] = async ({ ref, name: given }) => {
+    // An image of the user's own is not looked for at a registry by its name: there somebody else could have put one.
+    if (given === undefined && artifactNameGrammar.test(ref)) await refuseTaken(state, stores, ref);
     const name = given ?? freeOfCatalog(nameInStore(parseImageName(ref)));
     await refuseTaken(state, stores, name);
     return name;
