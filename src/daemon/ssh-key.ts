@@ -45,7 +45,7 @@ async function readOrMake(file: string, mayMake: boolean): Promise<string> {
       });
     }
   }
-  const key = await generateKey("banger");
+  const key = generateKey("banger");
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await atomicWrite(file, key.private, { mode: 0o600 });
   // Last, because its presence says that the pair is complete.

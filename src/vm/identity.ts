@@ -5,21 +5,8 @@ import type { VmName } from "../base/base.ts";
 import type { GuestFile, Personality } from "../guest/guest.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { Network } from "./devices.ts";
+import type { KeyPair } from "./host-key.ts";
 import type { VmFiles } from "./layout.ts";
-
-export interface KeyPair {
-  /** OpenSSH private key format. */
-  private: string;
-  /** One line, as in authorized_keys. */
-  public: string;
-}
-
-/** A fresh ed25519 key in OpenSSH's formats. */
-export async function generateKey(comment: string): Promise<KeyPair> {
-  // Loaded here, because it is large and only a new VM needs it.
-  const { default: ssh2 } = await import("ssh2");
-  return ssh2.utils.generateKeyPairSync("ed25519", { comment });
-}
 
 /** The name under which a VM's host key is pinned. */
 export function hostAlias(name: VmName): string {

@@ -9,7 +9,8 @@
 export type { CallOptions } from "./call-options.ts";
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
 export { type HostDevices, type Network, noDevices, type RootAttachment, vmmNetwork } from "./devices.ts";
-export { generateKey, hostAlias } from "./identity.ts";
+export { generateKey } from "./host-key.ts";
+export { hostAlias } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
 export type { Snapshot } from "./live/snapshots.ts";
 export { isAsleep } from "./live/suspended.ts";

@@ -8,7 +8,8 @@ import { ColdReason, VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";
 import { takenAddresses } from "../addresses.ts";
 import type { VmContext } from "../deps.ts";
-import { generateKey, writeHostKey } from "../identity.ts";
+import { generateKey } from "../host-key.ts";
+import { writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
 import { updateVm } from "../rows.ts";
 import { choose } from "../warm/warm-start.ts";
@@ -141,7 +142,7 @@ export const identity: Step<VmContext, Pick<CreateInput, "record">, object> = {
   name: "identity",
   output: nothing,
   do: async ({ id, deps }, { record }) => {
-    await writeHostKey(vmFiles(deps.paths, id), record.name, await generateKey(record.name));
+    await writeHostKey(vmFiles(deps.paths, id), record.name, generateKey(record.name));
     return {};
   },
 };

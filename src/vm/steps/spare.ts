@@ -11,7 +11,8 @@ import { VmRecord } from "../../state/state.ts";
 import { removeTree } from "../../sys/sys.ts";
 import { limits, type VmContext } from "../deps.ts";
 import { Network, RootAttachment } from "../devices.ts";
-import { generateKey, personality, writeHostKey } from "../identity.ts";
+import { generateKey } from "../host-key.ts";
+import { personality, writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
 import type { Halted } from "../runtime.ts";
 import { greet } from "../talk.ts";
@@ -110,7 +111,7 @@ const wait: Step<SpareContext, SpareInput & Disks & Machine, object> = {
   output: nothing,
   do: async ({ id, deps, offer }, { record, rootDisk, ...held }, signal) => {
     const files = vmFiles(deps.paths, id);
-    await writeHostKey(files, record.name, await generateKey(record.name));
+    await writeHostKey(files, record.name, generateKey(record.name));
     const { machine, network } = held;
     const nobody = await personality({ vm: record, files, authorizedKeys: [], network });
     const late = AbortSignal.any([signal, AbortSignal.timeout(limits.spare)]);

@@ -16,7 +16,8 @@ import { removeTree } from "../../sys/sys.ts";
 import { memoryName, stateName } from "../../warm/warm.ts";
 import { limits, type VmContext, type VmDeps } from "../deps.ts";
 import { Network, RootAttachment } from "../devices.ts";
-import { generateKey, personality, writeHostKey } from "../identity.ts";
+import { generateKey } from "../host-key.ts";
+import { personality, writeHostKey } from "../identity.ts";
 import { templateFiles, type VmFiles } from "../layout.ts";
 import { settle } from "../warm/template-guest.ts";
 import { machineSpec } from "./start.ts";
@@ -132,7 +133,7 @@ const guest: Step<VmContext, TemplateInput & Devices & Machine, object> = {
     // What clones write is longer than that: their kernels need not cut files short.
     const vm = { ...record, name: VmName.parse("t") };
     // It logs in nowhere: nobody has the key that fits, and the host key ends with the template.
-    await writeHostKey(files, vm.name, await generateKey(vm.name));
+    await writeHostKey(files, vm.name, generateKey(vm.name));
     // A device on a bridge stays down: what it is called there is each clone's own, and no clone is to begin with another's.
     const own = network?.link === null ? network : null;
     const person = () => personality({ vm, files, authorizedKeys: [], network: own });
