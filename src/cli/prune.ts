@@ -31,7 +31,7 @@ export const command = defineCommand({
     const { parts } = await client.call("disk.usage", {}, { signal: ctx.signal });
     const items = parts.flatMap(({ what, unused }) => unused.map((item): Item => ({ what, ...item })));
     if (items.length === 0) {
-      ctx.err("nothing to prune: all that is there is needed");
+      ctx.note("nothing to prune: all that is there is needed");
       return undefined;
     }
     if (dryRun) {
@@ -41,7 +41,7 @@ export const command = defineCommand({
     if (!yes) {
       ctx.err(table(items));
       if (!(await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes"))) {
-        ctx.err("nothing removed");
+        ctx.note("nothing removed");
         return undefined;
       }
     }
@@ -72,7 +72,7 @@ async function removeAll(client: Daemon, items: readonly Item[], ctx: Context): 
       for (const line of errorLines(known, ctx)) ctx.err(line);
     }
   }
-  ctx.err(`freed ${formatBytes(freed)}`);
+  ctx.note(`freed ${formatBytes(freed)}`);
   if (failed) throw new Quiet(1);
 }
 

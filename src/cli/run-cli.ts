@@ -3,6 +3,7 @@ import { GuestExit, nearest, toBangerError } from "../base/base.ts";
 import { Quiet } from "./command.ts";
 import { type Group, groups, type Load, topLevel } from "./commands.ts";
 import type { Context } from "./context.ts";
+import { globalFlags, withVerbosity } from "./global-flags.ts";
 import { interruptOf, statusOf } from "./interrupts.ts";
 import { renderError } from "./output/errors.ts";
 import { parseInput, unknownWord } from "./parse.ts";
@@ -36,17 +37,27 @@ async function dispatch(words: readonly string[], ctx: Context): Promise<undefin
     ctx.out((await import("../base/version.ts")).versionLine("banger"));
     return undefined;
   }
-  const asked = words[0] === "help" ? words.slice(1) : words;
+  const leading = words.slice(0, firstOwn(words));
+  const named = words.slice(leading.length);
+  const asked = named[0] === "help" ? named.slice(1) : named;
   const target = findTarget(wantsHelp ? asked.filter((word) => word !== "--help" && word !== "-h") : asked);
-  if (target.kind === "command" && !wantsHelp && words[0] !== "help") {
+  if (target.kind === "command" && !wantsHelp && named[0] !== "help") {
     const { command } = await target.load();
-    return command.run(parseInput(command, target.path, target.words), ctx);
+    const input = parseInput(command, target.path, [...leading, ...target.words]);
+    return command.run(input, withVerbosity(ctx, input));
   }
   const help = await import("./help.ts");
   if (target.kind === "root") ctx.out(await help.rootHelp());
   else if (target.kind === "group") ctx.out(await help.groupHelp(target.name, target.group));
   else ctx.out(help.commandHelp(target.path, (await target.load()).command));
   return undefined;
+}
+
+/** Where the flags that every command has, and that may stand before it, have ended. */
+function firstOwn(words: readonly string[]): number {
+  const every = Object.entries(globalFlags).flatMap(([name, { short }]) => [`--${name}`, `-${short}`]);
+  const first = words.findIndex((word) => !every.includes(word));
+  return first < 0 ? words.length : first;
 }
 
 function findTarget(words: readonly string[]): Target {

@@ -24,9 +24,9 @@ export const command = defineCommand({
     const { firecrackerReleases, installFirecracker } = await import("../../release/release.ts");
     const root = process.getuid?.() === 0;
     const directory = root ? systemFirecracker : join(userPaths(ctx.env).state, "firecracker");
-    ctx.err(`fetching Firecracker ${version ?? firecrackerReleases.default}`);
+    ctx.note(`fetching Firecracker ${version ?? firecrackerReleases.default}`);
     const installed = await installFirecracker({ version, sha256, directory, signal: ctx.signal });
-    ctx.err(installed.fetched ? `Firecracker ${installed.version} is installed` : "it was there already");
+    ctx.note(installed.fetched ? `Firecracker ${installed.version} is installed` : "it was there already");
     ctx.out(installed.firecracker);
     ctx.out(installed.jailer);
     return undefined;

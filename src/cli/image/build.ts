@@ -26,7 +26,10 @@ export const command = defineCommand({
     { command: "image build -t tools --file Dockerfile.dev .", note: "by another file" },
   ],
   args: {
-    dir: required({ description: "the directory of the build" }, matching(/./s, "is empty")),
+    dir: required(
+      { description: "the directory of the build", completes: "directory" },
+      matching(/./s, "is empty"),
+    ),
   },
   flags: {
     tag: required(

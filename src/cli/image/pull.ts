@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { readArtifactName, size, text, toggle } from "../flags.ts";
+import { completing, readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
 import { provision } from "./provision.ts";
 import { pull } from "./pull-image.ts";
@@ -21,7 +21,11 @@ export const command = defineCommand({
   ],
   args: {
     image: required(
-      { value: "image", description: "a name of the catalog, or a container image" },
+      {
+        value: "image",
+        description: "a name of the catalog, or a container image",
+        completes: "catalog image",
+      },
       matching(/^.{1,4096}$/s, "is empty, or too long for an image"),
     ),
   },
@@ -35,7 +39,7 @@ export const command = defineCommand({
       { bytes: 64 * 1024 ** 2, text: "64M" },
       { bytes: 16 * 1024 ** 4, text: "16T" },
     ),
-    kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
+    kernelRef: completing("kernel", text("KERNEL", "kernel that its VMs boot (default: the catalog's)")),
     provision: toggle("install systemd and an ssh server in it, in a VM, where it has none"),
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
   },
@@ -49,7 +53,7 @@ export const command = defineCommand({
       ...(insecureHttp ? { insecureHttp } : {}),
     };
     const pulled = provisioned ? await provision(ctx, request) : await pull(ctx, request);
-    if (pulled.oci !== null) ctx.err(`note: ${pulled.oci.caveat}`);
+    if (pulled.oci !== null) ctx.note(`note: ${pulled.oci.caveat}`);
     ctx.out(pulled.name);
     return undefined;
   },

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { readArtifactName, text } from "../flags.ts";
+import { completing, readArtifactName, text } from "../flags.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 
@@ -21,13 +21,13 @@ export const command = defineCommand({
   flags: {
     name: required({ value: "NAME", description: "its name in the store", short: "n" }, readArtifactName),
     rootfs: required(
-      { value: "ROOTFS", description: "the file" },
+      { value: "ROOTFS", description: "the file", completes: "file" },
       matching(/^.{1,4096}$/s, "is empty, or too long for a path"),
     ),
-    kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
-    kernel: text(
-      "PATH",
-      "a kernel of your own: a vmlinux or bzImage, or a directory with it and its modules",
+    kernelRef: completing("kernel", text("KERNEL", "kernel that its VMs boot (default: the catalog's)")),
+    kernel: completing(
+      "file",
+      text("PATH", "a kernel of your own: a vmlinux or bzImage, or a directory with it and its modules"),
     ),
   },
   run: async ({ name, rootfs, kernelRef, kernel }, ctx) => {
@@ -46,7 +46,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end();
-      if (image.kind === "copied") ctx.err("note: copied into the store, where the system services want it");
+      if (image.kind === "copied") ctx.note("note: copied into the store, where the system services want it");
       ctx.out(image.name);
     } finally {
       progress.end();

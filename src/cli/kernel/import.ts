@@ -18,7 +18,7 @@ export const command = defineCommand({
   },
   flags: {
     from: required(
-      { value: "PATH", description: "the file or directory" },
+      { value: "PATH", description: "the file or directory", completes: "file" },
       matching(/^.{1,4096}$/s, "is empty, or too long for a path"),
     ),
     force: toggle("take the place of the kernel that has the name", "f"),

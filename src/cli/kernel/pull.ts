@@ -9,7 +9,7 @@ export const command = defineCommand({
     { command: "kernel pull debian-cloud-6.1", note: "get it ready now" },
     { command: "kernel pull debian-cloud-6.1 --force", note: "again, even if it is there" },
   ],
-  args: { kernel: oneKernel() },
+  args: { kernel: oneKernel("catalog kernel") },
   flags: { force: toggle("fetch it even if it is there", "f") },
   run: async (input, ctx) => {
     const client = await ctx.client();

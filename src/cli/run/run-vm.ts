@@ -35,7 +35,7 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
     const [source, client] = await Promise.all([opening, ctx.client()]);
     const follows = source === undefined ? {} : { workspace: true };
     const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...follows });
-    for (const notice of source?.notices ?? []) ctx.err(notice);
+    for (const notice of source?.notices ?? []) ctx.note(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();

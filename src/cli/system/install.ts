@@ -25,7 +25,7 @@ export const command = defineCommand({
     if (owner === undefined) {
       throw new BangerError("bad_request", "--owner is missing: whose VMs will they be?", { hint: line });
     }
-    const system = await ctx.system(line);
+    const system = await ctx.system(line, ctx.note);
     await system.install({ owner, signal: ctx.signal });
     ctx.out(renderRecord(statusRows(await system.status(), ctx.today())));
     return undefined;

@@ -10,7 +10,7 @@ export const command = defineCommand({
   args: {},
   flags: {},
   run: async (_input, ctx) => {
-    const system = await ctx.system(sudoLine(ctx, ["system", "restart"]));
+    const system = await ctx.system(sudoLine(ctx, ["system", "restart"]), ctx.note);
     ctx.out(renderRecord(statusRows(await system.restart(ctx.signal), ctx.today())));
     return undefined;
   },

@@ -30,7 +30,7 @@ export const command = defineCommand({
     ]);
     ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED", "WAITING"], rows));
     if (coming > 0)
-      ctx.err(`${coming === 1 ? "one more is" : `${coming} more are`} made while nothing is started`);
+      ctx.note(`${coming === 1 ? "one more is" : `${coming} more are`} made while nothing is started`);
     return undefined;
   },
 });

@@ -12,8 +12,8 @@ export const command = defineCommand({
   run: async (_input, ctx) => {
     const client = await ctx.client();
     const { removed, bytes } = await client.call("template.prune", {}, { signal: ctx.signal });
-    if (removed === 0) ctx.err("nothing to prune: there is no template");
-    else ctx.err(`${removed === 1 ? "a template" : `${removed} templates`} removed: ${formatBytes(bytes)}`);
+    if (removed === 0) ctx.note("nothing to prune: there is no template");
+    else ctx.note(`${removed === 1 ? "a template" : `${removed} templates`} removed: ${formatBytes(bytes)}`);
     return undefined;
   },
 });

@@ -27,7 +27,7 @@ export const command = defineCommand({
       );
       progress.end("ready");
       // A paused one did so already.
-      if (haltedMs > 0) ctx.err(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
+      if (haltedMs > 0) ctx.note(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
       for (const fork of vms) ctx.out(fork.name);
     } finally {
       progress.end();

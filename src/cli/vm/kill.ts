@@ -1,7 +1,7 @@
 /** banger vm kill */
 import { defineCommand } from "../command.ts";
 import { manyVms } from "../flags.ts";
-import { optional, Unfit } from "../option.ts";
+import { listing, optional, Unfit } from "../option.ts";
 import { forEachVm } from "../refs.ts";
 
 /** What may be sent to a machine's process: nothing that only pauses it or that it cannot know. */
@@ -18,12 +18,12 @@ const signals: Readonly<Record<string, number>> = {
 
 const signal = optional(
   { value: "NAME", description: "signal for its machine (default: KILL)", short: "s" },
-  (given) => {
+  listing(Object.keys(signals), (given) => {
     const name = given.toUpperCase().replace(/^SIG/, "");
     const number = Object.hasOwn(signals, name) ? signals[name] : undefined;
     if (number !== undefined) return number;
     throw new Unfit(`must be one of ${Object.keys(signals).join(", ")}`);
-  },
+  }),
 );
 
 export const command = defineCommand({

@@ -24,11 +24,11 @@ export const command = defineCommand({
     const vms = await client.call("vm.list", {}, { signal: ctx.signal });
     const idle = vms.filter((vm) => prunable.includes(vm.state));
     if (idle.length === 0) {
-      ctx.err("nothing to prune: no VM is stopped");
+      ctx.note("nothing to prune: no VM is stopped");
       return undefined;
     }
     if (!yes && !(await confirmed(ctx, idle))) {
-      ctx.err("nothing deleted");
+      ctx.note("nothing deleted");
       return undefined;
     }
     await forEachVm(ctx, {

@@ -3,7 +3,7 @@ import { BangerError, formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { json, readRef } from "../flags.ts";
-import { matching, oneOf, optional, required } from "../option.ts";
+import { listing, matching, oneOf, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
 import { printJson, renderTable } from "../output/table.ts";
 import { ago } from "../output/when.ts";
@@ -30,11 +30,16 @@ export const command = defineCommand({
   args: {
     action: required(
       { description: "create, list, restore or delete (ls and rm mean list and delete)" },
-      (given) => oneOf(actions, `must be one of ${actions.join(", ")}`)(aliases[given] ?? given),
+      listing(actions, (given) =>
+        oneOf(actions, `must be one of ${actions.join(", ")}`)(aliases[given] ?? given),
+      ),
     ),
-    vm: optional({ description: "name, id or beginning of the id; list can do without" }, readRef),
+    vm: optional(
+      { description: "name, id or beginning of the id; list can do without", completes: "vm" },
+      readRef,
+    ),
     name: optional(
-      { description: "name of the snapshot (create: default s1, s2 and so on)" },
+      { description: "name of the snapshot (create: default s1, s2 and so on)", completes: "snapshot" },
       matching(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, "must be letters, digits, '.', '_' and '-', 63 at most"),
     ),
   },
@@ -69,7 +74,7 @@ async function create(ctx: Context, vm: string, name: string | undefined): Promi
       onEvent: (event) => progress.event(event),
     });
     progress.end("kept");
-    if (made.haltedMs > 0) ctx.err(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
+    if (made.haltedMs > 0) ctx.note(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
     ctx.out(made.name);
   } finally {
     progress.end();
