@@ -3,8 +3,9 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { completing, readArtifactName, size, text, toggle } from "../flags.ts";
+import { completing, json, readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
+import { printResult } from "../output/table.ts";
 import { provision } from "./provision.ts";
 import { pull } from "./pull-image.ts";
 
@@ -42,8 +43,12 @@ export const command = defineCommand({
     kernelRef: completing("kernel", text("KERNEL", "kernel that its VMs boot (default: the catalog's)")),
     provision: toggle("install systemd and an ssh server in it, in a VM, where it has none"),
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
+    json: json(),
   },
-  run: async ({ image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp }, ctx) => {
+  run: async (
+    { image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp, ...how },
+    ctx,
+  ) => {
     refuseFile(image, ctx.cwd);
     const request = {
       ref: absolute(image, ctx.cwd),
@@ -54,7 +59,7 @@ export const command = defineCommand({
     };
     const pulled = provisioned ? await provision(ctx, request) : await pull(ctx, request);
     if (pulled.oci !== null) ctx.note(`note: ${pulled.oci.caveat}`);
-    ctx.out(pulled.name);
+    printResult(ctx, how.json, pulled, pulled.name);
     return undefined;
   },
 });

@@ -2,9 +2,10 @@
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { completing, readArtifactName, text } from "../flags.ts";
+import { completing, json, readArtifactName, text } from "../flags.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "make an image of a root file system that you have made",
@@ -29,8 +30,9 @@ export const command = defineCommand({
       "file",
       text("PATH", "a kernel of your own: a vmlinux or bzImage, or a directory with it and its modules"),
     ),
+    json: json(),
   },
-  run: async ({ name, rootfs, kernelRef, kernel }, ctx) => {
+  run: async ({ name, rootfs, kernelRef, kernel, json: asJson }, ctx) => {
     if (kernelRef !== undefined && kernel !== undefined)
       throw new BangerError("bad_request", "give one of --kernel-ref and --kernel");
     const client = await ctx.client();
@@ -47,7 +49,7 @@ export const command = defineCommand({
       );
       progress.end();
       if (image.kind === "copied") ctx.note("note: copied into the store, where the system services want it");
-      ctx.out(image.name);
+      printResult(ctx, asJson, image, image.name);
     } finally {
       progress.end();
     }

@@ -1,7 +1,8 @@
 /** banger kernel pull */
 import { defineCommand } from "../command.ts";
-import { oneKernel, toggle } from "../flags.ts";
+import { json, oneKernel, toggle } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "fetch a kernel",
@@ -10,7 +11,7 @@ export const command = defineCommand({
     { command: "kernel pull debian-cloud-6.1 --force", note: "again, even if it is there" },
   ],
   args: { kernel: oneKernel("catalog kernel") },
-  flags: { force: toggle("fetch it even if it is there", "f") },
+  flags: { force: toggle("fetch it even if it is there", "f"), json: json() },
   run: async (input, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
@@ -21,7 +22,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end(`${kernel.name} ready`);
-      ctx.out(kernel.name);
+      printResult(ctx, input.json, kernel, kernel.name);
     } finally {
       progress.end();
     }

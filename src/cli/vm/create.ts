@@ -1,8 +1,9 @@
 /** banger vm create */
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { specFlags } from "../flags.ts";
+import { json, specFlags } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 import { planVm } from "./spec.ts";
 
 export const command = defineCommand({
@@ -16,6 +17,7 @@ export const command = defineCommand({
   flags: {
     ...specFlags,
     start: { kind: "switch", negated: true, description: "do not boot it" },
+    json: json(),
   },
   run: async (input, ctx: Context) => {
     const client = await ctx.client();
@@ -28,7 +30,7 @@ export const command = defineCommand({
       });
       const ready = vm.start?.how === "warm" ? "ready (warm)" : "ready";
       progress.end(input.start ? ready : "created");
-      ctx.out(vm.name);
+      printResult(ctx, input.json, vm, vm.name);
     } finally {
       progress.end();
     }

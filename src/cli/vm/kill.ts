@@ -1,6 +1,6 @@
 /** banger vm kill */
 import { defineCommand } from "../command.ts";
-import { manyVms } from "../flags.ts";
+import { json, manyVms } from "../flags.ts";
 import { listing, optional, Unfit } from "../option.ts";
 import { forEachVm } from "../refs.ts";
 
@@ -34,10 +34,11 @@ export const command = defineCommand({
     { command: "vm kill --signal TERM calm-otter", note: "let its machine end by itself" },
   ],
   args: { vms: manyVms() },
-  flags: { signal },
-  run: async ({ vms, signal: given }, ctx) => {
+  flags: { signal, json: json() },
+  run: async ({ vms, signal: given, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.kill", { ref: vm.id, signal: given ?? 9 }, options),
       done: (vm) => vm.name,
     });

@@ -3,7 +3,8 @@ import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import type { Context } from "../context.ts";
-import { toggle } from "../flags.ts";
+import { json, toggle } from "../flags.ts";
+import { printJson } from "../output/table.ts";
 import { forEachVm } from "../refs.ts";
 import { vmTable } from "./list.ts";
 
@@ -18,13 +19,14 @@ export const command = defineCommand({
     { command: "vm prune --yes", note: "without a question" },
   ],
   args: {},
-  flags: { yes: toggle("do not ask", "y") },
-  run: async ({ yes }, ctx) => {
+  flags: { yes: toggle("do not ask", "y"), json: json() },
+  run: async ({ yes, json: asJson }, ctx) => {
     const client = await ctx.client();
     const vms = await client.call("vm.list", {}, { signal: ctx.signal });
     const idle = vms.filter((vm) => prunable.includes(vm.state));
     if (idle.length === 0) {
       ctx.note("nothing to prune: no VM is stopped");
+      if (asJson) printJson(ctx, []);
       return undefined;
     }
     if (!yes && !(await confirmed(ctx, idle))) {
@@ -33,6 +35,7 @@ export const command = defineCommand({
     }
     await forEachVm(ctx, {
       refs: idle.map((vm) => vm.id),
+      json: asJson,
       call: (daemon, vm, options) => daemon.call("vm.delete", { ref: vm.id, idle: true }, options),
       done: (vm) => vm.name,
     });

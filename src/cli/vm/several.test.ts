@@ -114,7 +114,7 @@ describe("vm list", () => {
       [120, "WORKSPACE  CREATED"],
       [90, "DISK  CREATED"],
       [80, "MEM       CREATED"],
-      [20, "STATE    CREATED"],
+      [20, "STATE"],
     ] as const) {
       list.resize(columns, 24);
       expect(await runCli(["vm", "list"], list.ctx)).toBe(0);

@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { json, readRef } from "../flags.ts";
 import { listing, matching, oneOf, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
-import { printJson, renderTable } from "../output/table.ts";
+import { printJson, printResult, renderTableFor } from "../output/table.ts";
 import { ago } from "../output/when.ts";
 
 const actions = ["create", "list", "restore", "delete"] as const;
@@ -57,14 +57,14 @@ export const command = defineCommand({
         throw new BangerError("bad_request", `vm snapshot list: unexpected ${JSON.stringify(name)}`);
       await list(ctx, vm, asJson);
     }
-    if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name);
-    else if (action === "restore") await restore(ctx, asked());
-    else if (action === "delete") await remove(ctx, asked());
+    if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name, asJson);
+    else if (action === "restore") await restore(ctx, asked(), asJson);
+    else if (action === "delete") await remove(ctx, asked(), asJson);
     return undefined;
   },
 });
 
-async function create(ctx: Context, vm: string, name: string | undefined): Promise<void> {
+async function create(ctx: Context, vm: string, name: string | undefined, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   const progress = startProgress(ctx);
   try {
@@ -75,7 +75,7 @@ async function create(ctx: Context, vm: string, name: string | undefined): Promi
     });
     progress.end("kept");
     if (made.haltedMs > 0) ctx.note(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
-    ctx.out(made.name);
+    printResult(ctx, asJson, made, made.name);
   } finally {
     progress.end();
   }
@@ -93,10 +93,10 @@ async function list(ctx: Context, vm: string | undefined, asJson: boolean): Prom
     formatBytes(each.sizeBytes),
     ago(each.createdAt, ctx.today()),
   ]);
-  ctx.out(renderTable(["SNAPSHOT", "VM", "SIZE", "CREATED"], rows));
+  ctx.out(renderTableFor(ctx, ["SNAPSHOT", "VM", "SIZE", "CREATED"], rows));
 }
 
-async function restore(ctx: Context, { vm, name }: Asked): Promise<void> {
+async function restore(ctx: Context, { vm, name }: Asked, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   const progress = startProgress(ctx);
   try {
@@ -106,14 +106,14 @@ async function restore(ctx: Context, { vm, name }: Asked): Promise<void> {
       { signal: ctx.signal, onEvent: (event) => progress.event(event) },
     );
     progress.end("ready");
-    ctx.out(restored.name);
+    printResult(ctx, asJson, restored, restored.name);
   } finally {
     progress.end();
   }
 }
 
-async function remove(ctx: Context, { vm, name }: Asked): Promise<void> {
+async function remove(ctx: Context, { vm, name }: Asked, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   await client.call("snapshot.delete", { ref: vm, name }, { signal: ctx.signal });
-  ctx.out(name);
+  printResult(ctx, asJson, { vm, name }, name);
 }
