@@ -26,6 +26,7 @@ export const command = defineCommand({
   ],
   args: {},
   flags: { yes: toggle("do not ask", "y"), dryRun: toggle("only show what would go"), json: json() },
+  interrupted: "what is listed above is gone, and all else stays",
   run: async ({ yes, dryRun, json: asJson }, ctx) => {
     const client = await ctx.client();
     const { parts } = await client.call("disk.usage", {}, { signal: ctx.signal });

@@ -1,6 +1,6 @@
 /** One call of `banger`: finds the command, parses, runs it, and turns what comes out into an exit status. */
 import { GuestExit, nearest, toBangerError } from "../base/base.ts";
-import { Quiet } from "./command.ts";
+import { type Command, Quiet } from "./command.ts";
 import { type Group, groups, type Load, topLevel } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { globalFlags, withVerbosity } from "./global-flags.ts";
@@ -44,13 +44,29 @@ async function dispatch(words: readonly string[], ctx: Context): Promise<undefin
   if (target.kind === "command" && !wantsHelp && named[0] !== "help") {
     const { command } = await target.load();
     const input = parseInput(command, target.path, [...leading, ...target.words]);
-    return command.run(input, withVerbosity(ctx, input));
+    return runCommand(command, input, withVerbosity(ctx, input));
   }
   const help = await import("./help.ts");
-  if (target.kind === "root") ctx.out(await help.rootHelp());
-  else if (target.kind === "group") ctx.out(await help.groupHelp(target.name, target.group));
-  else ctx.out(help.commandHelp(target.path, (await target.load()).command));
+  const width = ctx.tty.stdout ? Math.min(80, ctx.tty.size().columns) : undefined;
+  if (target.kind === "root") ctx.out(await help.rootHelp(width));
+  else if (target.kind === "group") ctx.out(await help.groupHelp(target.name, target.group, width));
+  else ctx.out(help.commandHelp(target.path, (await target.load()).command, width));
   return undefined;
+}
+
+async function runCommand(
+  command: Command,
+  input: Record<string, unknown>,
+  ctx: Context,
+): Promise<undefined | GuestExit> {
+  try {
+    return await command.run(input, ctx);
+  } catch (error) {
+    const cancelled =
+      ctx.signal.aborted && !(error instanceof Quiet) && toBangerError(error).code === "cancelled";
+    if (cancelled && command.interrupted !== undefined) ctx.err(`interrupted: ${command.interrupted}`);
+    throw error;
+  }
 }
 
 /** Where the flags that every command has, and that may stand before it, have ended. */

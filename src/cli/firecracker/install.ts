@@ -22,6 +22,7 @@ export const command = defineCommand({
     sha256: text("HEX", "sha256 of the archive, for a version that banger knows none of"),
     json: json(),
   },
+  interrupted: "nothing is installed, and what was there stays",
   run: async ({ version, sha256, json: asJson }, ctx) => {
     const { firecrackerReleases, installFirecracker } = await import("../../release/release.ts");
     const root = process.getuid?.() === 0;

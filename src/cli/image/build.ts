@@ -41,6 +41,7 @@ export const command = defineCommand({
     ...{ image, vcpu, memory, diskSize },
     json: json(),
   },
+  interrupted: "no image is made",
   run: async ({ tag, dir, file = "Dockerfile", json: asJson, ...spec }, ctx) => {
     const client = await ctx.client();
     const images = await client.call("image.list", { available: false }, { signal: ctx.signal });

@@ -11,6 +11,7 @@ export const command = defineCommand({
   examples: [{ command: "image promote mine", note: "the file may go when no VM made before is left" }],
   args: { image: oneImage() },
   flags: { json: json() },
+  interrupted: "the image is as it was, and nothing half-made is left",
   run: async (input, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);

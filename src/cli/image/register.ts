@@ -32,6 +32,7 @@ export const command = defineCommand({
     ),
     json: json(),
   },
+  interrupted: "no image is made, and nothing half-made is left",
   run: async ({ name, rootfs, kernelRef, kernel, json: asJson }, ctx) => {
     if (kernelRef !== undefined && kernel !== undefined)
       throw new BangerError("bad_request", "give one of --kernel-ref and --kernel");

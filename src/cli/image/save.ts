@@ -15,6 +15,7 @@ export const command = defineCommand({
     name: required({ value: "name", description: "the image's name in the store" }, readArtifactName),
   },
   flags: { json: json() },
+  interrupted: "no image is made, and nothing half-made is left",
   run: async ({ vm, name, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);

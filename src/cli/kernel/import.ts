@@ -25,6 +25,7 @@ export const command = defineCommand({
     force: toggle("take the place of the kernel that has the name", "f"),
     json: json(),
   },
+  interrupted: "nothing half-made is left",
   run: async ({ name, from, force, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);

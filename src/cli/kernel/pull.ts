@@ -12,6 +12,7 @@ export const command = defineCommand({
   ],
   args: { kernel: oneKernel("catalog kernel") },
   flags: { force: toggle("fetch it even if it is there", "f"), json: json() },
+  interrupted: "nothing half-made is left; a new pull begins again",
   run: async (input, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);

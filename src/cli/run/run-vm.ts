@@ -100,7 +100,10 @@ async function bringUp(
     await Promise.allSettled([importing]);
     progress.end();
     const packFailure = importFailure instanceof PackFailed ? importFailure.cause : undefined;
-    if (reserved === undefined) throw packFailure ?? error;
+    if (reserved === undefined) {
+      if (ctx.signal.aborted) ctx.err("interrupted: no VM was made");
+      throw packFailure ?? error;
+    }
     if (ctx.signal.aborted || packFailure !== undefined) {
       await removeVm(ctx, client, reserved);
       if (ctx.signal.aborted) ctx.err(`interrupted: VM ${reserved.name} is taken back`);

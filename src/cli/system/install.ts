@@ -15,6 +15,7 @@ export const command = defineCommand({
   ],
   args: {},
   flags: { owner: text("USER", "whose VMs they will be: a user other than root"), json: json() },
+  interrupted: "the host is as it was",
   run: async ({ owner, json: asJson }, ctx) => {
     const line = sudoLine(ctx, [
       "system",

@@ -19,6 +19,7 @@ export const command = defineCommand({
     start: { kind: "switch", negated: true, description: "do not boot it" },
     json: json(),
   },
+  interrupted: "what was made of the VM is taken back",
   run: async (input, ctx: Context) => {
     const client = await ctx.client();
     const params = await planVm(ctx, client, input, { start: input.start, ephemeral: false });

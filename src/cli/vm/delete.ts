@@ -12,6 +12,7 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: { json: json() },
+  interrupted: "a VM may be half deleted; the same command goes on: see banger vm list",
   run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,

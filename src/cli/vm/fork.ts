@@ -18,6 +18,7 @@ export const command = defineCommand({
     count: whole("COUNT", "how many forks, 1 to 64 (default: 1)", 1, 64, "n"),
     json: json(),
   },
+  interrupted: "forks that were made are removed; the VM itself runs on",
   run: async ({ vm, name, count = 1, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);

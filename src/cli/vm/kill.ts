@@ -35,6 +35,7 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: { signal, json: json() },
+  interrupted: "see what became of the VMs: banger vm list",
   run: async ({ vms, signal: given, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,

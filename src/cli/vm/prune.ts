@@ -20,6 +20,7 @@ export const command = defineCommand({
   ],
   args: {},
   flags: { yes: toggle("do not ask", "y"), json: json() },
+  interrupted: "VMs that are not gone yet stay; see: banger vm list",
   run: async ({ yes, json: asJson }, ctx) => {
     const client = await ctx.client();
     const vms = await client.call("vm.list", {}, { signal: ctx.signal });

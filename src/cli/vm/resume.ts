@@ -12,6 +12,7 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: { json: json() },
+  interrupted: "see which VMs are paused: banger vm list",
   run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,

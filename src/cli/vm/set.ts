@@ -24,6 +24,7 @@ export const command = defineCommand({
     noNat: toggle("let them reach it no longer"),
     json: json(),
   },
+  interrupted: "see what is changed: banger vm show",
   run: async ({ vms, vcpu: cpus, memory: bytes, diskSize: diskBytes, nat, noNat, json: asJson }, ctx) => {
     if (nat && noNat) throw wrongUse("--nat and --no-nat contradict each other");
     const change = {

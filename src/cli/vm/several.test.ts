@@ -77,7 +77,9 @@ describe("several VMs at once", () => {
     await under.promise;
     run.interrupt("SIGINT");
     expect(await status).toBe(130);
-    expect(run.err()).toBe("");
+    expect(run.err()).toBe(
+      "interrupted: a VM may be half deleted; the same command goes on: see banger vm list\n",
+    );
   });
 
   test("kill sends the signal asked for, KILL otherwise", async () => {

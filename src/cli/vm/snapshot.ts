@@ -44,6 +44,7 @@ export const command = defineCommand({
     ),
   },
   flags: { json: json() },
+  interrupted: "see what is there: banger vm snapshot list",
   run: async ({ action, vm, name, json: asJson }, ctx) => {
     const asked = (): Asked => {
       if (vm !== undefined && name !== undefined) return { vm, name };

@@ -13,6 +13,7 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: { json: json() },
+  interrupted: "a start that was under way is taken back; see: banger vm list",
   run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,

@@ -13,6 +13,7 @@ export const command = defineCommand({
   ],
   args: { vms: manyVms() },
   flags: { json: json() },
+  interrupted: "a VM may be suspended in a moment all the same; see: banger vm list",
   run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
