@@ -140,6 +140,7 @@ export const groups: Readonly<Record<string, Group>> = {
     commands: {
       connect: () => import("./internal/connect.ts"),
       complete: () => import("./internal/complete.ts"),
+      man: () => import("./internal/man.ts"),
     },
   },
 };

@@ -20,21 +20,22 @@ export interface Flag {
 
 /** A command's own flags as they are written. */
 export function flagsOf(command: Command): Flag[] {
-  return written(command.flags);
+  return writtenFlags(command.flags);
 }
 
 /** All that it takes: those that every command has, too, but for `--help`, which is seen to before. */
 export function allFlagsOf(command: Command): Flag[] {
   const own = flagsOf(command);
   const ownShorts = own.map(({ short }) => short);
-  const others = written(globalFlags).filter(({ key }) => !own.some((flag) => flag.key === key));
+  const others = writtenFlags(globalFlags).filter(({ key }) => !own.some((flag) => flag.key === key));
   return [
     ...own,
     ...others.map((flag) => (ownShorts.includes(flag.short) ? { ...flag, short: undefined } : flag)),
   ];
 }
 
-function written(flags: Command["flags"]): Flag[] {
+/** Of a table of flags by their keys. */
+export function writtenFlags(flags: Command["flags"]): Flag[] {
   return Object.entries(flags).map(([key, option]) => {
     const name = kebab(key);
     const negated = option.kind === "switch" && option.negated;
