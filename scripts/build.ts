@@ -65,4 +65,7 @@ for (const name of ["bangerd", "bangerd-root", "bangerd-build"]) {
   rmSync(join(dist, name), { force: true });
   symlinkSync("banger", join(dist, name));
 }
+// By the executable itself, which knows its version: for packages, and to be read as `man -l dist/man/banger.1`.
+rmSync(join(dist, "man"), { recursive: true, force: true });
+execFileSync(join(dist, "banger"), ["internal", "man", join(dist, "man")], { stdio: "ignore" });
 process.stdout.write(`build: dist/banger ${manifest.version} (${commit}${dirty})\n`);

@@ -75,4 +75,8 @@ export const testPackages = [
   { name: "rclone", why: "puts bundles into object stores", programs: ["rclone"] },
   { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },
   { name: "openssh-server", why: "the tests' ssh comparisons", programs: ["sshd"] },
+  { name: "bash-completion", why: "finds completion scripts, as it does for users", programs: [] },
+  { name: "zsh", why: "a shell that is completed in", programs: ["zsh"] },
+  { name: "fish", why: "another", programs: ["fish"] },
+  { name: "mandoc", why: "judges the manual pages", programs: ["mandoc"] },
 ];

@@ -4,7 +4,7 @@ import type { LifecycleEvent } from "../rpc/contract.ts";
 import type { Context } from "./context.ts";
 import { json, toggle } from "./flags.ts";
 import { escapeText } from "./output/escape.ts";
-import { printJson, renderProseTable } from "./output/table.ts";
+import { printJson, renderTableFor } from "./output/table.ts";
 import { ago } from "./output/when.ts";
 import { shortId } from "./vm/list.ts";
 
@@ -31,6 +31,9 @@ interface Artifact {
   description: string;
 }
 
+/** On fewer columns a description would be left with a word, and take the names' room for it. */
+const roomForProse = 60;
+
 /** As a table, as names or as JSON; `own` is the one column that differs between the kinds. */
 export function printArtifacts<T extends Artifact>(
   ctx: Pick<Context, "out" | "today" | "tty">,
@@ -51,6 +54,7 @@ export function printArtifacts<T extends Artifact>(
       artifact.description,
     ]);
     const header = ["NAME", "ID", "STATE", own.header, "SIZE", "CREATED", "DESCRIPTION"];
-    ctx.out(renderProseTable(ctx, header, rows, ["CREATED", "ID"]));
+    const narrow = ctx.tty.size().columns < roomForProse ? [own.header, "DESCRIPTION"] : [];
+    ctx.out(renderTableFor(ctx, header, rows, ["CREATED", "ID", ...narrow]));
   }
 }

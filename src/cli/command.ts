@@ -32,6 +32,8 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   args: A;
   flags: F;
   rest?: Rest;
+  /** What Ctrl-C leaves, and how to go on: what is said when nothing else says it. */
+  interrupted?: string;
   run(
     input: Values<A> & Values<F> & { rest: string[] | undefined },
     ctx: Context,
@@ -46,6 +48,8 @@ export interface Command {
   args: Args;
   flags: Flags;
   rest?: Rest;
+  /** What Ctrl-C leaves, and how to go on: what is said when nothing else says it. */
+  interrupted?: string;
   run(input: Record<string, unknown>, ctx: Context): Promise<undefined | GuestExit>;
 }
 

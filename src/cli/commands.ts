@@ -137,7 +137,11 @@ export const groups: Readonly<Record<string, Group>> = {
     summary: "for banger's own use",
     examples: [],
     hidden: true,
-    commands: { connect: () => import("./internal/connect.ts") },
+    commands: {
+      connect: () => import("./internal/connect.ts"),
+      complete: () => import("./internal/complete.ts"),
+      man: () => import("./internal/man.ts"),
+    },
   },
 };
 
@@ -147,5 +151,6 @@ export const topLevel: Readonly<Record<string, Load>> = {
   df: () => import("./df.ts"),
   prune: () => import("./prune.ts"),
   doctor: () => import("./doctor.ts"),
+  completion: () => import("./completion.ts"),
   version: () => import("./version.ts"),
 };

@@ -60,8 +60,8 @@ export interface Context {
   paths(): Promise<Paths>;
   /** What this host has for banger, and what it lacks: found out without a daemon. */
   examine(): Promise<Report>;
-  /** `asRoot` is the line that a person would type with sudo. */
-  system(asRoot: string): Promise<System>;
+  /** `asRoot` is the line that a person would type with sudo; `say` is told what goes on. */
+  system(asRoot: string, say: (line: string) => void): Promise<System>;
   /** Checks the repository around `path`. Throws bad_repository. */
   openWorkspace(path: string, options: WorkspaceOptions): Promise<WorkspaceSource>;
   stdin: Readable;
@@ -69,8 +69,12 @@ export interface Context {
   stderr: Writable;
   /** A line of result. */
   out(line: string): void;
-  /** A line for the person: notices, progress, prose. */
+  /** A line for the person that is said in any case: errors, warnings, questions. */
   err(line: string): void;
+  /** A line for the person that `--quiet` leaves out: notices, progress, prose. */
+  note(line: string): void;
+  /** By `--quiet` and `--verbose`. */
+  verbosity: "quiet" | "normal" | "verbose";
   /** How stderr may be coloured. */
   style: Style;
   tty: Terminal;

@@ -3,7 +3,7 @@ import { formatBytes } from "../base/base.ts";
 import type { DiskUsage } from "../rpc/contract.ts";
 import { defineCommand } from "./command.ts";
 import { json } from "./flags.ts";
-import { printJson, renderTable } from "./output/table.ts";
+import { printJson, renderTableFor } from "./output/table.ts";
 
 type What = DiskUsage["parts"][number]["what"];
 
@@ -35,7 +35,7 @@ export const command = defineCommand({
       ...[names[what], String(count), orNone(bytes), orNone(unneeded[index])],
     ]);
     const total = ["total", "", formatBytes(sum(usage.parts)), orNone(unneeded.reduce((a, b) => a + b, 0))];
-    ctx.out(renderTable(["WHAT", "COUNT", "SIZE", "NOT NEEDED"], [...rows, total]));
+    ctx.out(renderTableFor(ctx, ["WHAT", "COUNT", "SIZE", "NOT NEEDED"], [...rows, total]));
     ctx.out(`free on that disk: ${formatBytes(usage.freeBytes)}`);
     return undefined;
   },

@@ -7,7 +7,16 @@ import {
   type VmName,
   vmNameProblem,
 } from "../base/base.ts";
-import { matching, optional, required, type Switch, Unfit, type Words } from "./option.ts";
+import {
+  type Completes,
+  matching,
+  optional,
+  required,
+  type Switch,
+  Unfit,
+  type Word,
+  type Words,
+} from "./option.ts";
 
 /** A switch: absent means false. */
 export function toggle(description: string, short?: string): Switch {
@@ -19,6 +28,11 @@ export function text(value: string, description: string, short?: string) {
     if (given !== "") return given;
     throw new Unfit("must not be empty");
   });
+}
+
+/** The same option, whose word the shell can complete. */
+export function completing<O extends Word<unknown>>(completes: Completes, option: O): O {
+  return { ...option, completes };
 }
 
 interface SizeLimit {
@@ -85,7 +99,10 @@ const MiB = 1024 * 1024;
 /** What a new VM is like: the flags that vm run and vm create share. */
 export const specFlags = {
   name: vmName(),
-  image: text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
+  image: completing(
+    "image",
+    text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
+  ),
   vcpu: whole("COUNT", "virtual CPUs (default: config.toml, else what suits the host)", 1, 64),
   memory: size(
     "memory (default: config.toml, else what suits the host)",
@@ -112,15 +129,17 @@ export function readRef(given: string): string {
   return given;
 }
 
-export const oneVm = () => required({ value: "vm", description: "name, id or beginning of the id" }, readRef);
+export const oneVm = () =>
+  required({ value: "vm", description: "name, id or beginning of the id", completes: "vm" }, readRef);
 export const manyVms = (): Words<string> => ({
   kind: "words",
   required: true,
   value: "vm",
   description: "names, ids or beginnings of ids",
+  completes: "vm",
   read: readRef,
 });
 export const oneImage = () =>
-  required({ value: "image", description: "name or digest of an image" }, readRef);
-export const oneKernel = () =>
-  required({ value: "kernel", description: "name or digest of a kernel" }, readRef);
+  required({ value: "image", description: "name or digest of an image", completes: "image" }, readRef);
+export const oneKernel = (completes: Completes = "kernel") =>
+  required({ value: "kernel", description: "name or digest of a kernel", completes }, readRef);

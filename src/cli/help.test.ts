@@ -33,7 +33,10 @@ describe("help", () => {
         df           show what banger takes of this machine's disk
         prune        remove VMs that do not run, and what no other VM needs
         doctor       check this machine: what works, what is missing, what to do
+        completion   print a script that lets your shell complete banger's commands
         version      print the version, its commit and when it was built
+
+      Every command takes --quiet, --verbose and --help.
 
       More: banger <command> --help
       "

@@ -1,19 +1,22 @@
 /** Help texts, made from the definitions: purpose, examples first, then arguments and flags. */
 import type { Command, Example } from "./command.ts";
 import { type Group, groups, topLevel } from "./commands.ts";
+import { globalFlags } from "./global-flags.ts";
 import { wrapWords } from "./output/wrap.ts";
 import { flagsOf, positionalsOf } from "./parse.ts";
 
-export async function rootHelp(): Promise<string> {
+export async function rootHelp(width = lineWidth): Promise<string> {
   const shown = Object.entries(groups).filter(([, group]) => group.hidden !== true);
   const singles = await summaries(topLevel);
+  const names = Object.keys(globalFlags).map((name) => `--${name}`);
   return sections([
-    "throw-away Linux machines for developers, in one command",
-    block("Examples", exampleRows(rootExamples)),
+    wrap("throw-away Linux machines for developers, in one command", width),
+    block("Examples", exampleRows(rootExamples, width)),
     block(
       "Commands",
-      columns([...shown.map(([name, group]): [string, string] => [name, group.summary]), ...singles]),
+      columns([...shown.map(([name, group]): [string, string] => [name, group.summary]), ...singles], width),
     ),
+    wrap(`Every command takes ${names.join(", ")} and --help.`, width),
     "More: banger <command> --help",
   ]);
 }
@@ -24,14 +27,14 @@ const rootExamples: readonly Example[] = [
   { command: "vm list", note: "what runs" },
 ];
 
-export async function groupHelp(name: string, group: Group): Promise<string> {
+export async function groupHelp(name: string, group: Group, width = lineWidth): Promise<string> {
   return sections([
-    group.summary,
-    group.details === undefined ? "" : wrap(group.details),
-    group.examples.length === 0 ? "" : block("Examples", exampleRows(group.examples)),
-    block("Commands", columns(await summaries(group.commands))),
-    aliasLine(group),
-    `More: banger ${name} <command> --help`,
+    wrap(group.summary, width),
+    group.details === undefined ? "" : wrap(group.details, width),
+    group.examples.length === 0 ? "" : block("Examples", exampleRows(group.examples, width)),
+    block("Commands", columns(await summaries(group.commands), width)),
+    wrap(aliasLine(group), width),
+    wrap(`More: banger ${name} <command> --help`, width),
   ]);
 }
 
@@ -40,7 +43,7 @@ function aliasLine({ aliases = {} }: Group): string {
   return said.length === 0 ? "" : `Also understood: ${said.join(", ")}`;
 }
 
-export function commandHelp(path: string, command: Command): string {
+export function commandHelp(path: string, command: Command, width = lineWidth): string {
   const args = positionalsOf(command);
   const flags = flagsOf(command);
   const words = args.map((arg) => {
@@ -58,12 +61,12 @@ export function commandHelp(path: string, command: Command): string {
     flag.description,
   ]);
   return sections([
-    command.summary,
-    block("Examples", exampleRows(command.examples)),
+    wrap(command.summary, width),
+    block("Examples", exampleRows(command.examples, width)),
     block("Usage", `  banger ${[path, ...words].join(" ")}`),
-    command.details === undefined ? "" : wrap(command.details),
-    argRows.length === 0 ? "" : block("Arguments", columns(argRows)),
-    flagRows.length === 0 ? "" : block("Flags", columns(flagRows)),
+    command.details === undefined ? "" : wrap(command.details, width),
+    argRows.length === 0 ? "" : block("Arguments", columns(argRows, width)),
+    flagRows.length === 0 ? "" : block("Flags", columns(flagRows, width)),
   ]);
 }
 
@@ -75,8 +78,11 @@ async function summaries(commands: Group["commands"]): Promise<[string, string][
   );
 }
 
-function exampleRows(examples: readonly Example[]): string {
-  return columns(examples.map(({ command, note }) => [`banger ${command}`, note]));
+function exampleRows(examples: readonly Example[], width: number): string {
+  return columns(
+    examples.map(({ command, note }) => [`banger ${command}`, note]),
+    width,
+  );
 }
 
 function block(title: string, body: string): string {
@@ -87,29 +93,29 @@ function sections(parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** What every terminal has. */
+/** What nearly every terminal has; the caller knows of narrower ones. */
 const lineWidth = 80;
 /** Beside less room than this for it, a description begins on a line of its own. */
 const leastDescription = 34;
 const ownLine = " ".repeat(6);
 
-function columns(rows: readonly [string, string][]): string {
-  const fits = rows.filter(([left]) => lineWidth - left.length - 4 >= leastDescription);
-  const width = Math.max(0, ...fits.map(([left]) => left.length));
-  return rows.map((row) => hanging(row, width)).join("\n");
+function columns(rows: readonly [string, string][], width: number): string {
+  const fits = rows.filter(([left]) => width - left.length - 4 >= leastDescription);
+  const leftWidth = Math.max(0, ...fits.map(([left]) => left.length));
+  return rows.map((row) => hanging(row, leftWidth, width)).join("\n");
 }
 
 /** One row, its description wrapped in a column of its own, or below. */
-function hanging([left, right]: [string, string], width: number): string {
-  if (left.length > width)
-    return [`  ${left}`, ...wrapWords(right, lineWidth - ownLine.length).map((line) => ownLine + line)].join(
+function hanging([left, right]: [string, string], leftWidth: number, width: number): string {
+  if (left.length > leftWidth)
+    return [`  ${left}`, ...wrapWords(right, width - ownLine.length).map((line) => ownLine + line)].join(
       "\n",
     );
-  const [first = "", ...more] = wrapWords(right, lineWidth - width - 4);
-  const indent = " ".repeat(width + 4);
-  return [`  ${left.padEnd(width)}  ${first}`.trimEnd(), ...more.map((line) => indent + line)].join("\n");
+  const [first = "", ...more] = wrapWords(right, width - leftWidth - 4);
+  const indent = " ".repeat(leftWidth + 4);
+  return [`  ${left.padEnd(leftWidth)}  ${first}`.trimEnd(), ...more.map((line) => indent + line)].join("\n");
 }
 
-function wrap(paragraph: string): string {
-  return wrapWords(paragraph, 78).join("\n");
+function wrap(paragraph: string, width: number): string {
+  return wrapWords(paragraph, width - 2).join("\n");
 }

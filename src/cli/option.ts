@@ -1,7 +1,25 @@
 /** Arguments and flags: how each is explained, and how its word becomes a value. */
 
+/** What a word names, for the shell's completion: something that the daemon knows, or that is on this machine. */
+export type Completes =
+  | "vm"
+  | "image"
+  | "catalog image"
+  | "kernel"
+  | "catalog kernel"
+  | "snapshot"
+  | "file"
+  | "directory";
+
+/** Makes a value of a word; throws Unfit. `words`: all that it takes, where it takes only those. */
+export interface Reader<T> {
+  (given: string): T;
+  words?: readonly string[];
+}
+
 interface Explained {
   description: string;
+  completes?: Completes | undefined;
   /** What stands for the value in help, e.g. SIZE; default: the name. */
   value?: string | undefined;
   /** A flag's one letter. */
@@ -19,16 +37,15 @@ export interface Switch extends Explained {
 export interface Word<T, Required extends boolean = boolean> extends Explained {
   kind: "word";
   required: Required;
-  /** Throws Unfit. */
-  read(given: string): T;
+  read: Reader<T>;
 }
 
 /** An argument that takes all words that are left, and at least one. */
 export interface Words<T> extends Explained {
   kind: "words";
   required: true;
-  /** Of each. Throws Unfit. */
-  read(given: string): T;
+  /** Of each. */
+  read: Reader<T>;
 }
 
 export type Option = Switch | Word<unknown> | Words<unknown>;
@@ -44,11 +61,11 @@ export type ValueOf<O extends Option> = O extends Switch
         : T | undefined
       : never;
 
-export function required<T>(explained: Explained, read: (given: string) => T): Word<T, true> {
+export function required<T>(explained: Explained, read: Reader<T>): Word<T, true> {
   return { kind: "word", required: true, read, ...explained };
 }
 
-export function optional<T>(explained: Explained, read: (given: string) => T): Word<T, false> {
+export function optional<T>(explained: Explained, read: Reader<T>): Word<T, false> {
   return { kind: "word", required: false, read, ...explained };
 }
 
@@ -64,10 +81,15 @@ export function matching(grammar: RegExp, otherwise: string): (given: string) =>
 }
 
 /** A reader of words of a list. */
-export function oneOf<const T extends string>(words: readonly T[], otherwise: string): (given: string) => T {
-  return (given) => {
+export function oneOf<const T extends string>(words: readonly T[], otherwise: string): Reader<T> {
+  return listing(words, (given) => {
     const found = words.find((word) => word === given);
     if (found !== undefined) return found;
     throw new Unfit(otherwise);
-  };
+  });
+}
+
+/** A reader with the words that it takes, for the shell's completion. */
+export function listing<T>(words: readonly string[], read: (given: string) => T): Reader<T> {
+  return Object.assign((given: string) => read(given), { words });
 }

@@ -1,6 +1,7 @@
 /** From argv words to a command's input. Strict: what is not known, given twice or cannot be read is refused. */
 import { BangerError, nearest } from "../base/base.ts";
 import type { Command } from "./command.ts";
+import { globalFlags } from "./global-flags.ts";
 import { type Option, type Switch, Unfit } from "./option.ts";
 import { escapeLine } from "./output/escape.ts";
 
@@ -17,9 +18,25 @@ export interface Flag {
   description: string;
 }
 
-/** The flags of a command as they are written; `--help` belongs to every command and is not listed. */
+/** A command's own flags as they are written. */
 export function flagsOf(command: Command): Flag[] {
-  return Object.entries(command.flags).map(([key, option]) => {
+  return writtenFlags(command.flags);
+}
+
+/** All that it takes: those that every command has, too, but for `--help`, which is seen to before. */
+export function allFlagsOf(command: Command): Flag[] {
+  const own = flagsOf(command);
+  const ownShorts = own.map(({ short }) => short);
+  const others = writtenFlags(globalFlags).filter(({ key }) => !own.some((flag) => flag.key === key));
+  return [
+    ...own,
+    ...others.map((flag) => (ownShorts.includes(flag.short) ? { ...flag, short: undefined } : flag)),
+  ];
+}
+
+/** Of a table of flags by their keys. */
+export function writtenFlags(flags: Command["flags"]): Flag[] {
+  return Object.entries(flags).map(([key, option]) => {
     const name = kebab(key);
     const negated = option.kind === "switch" && option.negated;
     return {
@@ -63,8 +80,9 @@ export function parseInput(
   const rest = split < 0 ? undefined : words.slice(split + 1);
   const { given, positionals: values } = checkWords(command, path, own);
   const input: Record<string, unknown> = {};
-  for (const { key, long, required } of flagsOf(command)) {
-    const option = command.flags[key];
+  const options: Command["flags"] = { ...globalFlags, ...command.flags };
+  for (const { key, long, required } of allFlagsOf(command)) {
+    const option = options[key];
     const word = given.get(key);
     if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
     else if (required && word === undefined) throw wrong(`${long} is missing`, path);
@@ -110,7 +128,7 @@ interface Checked {
 }
 
 function checkWords(command: Command, path: string, words: readonly string[]): Checked {
-  const flags = flagsOf(command);
+  const flags = allFlagsOf(command);
   const checked: Checked = { positionals: [], given: new Map() };
   const queue = words.flatMap((word) => unbundle(word, flags));
   for (let index = 0; index < queue.length; index += 1) {

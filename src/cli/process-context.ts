@@ -22,18 +22,15 @@ export function processContext(daemon: DaemonAccess): Context {
   const controller = new AbortController();
   const { signal } = controller;
   const client = once(() => daemon.client(signal));
+  const err = (line: string) => void processOutput.stderr.write(`${line}\n`);
   let stdin: Readable | undefined;
   return {
     client,
     runningClient: () => daemon.running(signal),
     paths: () => daemon.paths(),
     examine: async () => (await import("../doctor/doctor.ts")).examine(env, signal),
-    system: async (asRoot) =>
-      (await import("./system/this-host.ts")).systemOf({
-        asRoot,
-        self: selfCommand(),
-        say: (line) => void processOutput.stderr.write(`${line}\n`),
-      }),
+    system: async (asRoot, say) =>
+      (await import("./system/this-host.ts")).systemOf({ asRoot, self: selfCommand(), say }),
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
     get stdin() {
@@ -47,7 +44,9 @@ export function processContext(daemon: DaemonAccess): Context {
       return processOutput.stderr;
     },
     out: (line) => void processOutput.stdout.write(`${line}\n`),
-    err: (line) => void processOutput.stderr.write(`${line}\n`),
+    err,
+    note: err,
+    verbosity: "normal",
     style: styleFor(tty.stderr, env),
     tty,
     signal,

@@ -4,9 +4,9 @@ import type { DiskUsage } from "../rpc/contract.ts";
 import { defineCommand, Quiet } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import type { Context, Daemon } from "./context.ts";
-import { toggle } from "./flags.ts";
+import { json, toggle } from "./flags.ts";
 import { errorLines } from "./output/errors.ts";
-import { renderTable } from "./output/table.ts";
+import { printJson, printResult, renderTableFor } from "./output/table.ts";
 
 type What = DiskUsage["parts"][number]["what"];
 interface Item {
@@ -25,46 +25,57 @@ export const command = defineCommand({
     { command: "prune --dry-run", note: "only look" },
   ],
   args: {},
-  flags: { yes: toggle("do not ask", "y"), dryRun: toggle("only show what would go") },
-  run: async ({ yes, dryRun }, ctx) => {
+  flags: { yes: toggle("do not ask", "y"), dryRun: toggle("only show what would go"), json: json() },
+  interrupted: "what is listed above is gone, and all else stays",
+  run: async ({ yes, dryRun, json: asJson }, ctx) => {
     const client = await ctx.client();
     const { parts } = await client.call("disk.usage", {}, { signal: ctx.signal });
     const items = parts.flatMap(({ what, unused }) => unused.map((item): Item => ({ what, ...item })));
     if (items.length === 0) {
-      ctx.err("nothing to prune: all that is there is needed");
+      ctx.note("nothing to prune: all that is there is needed");
+      if (asJson) printJson(ctx, []);
       return undefined;
     }
     if (dryRun) {
-      ctx.out(table(items));
+      printResult(ctx, asJson, items, table(ctx, items));
       return undefined;
     }
     if (!yes) {
-      ctx.err(table(items));
+      ctx.err(table(ctx, items));
       if (!(await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes"))) {
-        ctx.err("nothing removed");
+        ctx.note("nothing removed");
         return undefined;
       }
     }
-    await removeAll(client, items, ctx);
+    await removeAll(client, items, ctx, asJson);
     return undefined;
   },
 });
 
-function table(items: readonly Item[]): string {
-  const total = items.reduce((sum, { bytes }) => sum + bytes, 0);
+function table(ctx: Pick<Context, "tty">, items: readonly Item[]): string {
+  const total = bytesOf(items);
   const rows = items.map(({ what, name, bytes }) => [what, name, formatBytes(bytes)]);
-  return renderTable(["WHAT", "NAME", "SIZE"], [...rows, ["total", "", formatBytes(total)]]);
+  return renderTableFor(ctx, ["WHAT", "NAME", "SIZE"], [...rows, ["total", "", formatBytes(total)]]);
+}
+
+function bytesOf(items: readonly Item[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** One after the other: an image can go when its VMs have gone. Throws Quiet(1) when any could not be removed. */
-async function removeAll(client: Daemon, items: readonly Item[], ctx: Context): Promise<void> {
-  let freed = 0;
+async function removeAll(
+  client: Daemon,
+  items: readonly Item[],
+  ctx: Context,
+  asJson: boolean,
+): Promise<void> {
+  const gone: Item[] = [];
   let failed = false;
   for (const item of items) {
     try {
       await remove(client, item, ctx.signal);
-      ctx.out(`${item.what} ${item.name}`);
-      freed += item.bytes;
+      gone.push(item);
+      if (!asJson) ctx.out(`${item.what} ${item.name}`);
     } catch (error) {
       const known = toBangerError(error);
       if (known.code === "cancelled") throw error;
@@ -72,7 +83,8 @@ async function removeAll(client: Daemon, items: readonly Item[], ctx: Context): 
       for (const line of errorLines(known, ctx)) ctx.err(line);
     }
   }
-  ctx.err(`freed ${formatBytes(freed)}`);
+  if (asJson) printJson(ctx, gone);
+  ctx.note(`freed ${formatBytes(bytesOf(gone))}`);
   if (failed) throw new Quiet(1);
 }
 

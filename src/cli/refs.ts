@@ -5,9 +5,12 @@ import { Quiet } from "./command.ts";
 import type { Context, Daemon } from "./context.ts";
 import { errorLines, fromWire } from "./output/errors.ts";
 import { startProgress } from "./output/progress.ts";
+import { printResult } from "./output/table.ts";
 
 interface ForEachVm {
   refs: readonly string[];
+  /** One array of records for all that went well, instead of lines. */
+  json: boolean;
   /** One VM's call. */
   call(
     client: Daemon,
@@ -22,7 +25,7 @@ interface ForEachVm {
  * Runs `call` for every VM that can be resolved; those that cannot be do not stop the others. Prints a line per VM on
  * stdout and an error per failure on stderr. Throws Quiet(1) when anything failed.
  */
-export async function forEachVm(ctx: Context, { refs, call, done }: ForEachVm): Promise<void> {
+export async function forEachVm(ctx: Context, { refs, json, call, done }: ForEachVm): Promise<void> {
   const client = await ctx.client();
   const resolved = await client.call("vm.resolve", { refs: [...refs] }, { signal: ctx.signal });
   const progress = startProgress(ctx);
@@ -33,17 +36,17 @@ export async function forEachVm(ctx: Context, { refs, call, done }: ForEachVm): 
       const { vm } = entry;
       const onEvent = (event: LifecycleEvent) => progress.event(event, several ? vm.name : undefined);
       try {
-        await call(client, vm, { signal: ctx.signal, onEvent });
-        return { line: done(vm) };
+        const result = await call(client, vm, { signal: ctx.signal, onEvent });
+        return { line: done(vm), record: recordOf(vm, result) };
       } catch (error) {
         return { error: toBangerError(error) };
       }
     }),
   );
   progress.end();
-  for (const outcome of outcomes) {
-    if (outcome.error === undefined) ctx.out(outcome.line);
-  }
+  const well = outcomes.flatMap((outcome) => (outcome.error === undefined ? [outcome] : []));
+  const records = well.map(({ record }) => record);
+  printResult(ctx, json, records, ...well.map(({ line }) => line));
   const failures = outcomes.flatMap(({ error }) => (error === undefined ? [] : [error]));
   const interrupted = ctx.signal.aborted && failures.some(({ code }) => code === "cancelled");
   for (const failure of failures) {
@@ -52,4 +55,9 @@ export async function forEachVm(ctx: Context, { refs, call, done }: ForEachVm): 
   }
   if (interrupted) throw new BangerError("cancelled", "cancelled");
   if (failures.length > 0) throw new Quiet(1);
+}
+
+/** What the VM has become; of one that is gone only which it was. */
+function recordOf({ id, name }: Vm, result: unknown): unknown {
+  return typeof result === "object" && result !== null && "id" in result ? result : { id, name };
 }

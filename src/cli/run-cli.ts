@@ -1,8 +1,9 @@
 /** One call of `banger`: finds the command, parses, runs it, and turns what comes out into an exit status. */
 import { GuestExit, nearest, toBangerError } from "../base/base.ts";
-import { Quiet } from "./command.ts";
+import { type Command, Quiet } from "./command.ts";
 import { type Group, groups, type Load, topLevel } from "./commands.ts";
 import type { Context } from "./context.ts";
+import { globalFlags, withVerbosity } from "./global-flags.ts";
 import { interruptOf, statusOf } from "./interrupts.ts";
 import { renderError } from "./output/errors.ts";
 import { parseInput, unknownWord } from "./parse.ts";
@@ -36,17 +37,43 @@ async function dispatch(words: readonly string[], ctx: Context): Promise<undefin
     ctx.out((await import("../base/version.ts")).versionLine("banger"));
     return undefined;
   }
-  const asked = words[0] === "help" ? words.slice(1) : words;
+  const leading = words.slice(0, firstOwn(words));
+  const named = words.slice(leading.length);
+  const asked = named[0] === "help" ? named.slice(1) : named;
   const target = findTarget(wantsHelp ? asked.filter((word) => word !== "--help" && word !== "-h") : asked);
-  if (target.kind === "command" && !wantsHelp && words[0] !== "help") {
+  if (target.kind === "command" && !wantsHelp && named[0] !== "help") {
     const { command } = await target.load();
-    return command.run(parseInput(command, target.path, target.words), ctx);
+    const input = parseInput(command, target.path, [...leading, ...target.words]);
+    return runCommand(command, input, withVerbosity(ctx, input));
   }
   const help = await import("./help.ts");
-  if (target.kind === "root") ctx.out(await help.rootHelp());
-  else if (target.kind === "group") ctx.out(await help.groupHelp(target.name, target.group));
-  else ctx.out(help.commandHelp(target.path, (await target.load()).command));
+  const width = ctx.tty.stdout ? Math.min(80, ctx.tty.size().columns) : undefined;
+  if (target.kind === "root") ctx.out(await help.rootHelp(width));
+  else if (target.kind === "group") ctx.out(await help.groupHelp(target.name, target.group, width));
+  else ctx.out(help.commandHelp(target.path, (await target.load()).command, width));
   return undefined;
+}
+
+async function runCommand(
+  command: Command,
+  input: Record<string, unknown>,
+  ctx: Context,
+): Promise<undefined | GuestExit> {
+  try {
+    return await command.run(input, ctx);
+  } catch (error) {
+    const cancelled =
+      ctx.signal.aborted && !(error instanceof Quiet) && toBangerError(error).code === "cancelled";
+    if (cancelled && command.interrupted !== undefined) ctx.err(`interrupted: ${command.interrupted}`);
+    throw error;
+  }
+}
+
+/** Where the flags that every command has, and that may stand before it, have ended. */
+function firstOwn(words: readonly string[]): number {
+  const every = Object.entries(globalFlags).flatMap(([name, { short }]) => [`--${name}`, `-${short}`]);
+  const first = words.findIndex((word) => !every.includes(word));
+  return first < 0 ? words.length : first;
 }
 
 function findTarget(words: readonly string[]): Target {

@@ -25,7 +25,7 @@ export const command = defineCommand({
     // Which daemon is this user's is decided on this side.
     const status = { ...told, mode, modeReason: reason };
     if (input.json) printJson(ctx, status);
-    else ctx.out(renderRecord(statusRows(status, ctx.today())));
+    else ctx.out(renderRecord(ctx, statusRows(status, ctx.today())));
     return undefined;
   },
 });

@@ -13,11 +13,11 @@ export const command = defineCommand({
   flags: {},
   run: async (_input, ctx) => {
     const client = await ctx.runningClient();
-    if (client === undefined) ctx.err("the daemon is not running");
+    if (client === undefined) ctx.note("the daemon is not running");
     else {
       const { others } = await client.call("ping", {}, { signal: ctx.signal });
       await client.call("daemon.stop", {}, { signal: ctx.signal });
-      if (others) ctx.err(`cut off what was under way: ${others} ${others === 1 ? "command" : "commands"}`);
+      if (others) ctx.note(`cut off what was under way: ${others} ${others === 1 ? "command" : "commands"}`);
       await ended(client, ctx);
     }
     return undefined;

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { systemFirecracker, userPaths } from "../../config/paths.ts";
 import { defineCommand } from "../command.ts";
-import { text } from "../flags.ts";
+import { json, text } from "../flags.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "download Firecracker and its jailer, checked against a pinned sha256",
@@ -19,16 +20,17 @@ export const command = defineCommand({
   flags: {
     version: text("VERSION", "another version than the default"),
     sha256: text("HEX", "sha256 of the archive, for a version that banger knows none of"),
+    json: json(),
   },
-  run: async ({ version, sha256 }, ctx) => {
+  interrupted: "nothing is installed, and what was there stays",
+  run: async ({ version, sha256, json: asJson }, ctx) => {
     const { firecrackerReleases, installFirecracker } = await import("../../release/release.ts");
     const root = process.getuid?.() === 0;
     const directory = root ? systemFirecracker : join(userPaths(ctx.env).state, "firecracker");
-    ctx.err(`fetching Firecracker ${version ?? firecrackerReleases.default}`);
+    ctx.note(`fetching Firecracker ${version ?? firecrackerReleases.default}`);
     const installed = await installFirecracker({ version, sha256, directory, signal: ctx.signal });
-    ctx.err(installed.fetched ? `Firecracker ${installed.version} is installed` : "it was there already");
-    ctx.out(installed.firecracker);
-    ctx.out(installed.jailer);
+    ctx.note(installed.fetched ? `Firecracker ${installed.version} is installed` : "it was there already");
+    printResult(ctx, asJson, installed, installed.firecracker, installed.jailer);
     return undefined;
   },
 });

@@ -98,7 +98,7 @@ async function attached(ctx: Context, client: Daemon, command: GuestCommand): Pr
         if (event.kind === "warning") ctx.err(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
         // A script need not know; a person who waits for seconds asks why.
         if (event.kind === "stage" && !waking && ctx.tty.stderr)
-          ctx.err(`${escapeText(command.ref)} was asleep: it goes on first`);
+          ctx.note(`${escapeText(command.ref)} was asleep: it goes on first`);
         waking ||= event.kind === "stage";
         if (event.kind !== "tickets") return;
         attaching = attach(event);

@@ -8,10 +8,11 @@ import { BangerError, toBangerError } from "../../base/base.ts";
 import { userPaths } from "../../config/paths.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
-import { readArtifactName, specFlags, text } from "../flags.ts";
+import { json, readArtifactName, specFlags, text } from "../flags.ts";
 import { statusOf } from "../interrupts.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 import { runVm } from "../run/run-vm.ts";
 import { contextPath, openContext } from "./open-context.ts";
 
@@ -26,7 +27,10 @@ export const command = defineCommand({
     { command: "image build -t tools --file Dockerfile.dev .", note: "by another file" },
   ],
   args: {
-    dir: required({ description: "the directory of the build" }, matching(/./s, "is empty")),
+    dir: required(
+      { description: "the directory of the build", completes: "directory" },
+      matching(/./s, "is empty"),
+    ),
   },
   flags: {
     tag: required(
@@ -35,8 +39,10 @@ export const command = defineCommand({
     ),
     file: text("NAME", "the file that says how, in DIR (default: Dockerfile)", "f"),
     ...{ image, vcpu, memory, diskSize },
+    json: json(),
   },
-  run: async ({ tag, dir, file = "Dockerfile", ...spec }, ctx) => {
+  interrupted: "no image is made",
+  run: async ({ tag, dir, file = "Dockerfile", json: asJson, ...spec }, ctx) => {
     const client = await ctx.client();
     const images = await client.call("image.list", { available: false }, { signal: ctx.signal });
     if (images.some(({ name }) => name === tag)) {
@@ -60,7 +66,7 @@ export const command = defineCommand({
           onEvent: (event) => progress.event(event),
         });
         progress.end(`${built.name} ready`);
-        ctx.out(built.name);
+        printResult(ctx, asJson, built, built.name);
       } finally {
         progress.end();
       }

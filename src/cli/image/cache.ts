@@ -1,8 +1,9 @@
 /** banger image cache */
 import { formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { toggle } from "../flags.ts";
+import { json, toggle } from "../flags.ts";
 import { oneOf, required } from "../option.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "free what pulls of container images have left",
@@ -15,15 +16,18 @@ export const command = defineCommand({
   args: {
     action: required({ value: "action", description: "prune" }, oneOf(["prune"], "must be prune")),
   },
-  flags: { dryRun: toggle("only say how much would be freed") },
-  run: async ({ dryRun }, ctx) => {
+  flags: { dryRun: toggle("only say how much would be freed"), json: json() },
+  run: async ({ dryRun, json: asJson }, ctx) => {
     const client = await ctx.client();
     const { bytes, blobs, directory } = await client.call(
       "image.prune_cache",
       { dryRun },
       { signal: ctx.signal },
     );
-    ctx.out(
+    printResult(
+      ctx,
+      asJson,
+      { dryRun, bytes, blobs, directory },
       `${dryRun ? "would free" : "freed"} ${formatBytes(bytes)} across ${blobs} blob(s) in ${directory}`,
     );
     return undefined;

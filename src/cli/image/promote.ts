@@ -1,7 +1,8 @@
 /** banger image promote */
 import { defineCommand } from "../command.ts";
-import { oneImage } from "../flags.ts";
+import { json, oneImage } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "copy a registered image's file into the store",
@@ -9,7 +10,8 @@ export const command = defineCommand({
     "From then on new VMs of the image need the file no more. VMs that were made before go on using it, and until they are deleted the image is in the list twice.",
   examples: [{ command: "image promote mine", note: "the file may go when no VM made before is left" }],
   args: { image: oneImage() },
-  flags: {},
+  flags: { json: json() },
+  interrupted: "the image is as it was, and nothing half-made is left",
   run: async (input, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
@@ -20,7 +22,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end(`${image.name} copied`);
-      ctx.out(image.name);
+      printResult(ctx, input.json, image, image.name);
     } finally {
       progress.end();
     }

@@ -3,8 +3,9 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { readArtifactName, size, text, toggle } from "../flags.ts";
+import { completing, json, readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
+import { printResult } from "../output/table.ts";
 import { provision } from "./provision.ts";
 import { pull } from "./pull-image.ts";
 
@@ -21,7 +22,11 @@ export const command = defineCommand({
   ],
   args: {
     image: required(
-      { value: "image", description: "a name of the catalog, or a container image" },
+      {
+        value: "image",
+        description: "a name of the catalog, or a container image",
+        completes: "catalog image",
+      },
       matching(/^.{1,4096}$/s, "is empty, or too long for an image"),
     ),
   },
@@ -35,11 +40,17 @@ export const command = defineCommand({
       { bytes: 64 * 1024 ** 2, text: "64M" },
       { bytes: 16 * 1024 ** 4, text: "16T" },
     ),
-    kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
+    kernelRef: completing("kernel", text("KERNEL", "kernel that its VMs boot (default: the catalog's)")),
     provision: toggle("install systemd and an ssh server in it, in a VM, where it has none"),
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
+    json: json(),
   },
-  run: async ({ image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp }, ctx) => {
+  interrupted:
+    "nothing half-made is left. What was fetched of a container image is kept: a new pull goes on from there, and banger image cache prune frees it",
+  run: async (
+    { image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp, ...how },
+    ctx,
+  ) => {
     refuseFile(image, ctx.cwd);
     const request = {
       ref: absolute(image, ctx.cwd),
@@ -49,8 +60,8 @@ export const command = defineCommand({
       ...(insecureHttp ? { insecureHttp } : {}),
     };
     const pulled = provisioned ? await provision(ctx, request) : await pull(ctx, request);
-    if (pulled.oci !== null) ctx.err(`note: ${pulled.oci.caveat}`);
-    ctx.out(pulled.name);
+    if (pulled.oci !== null) ctx.note(`note: ${pulled.oci.caveat}`);
+    printResult(ctx, how.json, pulled, pulled.name);
     return undefined;
   },
 });

@@ -2,9 +2,10 @@
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { readArtifactName, text } from "../flags.ts";
+import { completing, json, readArtifactName, text } from "../flags.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "make an image of a root file system that you have made",
@@ -21,16 +22,18 @@ export const command = defineCommand({
   flags: {
     name: required({ value: "NAME", description: "its name in the store", short: "n" }, readArtifactName),
     rootfs: required(
-      { value: "ROOTFS", description: "the file" },
+      { value: "ROOTFS", description: "the file", completes: "file" },
       matching(/^.{1,4096}$/s, "is empty, or too long for a path"),
     ),
-    kernelRef: text("KERNEL", "kernel that its VMs boot (default: the catalog's)"),
-    kernel: text(
-      "PATH",
-      "a kernel of your own: a vmlinux or bzImage, or a directory with it and its modules",
+    kernelRef: completing("kernel", text("KERNEL", "kernel that its VMs boot (default: the catalog's)")),
+    kernel: completing(
+      "file",
+      text("PATH", "a kernel of your own: a vmlinux or bzImage, or a directory with it and its modules"),
     ),
+    json: json(),
   },
-  run: async ({ name, rootfs, kernelRef, kernel }, ctx) => {
+  interrupted: "no image is made, and nothing half-made is left",
+  run: async ({ name, rootfs, kernelRef, kernel, json: asJson }, ctx) => {
     if (kernelRef !== undefined && kernel !== undefined)
       throw new BangerError("bad_request", "give one of --kernel-ref and --kernel");
     const client = await ctx.client();
@@ -46,8 +49,8 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end();
-      if (image.kind === "copied") ctx.err("note: copied into the store, where the system services want it");
-      ctx.out(image.name);
+      if (image.kind === "copied") ctx.note("note: copied into the store, where the system services want it");
+      printResult(ctx, asJson, image, image.name);
     } finally {
       progress.end();
     }

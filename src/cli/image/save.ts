@@ -1,8 +1,9 @@
 /** banger image save */
 import { defineCommand } from "../command.ts";
-import { oneVm, readArtifactName } from "../flags.ts";
+import { json, oneVm, readArtifactName } from "../flags.ts";
 import { required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "make an image of a stopped VM's disks",
@@ -13,8 +14,9 @@ export const command = defineCommand({
     vm: oneVm(),
     name: required({ value: "name", description: "the image's name in the store" }, readArtifactName),
   },
-  flags: {},
-  run: async ({ vm, name }, ctx) => {
+  flags: { json: json() },
+  interrupted: "no image is made, and nothing half-made is left",
+  run: async ({ vm, name, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {
@@ -24,7 +26,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end(`${image.name} ready`);
-      ctx.out(image.name);
+      printResult(ctx, asJson, image, image.name);
     } finally {
       progress.end();
     }

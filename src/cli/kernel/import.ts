@@ -1,9 +1,10 @@
 /** banger kernel import */
 import { resolve } from "node:path";
 import { defineCommand } from "../command.ts";
-import { readArtifactName, toggle } from "../flags.ts";
+import { json, readArtifactName, toggle } from "../flags.ts";
 import { matching, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "take a kernel of your own into the store",
@@ -18,12 +19,14 @@ export const command = defineCommand({
   },
   flags: {
     from: required(
-      { value: "PATH", description: "the file or directory" },
+      { value: "PATH", description: "the file or directory", completes: "file" },
       matching(/^.{1,4096}$/s, "is empty, or too long for a path"),
     ),
     force: toggle("take the place of the kernel that has the name", "f"),
+    json: json(),
   },
-  run: async ({ name, from, force }, ctx) => {
+  interrupted: "nothing half-made is left",
+  run: async ({ name, from, force, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {
@@ -33,7 +36,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end(`${kernel.name} ${kernel.version} ready`);
-      ctx.out(kernel.name);
+      printResult(ctx, asJson, kernel, kernel.name);
     } finally {
       progress.end();
     }

@@ -1,7 +1,8 @@
 /** banger kernel pull */
 import { defineCommand } from "../command.ts";
-import { oneKernel, toggle } from "../flags.ts";
+import { json, oneKernel, toggle } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "fetch a kernel",
@@ -9,8 +10,9 @@ export const command = defineCommand({
     { command: "kernel pull debian-cloud-6.1", note: "get it ready now" },
     { command: "kernel pull debian-cloud-6.1 --force", note: "again, even if it is there" },
   ],
-  args: { kernel: oneKernel() },
-  flags: { force: toggle("fetch it even if it is there", "f") },
+  args: { kernel: oneKernel("catalog kernel") },
+  flags: { force: toggle("fetch it even if it is there", "f"), json: json() },
+  interrupted: "nothing half-made is left; a new pull begins again",
   run: async (input, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
@@ -21,7 +23,7 @@ export const command = defineCommand({
         { signal: ctx.signal, onEvent: (event) => progress.event(event) },
       );
       progress.end(`${kernel.name} ready`);
-      ctx.out(kernel.name);
+      printResult(ctx, input.json, kernel, kernel.name);
     } finally {
       progress.end();
     }

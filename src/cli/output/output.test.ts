@@ -8,7 +8,7 @@ import { escapeLine } from "./escape.ts";
 import { harmless } from "./log-stream.ts";
 import { startProgress } from "./progress.ts";
 import { styleFor } from "./style.ts";
-import { renderTable } from "./table.ts";
+import { renderRecord, renderTable, renderTableFor } from "./table.ts";
 import { ago } from "./when.ts";
 
 describe("text from outside", () => {
@@ -81,6 +81,37 @@ test("tables are aligned by what a terminal shows", () => {
     ),
   ).toBe("A     B\n漢字  x\na     y");
   expect(renderTable(["A", "B"], [])).toBe("A  B");
+});
+
+describe("on a terminal that is too narrow", () => {
+  const narrow = (columns: number) => {
+    const run = session({ tty: { stdout: true } });
+    run.resize(columns, 24);
+    return run.ctx;
+  };
+  const rows = [["calm-otter", "x".repeat(40), "12G"]];
+  const header = ["NAME", "WORKSPACE", "SIZE"];
+
+  test("a table's longest cells lose their ends, and no line is longer than it", () => {
+    expect(renderTableFor(narrow(36), header, rows)).toBe(
+      `NAME        WORKSPACE           SIZE\ncalm-otter  ${"x".repeat(15)}...  12G`,
+    );
+    for (const columns of [24, 30, 40, 80])
+      for (const line of renderTableFor(narrow(columns), header, rows).split("\n"))
+        expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
+  });
+
+  test("columns that can be done without go before that, and a pipe gets all", () => {
+    expect(renderTableFor(narrow(36), header, rows, ["WORKSPACE"])).toBe("NAME        SIZE\ncalm-otter  12G");
+    expect(renderTableFor(session().ctx, header, rows)).toContain("x".repeat(40));
+  });
+
+  test("a record's value goes on below itself", () => {
+    expect(renderRecord(narrow(30), [["why", "because nothing else is there"]])).toBe(
+      "why:  because nothing else is\n      there",
+    );
+    expect(renderRecord(session().ctx, [["why", "because nothing else is there"]])).not.toContain("\n");
+  });
 });
 
 test.each([

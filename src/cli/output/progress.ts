@@ -40,11 +40,16 @@ const detailWorthMs = 1000;
 const heartbeatMs = 10_000;
 const stalledMs = 2500;
 
-type ProgressContext = Pick<Context, "err" | "stderr" | "style" | "tty" | "now" | "every" | "env">;
+type ProgressContext = Pick<
+  Context,
+  "err" | "note" | "stderr" | "style" | "tty" | "now" | "every" | "env" | "verbosity"
+>;
 
 export function startProgress(ctx: ProgressContext): Progress {
   const startedMs = ctx.now();
-  const live = ctx.tty.stderr && ctx.env.TERM !== "dumb";
+  // What is told of each call would be drawn over.
+  const live = ctx.tty.stderr && ctx.env.TERM !== "dumb" && ctx.verbosity === "normal";
+  const worthMs = ctx.verbosity === "verbose" ? 0 : briefMs;
   const active = new Map<string, Active>();
   const parts = new Map<string, number>();
   let drawnLines = 0;
@@ -75,7 +80,7 @@ export function startProgress(ctx: ProgressContext): Progress {
       // Of what the line names: its end will be told by the same clock.
       const ms = ctx.now() - stage.detailMs;
       if (ms >= heartbeatMs)
-        ctx.err(`${fullName(stage)}: ${formatDuration(ms)} so far${amount(stage, ctx.now())}`);
+        ctx.note(`${fullName(stage)}: ${formatDuration(ms)} so far${amount(stage, ctx.now())}`);
     }
   };
   const stopTicking = live
@@ -95,13 +100,13 @@ export function startProgress(ctx: ProgressContext): Progress {
     const part = stagePart(event.stage);
     parts.set(part, (parts.get(part) ?? 0) + ms);
     active.delete(key);
-    if (!live && ms >= briefMs) ctx.err(`${stage.title}: ${formatDuration(ms)}`);
+    if (!live && ms >= worthMs) ctx.note(`${stage.title}: ${formatDuration(ms)}`);
   };
   /** A stage that says it does something else now has finished what it did before. */
   const changeDetail = (stage: Active, detail: string) => {
     const ms = ctx.now() - stage.detailMs;
     if (!live && stage.detail !== undefined && ms >= detailWorthMs) {
-      ctx.err(`${fullName(stage)}: ${formatDuration(ms)}`);
+      ctx.note(`${fullName(stage)}: ${formatDuration(ms)}`);
     }
     stage.detail = detail;
     stage.detailMs = ctx.now();
@@ -148,7 +153,7 @@ export function startProgress(ctx: ProgressContext): Progress {
       const line = `${title} in ${formatDuration(ctx.now() - startedMs)}`;
       const whole = line + summary(parts);
       // Where it would be broken in the middle of a word, the parts are left out.
-      ctx.err(ctx.style.dim(live && whole.length >= ctx.tty.size().columns ? line : whole));
+      ctx.note(ctx.style.dim(live && whole.length >= ctx.tty.size().columns ? line : whole));
     },
   };
 }

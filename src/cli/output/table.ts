@@ -1,6 +1,7 @@
 /** Tables and key/value rows, aligned by what a terminal shows, with every cell made harmless. */
 import type { Context } from "../context.ts";
 import { escapeLine } from "./escape.ts";
+import { wrapWords } from "./wrap.ts";
 
 /** Rows under a header, columns two spaces apart, nothing trailing. */
 export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -10,53 +11,96 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
 }
 
 /**
- * The same for a terminal of so many columns: while a line would be longer, columns go, in the order of `expendable`. A pipe gets
- * them all.
+ * The same for a terminal of so many columns: while a line would be longer, columns go, in the order of `expendable`; then the
+ * longest cells lose their ends. A pipe gets them all, whole.
  */
 export function renderTableFor(
   ctx: Pick<Context, "tty">,
   header: readonly string[],
   rows: readonly (readonly string[])[],
-  expendable: readonly string[],
+  expendable: readonly string[] = [],
 ): string {
   const whole = renderTable(header, rows);
   if (!ctx.tty.stdout) return whole;
+  const { columns } = ctx.tty.size();
+  if (longest(whole.split("\n")) <= columns) return whole;
   const [first, ...others] = expendable.filter((name) => header.includes(name));
-  const longest = Math.max(...whole.split("\n").map(width));
-  if (first === undefined || longest <= ctx.tty.size().columns) return whole;
+  if (first === undefined) return shortened(header, rows, columns);
   const without = (cells: readonly string[]) => cells.filter((_, column) => header[column] !== first);
   return renderTableFor(ctx, without(header), rows.map(without), others);
 }
 
-/** The same, and what is still too long then loses the end of its last column, which is prose. */
-export function renderProseTable(...table: Parameters<typeof renderTableFor>): string {
-  const [{ tty }] = table;
-  const text = renderTableFor(...table);
-  if (!tty.stdout) return text;
-  const { columns } = tty.size();
-  const cut = (row: string): string => (width(row) <= columns ? row : `${fitting(row, columns - 3)}...`);
-  return text.split("\n").map(cut).join("\n");
+/** Narrower than this a cell says nothing. */
+const leastWidth = 6;
+
+/** The widest column gives way first, so that short ones stay whole for as long as possible. */
+function shortened(header: readonly string[], rows: readonly (readonly string[])[], columns: number): string {
+  const cells = [header, ...rows.map((row) => row.map((cell) => escapeLine(cell)))];
+  const widths = header.map((_, column) => longest(cells.map((row) => row[column] ?? "")));
+  let over = widths.reduce((sum, each) => sum + each + 2, -2) - columns;
+  while (over > 0) {
+    const widest = Math.max(...widths);
+    if (widest <= leastWidth) break;
+    widths[widths.lastIndexOf(widest)] = widest - 1;
+    over -= 1;
+  }
+  return cells
+    .map((row) =>
+      line(
+        row.map((cell, column) => cut(cell, widths[column] ?? 0)),
+        widths,
+      ),
+    )
+    .join("\n");
 }
 
-function fitting(text: string, columns: number): string {
+/** With an ellipsis where it would be longer. */
+function cut(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
   let fit = "";
   for (const character of text) {
-    if (width(fit + character) > columns) break;
+    if (width(fit + character) > columns - 3) break;
     fit += character;
   }
-  return fit;
+  return `${fit}...`;
 }
 
-/** `key:  value` rows. */
-export function renderRecord(rows: readonly (readonly [string, string])[]): string {
-  const widths = [Math.max(...rows.map(([key]) => width(key) + 1))];
-  return rows.map(([key, value]) => line([`${key}:`, escapeLine(value)], widths)).join("\n");
+/** `key:  value` rows; on a terminal what is long goes on below itself. */
+export function renderRecord(
+  ctx: Pick<Context, "tty">,
+  rows: readonly (readonly [string, string])[],
+): string {
+  const keys = longest(rows.map(([key]) => `${key}:`));
+  const room = ctx.tty.stdout
+    ? Math.max(leastProse, ctx.tty.size().columns - keys - 2)
+    : Number.POSITIVE_INFINITY;
+  return rows
+    .flatMap(([key, value]) =>
+      wrapWords(escapeLine(value), room).map((part, index) =>
+        line([index === 0 ? `${key}:` : "", part], [keys]),
+      ),
+    )
+    .join("\n");
 }
+
+/** Narrower than this, prose is a column of single words. */
+const leastProse = 20;
 
 /** JSON for programs; characters that a terminal would obey are written as \u escapes, which JSON allows. */
 export function printJson(ctx: Pick<Context, "out">, value: unknown): void {
   const text = JSON.stringify(value, null, 2);
   ctx.out(text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape));
+}
+
+/** What a command has made or changed: its record for programs, else the line or lines that people and scripts read. */
+export function printResult(
+  ctx: Pick<Context, "out">,
+  asJson: boolean,
+  record: unknown,
+  ...lines: readonly string[]
+): void {
+  if (asJson) printJson(ctx, record);
+  else for (const each of lines) ctx.out(each);
 }
 
 function jsonEscape(char: string): string {
@@ -68,6 +112,10 @@ function line(row: readonly string[], widths: readonly number[]): string {
     .map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
     .join("  ")
     .trimEnd();
+}
+
+function longest(texts: readonly string[]): number {
+  return Math.max(...texts.map(width));
 }
 
 function width(text: string): number {

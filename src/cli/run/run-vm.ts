@@ -35,7 +35,7 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
     const [source, client] = await Promise.all([opening, ctx.client()]);
     const follows = source === undefined ? {} : { workspace: true };
     const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...follows });
-    for (const notice of source?.notices ?? []) ctx.err(notice);
+    for (const notice of source?.notices ?? []) ctx.note(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
@@ -100,7 +100,10 @@ async function bringUp(
     await Promise.allSettled([importing]);
     progress.end();
     const packFailure = importFailure instanceof PackFailed ? importFailure.cause : undefined;
-    if (reserved === undefined) throw packFailure ?? error;
+    if (reserved === undefined) {
+      if (ctx.signal.aborted) ctx.err("interrupted: no VM was made");
+      throw packFailure ?? error;
+    }
     if (ctx.signal.aborted || packFailure !== undefined) {
       await removeVm(ctx, client, reserved);
       if (ctx.signal.aborted) ctx.err(`interrupted: VM ${reserved.name} is taken back`);

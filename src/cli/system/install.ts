@@ -1,8 +1,8 @@
 /** banger system install */
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { text } from "../flags.ts";
-import { renderRecord } from "../output/table.ts";
+import { json, text } from "../flags.ts";
+import { printResult, renderRecord } from "../output/table.ts";
 import { statusRows } from "./status-rows.ts";
 import { sudoLine } from "./sudo-line.ts";
 
@@ -14,8 +14,9 @@ export const command = defineCommand({
     { command: "system install --owner alice", note: "alice's VMs run under the services (with sudo)" },
   ],
   args: {},
-  flags: { owner: text("USER", "whose VMs they will be: a user other than root") },
-  run: async ({ owner }, ctx) => {
+  flags: { owner: text("USER", "whose VMs they will be: a user other than root"), json: json() },
+  interrupted: "the host is as it was",
+  run: async ({ owner, json: asJson }, ctx) => {
     const line = sudoLine(ctx, [
       "system",
       "install",
@@ -25,9 +26,10 @@ export const command = defineCommand({
     if (owner === undefined) {
       throw new BangerError("bad_request", "--owner is missing: whose VMs will they be?", { hint: line });
     }
-    const system = await ctx.system(line);
+    const system = await ctx.system(line, ctx.note);
     await system.install({ owner, signal: ctx.signal });
-    ctx.out(renderRecord(statusRows(await system.status(), ctx.today())));
+    const status = await system.status();
+    printResult(ctx, asJson, status, renderRecord(ctx, statusRows(status, ctx.today())));
     return undefined;
   },
 });

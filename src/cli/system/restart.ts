@@ -1,6 +1,7 @@
 /** banger system restart */
 import { defineCommand } from "../command.ts";
-import { renderRecord } from "../output/table.ts";
+import { json } from "../flags.ts";
+import { printResult, renderRecord } from "../output/table.ts";
 import { statusRows } from "./status-rows.ts";
 import { sudoLine } from "./sudo-line.ts";
 
@@ -8,10 +9,11 @@ export const command = defineCommand({
   summary: "restart both services; running VMs go on, commands in them are cut off",
   examples: [{ command: "system restart", note: "returns when both answer (with sudo)" }],
   args: {},
-  flags: {},
-  run: async (_input, ctx) => {
-    const system = await ctx.system(sudoLine(ctx, ["system", "restart"]));
-    ctx.out(renderRecord(statusRows(await system.restart(ctx.signal), ctx.today())));
+  flags: { json: json() },
+  run: async ({ json: asJson }, ctx) => {
+    const system = await ctx.system(sudoLine(ctx, ["system", "restart"]), ctx.note);
+    const status = await system.restart(ctx.signal);
+    printResult(ctx, asJson, status, renderRecord(ctx, statusRows(status, ctx.today())));
     return undefined;
   },
 });

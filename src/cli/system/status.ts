@@ -16,9 +16,9 @@ export const command = defineCommand({
   args: {},
   flags: { json: json() },
   run: async (input, ctx) => {
-    const status = await (await ctx.system(sudoLine(ctx, ["system", "status"]))).status();
+    const status = await (await ctx.system(sudoLine(ctx, ["system", "status"]), ctx.note)).status();
     if (input.json) printJson(ctx, status);
-    else ctx.out(renderRecord(statusRows(status, ctx.today())));
+    else ctx.out(renderRecord(ctx, statusRows(status, ctx.today())));
     if (!status.well) throw new Quiet(1);
     return undefined;
   },

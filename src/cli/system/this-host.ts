@@ -47,7 +47,9 @@ export function systemOf({ asRoot, self, say }: Caller): System {
           hint: "make the executable first: npm run build, then dist/banger",
         });
       }
-      await install(host, { owner, executable, build: { version, commit, builtAt }, signal });
+      const { manualPages } = await import("../manual.ts");
+      const build = { version, commit, builtAt };
+      await install(host, { owner, executable, build, manual: await manualPages(), signal });
     },
     status: () => status(host),
     restart: (signal) => restart(host, signal),

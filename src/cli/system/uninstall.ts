@@ -21,19 +21,19 @@ export const command = defineCommand({
   },
   run: async ({ purge, yes }, ctx) => {
     const line = sudoLine(ctx, ["system", "uninstall", ...(purge ? ["--purge"] : [])]);
-    const system = await ctx.system(line);
+    const system = await ctx.system(line, ctx.note);
     // Who says so in a script means it; a person at a terminal may not think of the VMs.
     if (purge && !yes && ctx.tty.stdin) {
       const sure = await confirm(ctx, "remove the services, and all VMs, images and caches?", again);
       if (!sure) {
-        ctx.err("nothing removed");
+        ctx.note("nothing removed");
         return undefined;
       }
     }
     const { found, kept } = await system.uninstall({ purge });
-    if (!found) ctx.err("the system services are not installed");
-    else if (purge) ctx.err("removed: the services, and all VMs, images and caches");
-    if (kept.length > 0) ctx.err(`kept: ${kept.join(", ")} (--purge removes them too)`);
+    if (!found) ctx.note("the system services are not installed");
+    else if (purge) ctx.note("removed: the services, and all VMs, images and caches");
+    if (kept.length > 0) ctx.note(`kept: ${kept.join(", ")} (--purge removes them too)`);
     return undefined;
   },
 });

@@ -2,7 +2,7 @@
 import { formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import { json } from "../flags.ts";
-import { printJson, renderTable } from "../output/table.ts";
+import { printJson, renderTableFor } from "../output/table.ts";
 import { ago } from "../output/when.ts";
 import { imageWord } from "../vm/list.ts";
 
@@ -28,9 +28,10 @@ export const command = defineCommand({
       ago(template.lastUsedAt, ctx.today()),
       template.waiting ? "1" : "-",
     ]);
-    ctx.out(renderTable(["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED", "WAITING"], rows));
+    const header = ["TEMPLATE", "IMAGE", "VCPU", "MEMORY", "SIZE", "CREATED", "USED", "WAITING"];
+    ctx.out(renderTableFor(ctx, header, rows, ["CREATED", "VCPU", "WAITING", "USED"]));
     if (coming > 0)
-      ctx.err(`${coming === 1 ? "one more is" : `${coming} more are`} made while nothing is started`);
+      ctx.note(`${coming === 1 ? "one more is" : `${coming} more are`} made while nothing is started`);
     return undefined;
   },
 });

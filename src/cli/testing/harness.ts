@@ -88,6 +88,8 @@ export function session(options: Options = {}): Session {
     stderr,
     out: (line) => void stdout.write(`${line}\n`),
     err: (line) => void stderr.write(`${line}\n`),
+    note: (line) => void stderr.write(`${line}\n`),
+    verbosity: "normal",
     style: styleFor(tty.stderr, options.env ?? {}),
     tty: {
       ...tty,

@@ -1,8 +1,9 @@
 /** banger vm create */
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { specFlags } from "../flags.ts";
+import { json, specFlags } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 import { planVm } from "./spec.ts";
 
 export const command = defineCommand({
@@ -16,7 +17,9 @@ export const command = defineCommand({
   flags: {
     ...specFlags,
     start: { kind: "switch", negated: true, description: "do not boot it" },
+    json: json(),
   },
+  interrupted: "what was made of the VM is taken back",
   run: async (input, ctx: Context) => {
     const client = await ctx.client();
     const params = await planVm(ctx, client, input, { start: input.start, ephemeral: false });
@@ -28,7 +31,7 @@ export const command = defineCommand({
       });
       const ready = vm.start?.how === "warm" ? "ready (warm)" : "ready";
       progress.end(input.start ? ready : "created");
-      ctx.out(vm.name);
+      printResult(ctx, input.json, vm, vm.name);
     } finally {
       progress.end();
     }

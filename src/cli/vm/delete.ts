@@ -1,6 +1,6 @@
 /** banger vm delete */
 import { defineCommand } from "../command.ts";
-import { manyVms } from "../flags.ts";
+import { json, manyVms } from "../flags.ts";
 import { forEachVm } from "../refs.ts";
 
 export const command = defineCommand({
@@ -11,10 +11,12 @@ export const command = defineCommand({
     { command: "vm delete calm-otter 3f2a", note: "several at once, by name or id" },
   ],
   args: { vms: manyVms() },
-  flags: {},
-  run: async ({ vms }, ctx) => {
+  flags: { json: json() },
+  interrupted: "a VM may be half deleted; the same command goes on: see banger vm list",
+  run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.delete", { ref: vm.id }, options),
       done: (vm) => vm.name,
     });

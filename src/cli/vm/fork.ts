@@ -1,7 +1,8 @@
 /** banger vm fork */
 import { defineCommand } from "../command.ts";
-import { forkName, oneVm, whole } from "../flags.ts";
+import { forkName, json, oneVm, whole } from "../flags.ts";
 import { startProgress } from "../output/progress.ts";
+import { printResult } from "../output/table.ts";
 
 export const command = defineCommand({
   summary: "copy a running VM, processes and all",
@@ -15,8 +16,10 @@ export const command = defineCommand({
   flags: {
     name: forkName(),
     count: whole("COUNT", "how many forks, 1 to 64 (default: 1)", 1, 64, "n"),
+    json: json(),
   },
-  run: async ({ vm, name, count = 1 }, ctx) => {
+  interrupted: "forks that were made are removed; the VM itself runs on",
+  run: async ({ vm, name, count = 1, json: asJson }, ctx) => {
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {
@@ -27,8 +30,8 @@ export const command = defineCommand({
       );
       progress.end("ready");
       // A paused one did so already.
-      if (haltedMs > 0) ctx.err(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
-      for (const fork of vms) ctx.out(fork.name);
+      if (haltedMs > 0) ctx.note(`${vm} stood still for ${(haltedMs / 1000).toFixed(2)} s`);
+      printResult(ctx, asJson, { vms, haltedMs }, ...vms.map((fork) => fork.name));
     } finally {
       progress.end();
     }

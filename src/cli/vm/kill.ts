@@ -1,7 +1,7 @@
 /** banger vm kill */
 import { defineCommand } from "../command.ts";
-import { manyVms } from "../flags.ts";
-import { optional, Unfit } from "../option.ts";
+import { json, manyVms } from "../flags.ts";
+import { listing, optional, Unfit } from "../option.ts";
 import { forEachVm } from "../refs.ts";
 
 /** What may be sent to a machine's process: nothing that only pauses it or that it cannot know. */
@@ -18,12 +18,12 @@ const signals: Readonly<Record<string, number>> = {
 
 const signal = optional(
   { value: "NAME", description: "signal for its machine (default: KILL)", short: "s" },
-  (given) => {
+  listing(Object.keys(signals), (given) => {
     const name = given.toUpperCase().replace(/^SIG/, "");
     const number = Object.hasOwn(signals, name) ? signals[name] : undefined;
     if (number !== undefined) return number;
     throw new Unfit(`must be one of ${Object.keys(signals).join(", ")}`);
-  },
+  }),
 );
 
 export const command = defineCommand({
@@ -34,10 +34,12 @@ export const command = defineCommand({
     { command: "vm kill --signal TERM calm-otter", note: "let its machine end by itself" },
   ],
   args: { vms: manyVms() },
-  flags: { signal },
-  run: async ({ vms, signal: given }, ctx) => {
+  flags: { signal, json: json() },
+  interrupted: "see what became of the VMs: banger vm list",
+  run: async ({ vms, signal: given, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.kill", { ref: vm.id, signal: given ?? 9 }, options),
       done: (vm) => vm.name,
     });

@@ -41,7 +41,7 @@ function warnOfLayer({ name, layer }: Vm, ctx: Pick<Context, "err">): void {
 }
 
 /** In the order in which they go from a terminal that is too narrow. */
-const expendable = ["WORKSPACE", "VCPU", "DISK", "IP", "MEM", "IMAGE"];
+const expendable = ["WORKSPACE", "VCPU", "DISK", "IP", "MEM", "IMAGE", "CREATED"];
 
 export function vmTable(vms: readonly Vm[], ctx: Pick<Context, "tty" | "today">): string {
   const header = ["ID", "NAME", "STATE", "IMAGE", "IP", "VCPU", "MEM", "DISK", "WORKSPACE", "CREATED"];

@@ -28,7 +28,7 @@ export const command = defineCommand({
     const stream = await client.stream(ticket);
     stream.end();
     if (!(await showLog(ctx, stream)))
-      ctx.err(`the ${source}'s log is empty: where all goes well, nothing is said`);
+      ctx.note(`the ${source}'s log is empty: where all goes well, nothing is said`);
     return undefined;
   },
 });

@@ -1,6 +1,6 @@
 /** banger vm pause */
 import { defineCommand } from "../command.ts";
-import { manyVms } from "../flags.ts";
+import { json, manyVms } from "../flags.ts";
 import { forEachVm } from "../refs.ts";
 
 export const command = defineCommand({
@@ -12,10 +12,12 @@ export const command = defineCommand({
     { command: "vm resume calm-otter", note: "let it go on" },
   ],
   args: { vms: manyVms() },
-  flags: {},
-  run: async ({ vms }, ctx) => {
+  flags: { json: json() },
+  interrupted: "see which VMs are paused: banger vm list",
+  run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.pause", { ref: vm.id }, options),
       done: (vm) => vm.name,
     });

@@ -3,7 +3,8 @@ import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import type { Context } from "../context.ts";
-import { toggle } from "../flags.ts";
+import { json, toggle } from "../flags.ts";
+import { printJson } from "../output/table.ts";
 import { forEachVm } from "../refs.ts";
 import { vmTable } from "./list.ts";
 
@@ -18,21 +19,24 @@ export const command = defineCommand({
     { command: "vm prune --yes", note: "without a question" },
   ],
   args: {},
-  flags: { yes: toggle("do not ask", "y") },
-  run: async ({ yes }, ctx) => {
+  flags: { yes: toggle("do not ask", "y"), json: json() },
+  interrupted: "VMs that are not gone yet stay; see: banger vm list",
+  run: async ({ yes, json: asJson }, ctx) => {
     const client = await ctx.client();
     const vms = await client.call("vm.list", {}, { signal: ctx.signal });
     const idle = vms.filter((vm) => prunable.includes(vm.state));
     if (idle.length === 0) {
-      ctx.err("nothing to prune: no VM is stopped");
+      ctx.note("nothing to prune: no VM is stopped");
+      if (asJson) printJson(ctx, []);
       return undefined;
     }
     if (!yes && !(await confirmed(ctx, idle))) {
-      ctx.err("nothing deleted");
+      ctx.note("nothing deleted");
       return undefined;
     }
     await forEachVm(ctx, {
       refs: idle.map((vm) => vm.id),
+      json: asJson,
       call: (daemon, vm, options) => daemon.call("vm.delete", { ref: vm.id, idle: true }, options),
       done: (vm) => vm.name,
     });

@@ -22,7 +22,10 @@ export const command = defineCommand({
     { command: "vm run ./repo --dry-run", note: "only list what would be copied" },
   ],
   args: {
-    path: optional({ description: "a directory inside a git repository" }, matching(/./s, "is empty")),
+    path: optional(
+      { description: "a directory inside a git repository", completes: "directory" },
+      matching(/./s, "is empty"),
+    ),
   },
   flags: {
     ...specFlags,
@@ -77,8 +80,8 @@ function finish(
   const { name, state } = outcome.vm;
   // After a command only for a person: what a program reads from it is the command's.
   if (!plan.remove && (plan.argv === undefined || ctx.tty.stderr)) {
-    if (state === "stopped") ctx.err(`VM ${name} is stopped`);
-    else ctx.err(`VM ${name} is still running; stop with: banger vm stop ${name}`);
+    if (state === "stopped") ctx.note(`VM ${name} is stopped`);
+    else ctx.note(`VM ${name} is still running; stop with: banger vm stop ${name}`);
   }
   return plan.argv === undefined ? undefined : new GuestExit(outcome.status);
 }

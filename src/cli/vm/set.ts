@@ -1,7 +1,7 @@
 /** banger vm set */
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { manyVms, specFlags, toggle } from "../flags.ts";
+import { json, manyVms, specFlags, toggle } from "../flags.ts";
 import { forEachVm } from "../refs.ts";
 
 const { vcpu, memory, diskSize } = specFlags;
@@ -22,8 +22,10 @@ export const command = defineCommand({
     diskSize: { ...diskSize, description: "size of the disk at /root; it can only grow" },
     nat: toggle("let the VMs reach the network outside"),
     noNat: toggle("let them reach it no longer"),
+    json: json(),
   },
-  run: async ({ vms, vcpu: cpus, memory: bytes, diskSize: diskBytes, nat, noNat }, ctx) => {
+  interrupted: "see what is changed: banger vm show",
+  run: async ({ vms, vcpu: cpus, memory: bytes, diskSize: diskBytes, nat, noNat, json: asJson }, ctx) => {
     if (nat && noNat) throw wrongUse("--nat and --no-nat contradict each other");
     const change = {
       ...(cpus === undefined ? {} : { vcpu: cpus }),
@@ -34,6 +36,7 @@ export const command = defineCommand({
     if (Object.keys(change).length === 0) throw wrongUse("nothing to change");
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.set", { ref: vm.id, ...change }, options),
       done: (vm) => vm.name,
     });

@@ -3,9 +3,9 @@ import { BangerError, formatBytes } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { json, readRef } from "../flags.ts";
-import { matching, oneOf, optional, required } from "../option.ts";
+import { listing, matching, oneOf, optional, required } from "../option.ts";
 import { startProgress } from "../output/progress.ts";
-import { printJson, renderTable } from "../output/table.ts";
+import { printJson, printResult, renderTableFor } from "../output/table.ts";
 import { ago } from "../output/when.ts";
 
 const actions = ["create", "list", "restore", "delete"] as const;
@@ -30,15 +30,21 @@ export const command = defineCommand({
   args: {
     action: required(
       { description: "create, list, restore or delete (ls and rm mean list and delete)" },
-      (given) => oneOf(actions, `must be one of ${actions.join(", ")}`)(aliases[given] ?? given),
+      listing(actions, (given) =>
+        oneOf(actions, `must be one of ${actions.join(", ")}`)(aliases[given] ?? given),
+      ),
     ),
-    vm: optional({ description: "name, id or beginning of the id; list can do without" }, readRef),
+    vm: optional(
+      { description: "name, id or beginning of the id; list can do without", completes: "vm" },
+      readRef,
+    ),
     name: optional(
-      { description: "name of the snapshot (create: default s1, s2 and so on)" },
+      { description: "name of the snapshot (create: default s1, s2 and so on)", completes: "snapshot" },
       matching(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, "must be letters, digits, '.', '_' and '-', 63 at most"),
     ),
   },
   flags: { json: json() },
+  interrupted: "see what is there: banger vm snapshot list",
   run: async ({ action, vm, name, json: asJson }, ctx) => {
     const asked = (): Asked => {
       if (vm !== undefined && name !== undefined) return { vm, name };
@@ -52,14 +58,14 @@ export const command = defineCommand({
         throw new BangerError("bad_request", `vm snapshot list: unexpected ${JSON.stringify(name)}`);
       await list(ctx, vm, asJson);
     }
-    if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name);
-    else if (action === "restore") await restore(ctx, asked());
-    else if (action === "delete") await remove(ctx, asked());
+    if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name, asJson);
+    else if (action === "restore") await restore(ctx, asked(), asJson);
+    else if (action === "delete") await remove(ctx, asked(), asJson);
     return undefined;
   },
 });
 
-async function create(ctx: Context, vm: string, name: string | undefined): Promise<void> {
+async function create(ctx: Context, vm: string, name: string | undefined, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   const progress = startProgress(ctx);
   try {
@@ -69,8 +75,8 @@ async function create(ctx: Context, vm: string, name: string | undefined): Promi
       onEvent: (event) => progress.event(event),
     });
     progress.end("kept");
-    if (made.haltedMs > 0) ctx.err(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
-    ctx.out(made.name);
+    if (made.haltedMs > 0) ctx.note(`${made.vm.name} stood still for ${(made.haltedMs / 1000).toFixed(2)} s`);
+    printResult(ctx, asJson, made, made.name);
   } finally {
     progress.end();
   }
@@ -88,10 +94,10 @@ async function list(ctx: Context, vm: string | undefined, asJson: boolean): Prom
     formatBytes(each.sizeBytes),
     ago(each.createdAt, ctx.today()),
   ]);
-  ctx.out(renderTable(["SNAPSHOT", "VM", "SIZE", "CREATED"], rows));
+  ctx.out(renderTableFor(ctx, ["SNAPSHOT", "VM", "SIZE", "CREATED"], rows));
 }
 
-async function restore(ctx: Context, { vm, name }: Asked): Promise<void> {
+async function restore(ctx: Context, { vm, name }: Asked, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   const progress = startProgress(ctx);
   try {
@@ -101,14 +107,14 @@ async function restore(ctx: Context, { vm, name }: Asked): Promise<void> {
       { signal: ctx.signal, onEvent: (event) => progress.event(event) },
     );
     progress.end("ready");
-    ctx.out(restored.name);
+    printResult(ctx, asJson, restored, restored.name);
   } finally {
     progress.end();
   }
 }
 
-async function remove(ctx: Context, { vm, name }: Asked): Promise<void> {
+async function remove(ctx: Context, { vm, name }: Asked, asJson: boolean): Promise<void> {
   const client = await ctx.client();
   await client.call("snapshot.delete", { ref: vm, name }, { signal: ctx.signal });
-  ctx.out(name);
+  printResult(ctx, asJson, { vm, name }, name);
 }

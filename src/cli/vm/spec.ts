@@ -31,7 +31,7 @@ export async function planVm(
     overlayBytes: defaults.overlayBytes.value,
     nat: input.nat,
   };
-  ctx.err(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
+  ctx.note(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
   return {
     ...(input.name === undefined ? {} : { name: input.name }),
     image: input.image ?? defaults.image.value,

@@ -1,6 +1,6 @@
 /** banger vm start */
 import { defineCommand } from "../command.ts";
-import { manyVms } from "../flags.ts";
+import { json, manyVms } from "../flags.ts";
 import { forEachVm } from "../refs.ts";
 
 export const command = defineCommand({
@@ -12,10 +12,12 @@ export const command = defineCommand({
     { command: "vm start calm-otter 3f2a", note: "several at once, by name or id" },
   ],
   args: { vms: manyVms() },
-  flags: {},
-  run: async ({ vms }, ctx) => {
+  flags: { json: json() },
+  interrupted: "a start that was under way is taken back; see: banger vm list",
+  run: async ({ vms, json: asJson }, ctx) => {
     await forEachVm(ctx, {
       refs: vms,
+      json: asJson,
       call: (client, vm, options) => client.call("vm.start", { ref: vm.id }, options),
       done: (vm) => vm.name,
     });

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { readInstall } from "../../config/install.ts";
 import { install, uninstall, unitNames } from "../host.ts";
-import { build, FakeHost } from "../testing/fake-host.ts";
+import { build, FakeHost, manual } from "../testing/fake-host.ts";
 
 let fake: FakeHost;
 beforeEach(() => {
@@ -20,7 +20,7 @@ beforeEach(() => {
 afterEach(() => fake.remove());
 
 const run = (change: Partial<Parameters<typeof install>[1]> = {}) =>
-  install(fake, { owner: "alice", executable: fake.executable, build, ...change });
+  install(fake, { owner: "alice", executable: fake.executable, build, manual, ...change });
 
 /** Every effect that an install has, by its number: at each of them something can go wrong. */
 async function effectsOf(what: () => Promise<unknown>): Promise<string[]> {
@@ -64,6 +64,10 @@ describe("an install", () => {
         "usr/local/lib/banger/bangerd-build ->",
         "usr/local/lib/banger/bangerd-root ->",
         "usr/local/lib/banger/tmp/",
+        "usr/local/share/",
+        "usr/local/share/man/",
+        "usr/local/share/man/man1/",
+        "usr/local/share/man/man1/banger.1: .TH BANGER 1",
         "var/",
         "var/cache/",
         "var/cache/banger/",
@@ -277,7 +281,7 @@ describe("an install that fails", () => {
             places: { ...fake.places, lock: `${fake.places.lock}.${verb}` },
             systemd: { ...methodsOf(fake), [verb]: stuck },
           },
-          { owner: "alice", executable: fake.executable, build },
+          { owner: "alice", executable: fake.executable, build, manual },
         );
         await reached.promise;
         if (after === "install") await run();

@@ -17,6 +17,8 @@ export interface InstallRequest {
   /** The executable to install: the one that runs. */
   executable: string;
   build: { version: string; commit: string; builtAt: string };
+  /** Manual pages by file name. */
+  manual: ReadonlyMap<string, string>;
   signal?: AbortSignal;
 }
 
@@ -53,13 +55,17 @@ export async function install(host: SystemHost, request: InstallRequest): Promis
   };
   return exclusively(host, async () => {
     refuseAnotherOwner(host, owner);
+    const withManual = await exists(dirname(host.places.manual));
     const files = installedFiles(
       host,
       request.executable,
       wanted,
       await exists(dirname(host.places.udevRules)),
+      withManual ? request.manual : new Map(),
     );
     const places = directories(host, owner);
+    // Others' too, where it is there: then it stays as it is.
+    if (withManual && !(await exists(host.places.manual))) places.push(manualDirectory(host));
     const paths = [...host.places.runtimes, ...places.map(({ path }) => path), ...files.keys()];
     const before = await lookAround(host, paths);
     const list = installSteps(places, files);
@@ -84,6 +90,10 @@ function refuseAnotherOwner(host: SystemHost, owner: Owner): void {
   });
 }
 
+function manualDirectory({ places }: SystemHost): Directory {
+  return { path: places.manual, mode: 0o755, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+}
+
 function directories({ places }: SystemHost, owner: Owner): Directory[] {
   // Root's, as which this runs.
   const roots = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -105,6 +115,7 @@ function installedFiles(
   executable: string,
   wanted: Install,
   withUdev: boolean,
+  manual: InstallRequest["manual"],
 ): Map<string, Content> {
   const unit = unitTexts(wanted.owner);
   return new Map<string, Content>([
@@ -112,6 +123,10 @@ function installedFiles(
     ...places.links.map((link): [string, Content] => [
       link,
       { kind: "symlink", to: join("..", "..", "bin", basename(places.executable)) },
+    ]),
+    ...[...manual].map(([name, text]): [string, Content] => [
+      join(places.manual, name),
+      { kind: "text", text, mode: 0o644 },
     ]),
     [places.installFile, { kind: "text", text: formatInstall(wanted), mode: 0o644 }],
     // udev reads it when the next device appears.

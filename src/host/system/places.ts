@@ -20,6 +20,8 @@ export interface Places {
   firecracker: string;
   installFile: string;
   units: Record<keyof UnitTexts, string>;
+  /** Of manual pages; used where there is a directory for it. */
+  manual: string;
   /** On a host with udev. */
   udevRules: string;
   /** The owner's. */
@@ -55,6 +57,7 @@ export function systemPlaces(root = "/"): Places {
       builderSocket: below("/etc/systemd/system/bangerd-build.socket"),
       builder: below("/etc/systemd/system/bangerd-build@.service"),
     },
+    manual: below("/usr/local/share/man/man1"),
     udevRules: below("/etc/udev/rules.d/59-banger.rules"),
     state: below(daemon.state),
     cache: below(daemon.cache),

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, restart, status, uninstall, unitNames } from "../host.ts";
-import { build, FakeHost } from "../testing/fake-host.ts";
+import { build, FakeHost, manual } from "../testing/fake-host.ts";
 
 let fake: FakeHost;
 let clean: string[];
 beforeEach(async () => {
   fake = new FakeHost();
   clean = fake.dump();
-  await install(fake, { owner: "alice", executable: fake.executable, build });
+  await install(fake, { owner: "alice", executable: fake.executable, build, manual });
   fake.done.length = 0;
 });
 afterEach(() => fake.remove());
@@ -27,7 +27,7 @@ describe("an uninstall", () => {
     expect(fake.dump()).toEqual(
       [...clean, "var/cache/banger/", "var/lib/banger/", "var/lib/banger/banger.db: rows"].sort(),
     );
-    await install(fake, { owner: "alice", executable: fake.executable, build });
+    await install(fake, { owner: "alice", executable: fake.executable, build, manual });
     expect(fake.dump()).toContain("var/lib/banger/banger.db: rows");
   });
 
@@ -76,7 +76,7 @@ describe("an uninstall", () => {
       fake.before = () => {};
       await uninstall(fake, { purge: true });
       expect(fake.dump()).toEqual(clean);
-      await install(fake, { owner: "alice", executable: fake.executable, build });
+      await install(fake, { owner: "alice", executable: fake.executable, build, manual });
     }
   });
 

@@ -36,6 +36,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
       places.units.builder,
       places.units.helper,
       places.udevRules,
+      ...(await manualPages(host)),
       ...places.links,
       places.executable,
       places.installFile,
@@ -56,6 +57,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     // The administrator's config.toml stays, and then so does its directory.
     await removeIfEmpty(dirname(places.installFile));
     await removeIfEmpty(places.machines);
+    await removeIfEmpty(places.manual);
     // Jails are of running VMs, of which there is none.
     for (const path of purge ? data : [places.jail]) await removeDirectory(path);
     for (const path of [join(places.library, "tmp"), places.library]) await removeIfEmpty(path);
@@ -65,6 +67,12 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     await remove(places.lock);
     return { found: present.includes(true), kept };
   });
+}
+
+/** Also those of an older build, which had other commands. */
+async function manualPages({ places }: SystemHost): Promise<string[]> {
+  const names = await readdir(places.manual).catch(() => []);
+  return names.filter((name) => /^banger(-[a-z-]+)?\.1$/.test(name)).map((name) => join(places.manual, name));
 }
 
 /** Asks the daemon; whatever it says, a control group with a process in it is a machine that runs. */

@@ -7,6 +7,8 @@ import { type Answer, type Systemd, type SystemHost, systemPlaces, unitNames } f
 /** What the fake build says that it is. */
 export const build = { version: "1.0.0", commit: "0123abcd", builtAt: "2026-03-04T10:00:00Z" };
 
+export const manual = new Map([["banger.1", ".TH BANGER 1"]]);
+
 /** Run by root, the tests can give files to another user; run by anybody else, the owner is who runs them. */
 const uid = process.getuid?.() || 54_321;
 const gid = process.getgid?.() || 54_321;
@@ -43,6 +45,7 @@ export class FakeHost implements SystemHost, Systemd {
     for (const path of [
       "usr/local/bin",
       "usr/local/lib",
+      "usr/local/share/man",
       "etc/systemd/system",
       "var/lib",
       "var/cache",
