@@ -1,5 +1,5 @@
 /** Tables and key/value rows, aligned by what a terminal shows, with every cell made harmless. */
-import type { Context } from "../context.ts";
+import type { Context, Terminal } from "../context.ts";
 import { escapeLine } from "./escape.ts";
 
 /** Rows under a header, columns two spaces apart, nothing trailing. */
@@ -14,7 +14,7 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
  * them all.
  */
 export function renderTableFor(
-  ctx: Pick<Context, "tty">,
+  ctx: { tty: Pick<Terminal, "stdout" | "size"> },
   header: readonly string[],
   rows: readonly (readonly string[])[],
   expendable: readonly string[],
@@ -38,7 +38,8 @@ export function renderProseTable(...table: Parameters<typeof renderTableFor>): s
   return text.split("\n").map(cut).join("\n");
 }
 
-function fitting(text: string, columns: number): string {
+/** The beginning of a line that so many columns have room for. */
+export function fitting(text: string, columns: number): string {
   let fit = "";
   for (const character of text) {
     if (width(fit + character) > columns) break;
@@ -55,8 +56,16 @@ export function renderRecord(rows: readonly (readonly [string, string])[]): stri
 
 /** JSON for programs; characters that a terminal would obey are written as \u escapes, which JSON allows. */
 export function printJson(ctx: Pick<Context, "out">, value: unknown): void {
-  const text = JSON.stringify(value, null, 2);
-  ctx.out(text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape));
+  ctx.out(harmlessJson(JSON.stringify(value, null, 2)));
+}
+
+/** The same as one line, for what comes again and again. */
+export function jsonLine(value: unknown): string {
+  return harmlessJson(JSON.stringify(value));
+}
+
+function harmlessJson(text: string): string {
+  return text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape);
 }
 
 function jsonEscape(char: string): string {
