@@ -11,6 +11,6 @@ export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap
 export type { ImageId, KernelId, VmId, VmName } from "./ids.ts";
 export { nearest } from "./nearest.ts";
 export { shellWord } from "./shell-word.ts";
-export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from "./units.ts";
+export { formatBytes, formatDuration, formatSpan, parseDurationMs, parseSizeBytes } from "./units.ts";
 export type { VmSpec, VmState, Workspace } from "./vm.ts";
 export { isVmName, vmNameProblem } from "./vm-name.ts";

@@ -54,3 +54,23 @@ export function formatDuration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)}m${String(seconds % 60).padStart(2, "0")}s`;
 }
+
+const spans: readonly (readonly [string, number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+];
+
+/** 9_000_000 -> "2h30m", 86_400_000 -> "1d": how long something has lasted, or is to; two units at most. */
+export function formatSpan(ms: number): string {
+  const first = spans.findIndex(([, size]) => ms >= size);
+  if (first === -1) return ms > 0 && ms < 1000 ? `${Math.round(ms)}ms` : "0s";
+  let left = ms;
+  const parts = spans.slice(first, first + 2).map(([unit, size]) => {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    return count === 0 ? "" : `${count}${unit}`;
+  });
+  return parts.join("");
+}

@@ -43,6 +43,7 @@ export const groups: Readonly<Record<string, Group>> = {
       delete: () => import("./vm/delete.ts"),
       list: () => import("./vm/list.ts"),
       show: () => import("./vm/show.ts"),
+      stats: () => import("./vm/stats.ts"),
       ssh: () => import("./vm/ssh.ts"),
       exec: () => import("./vm/exec.ts"),
       logs: () => import("./vm/logs.ts"),
@@ -148,6 +149,8 @@ export const groups: Readonly<Record<string, Group>> = {
 /** Commands without a group. */
 export const topLevel: Readonly<Record<string, Load>> = {
   ps: () => import("./vm/list.ts"),
+  events: () => import("./events.ts"),
+  tui: () => import("./tui.ts"),
   df: () => import("./df.ts"),
   prune: () => import("./prune.ts"),
   doctor: () => import("./doctor.ts"),

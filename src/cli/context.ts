@@ -33,6 +33,13 @@ export interface Terminal {
   size(): { columns: number; rows: number };
   /** Raw mode of stdin. The terminal is given back as it was when the process ends, whatever happens. */
   setRaw(on: boolean): void;
+  /** The alternate screen, without a cursor and without wrapping. It is left when the process ends, whatever happens. */
+  setScreen(on: boolean): void;
+  /**
+   * While it is called for, Ctrl-Z's signal gives the terminal back before the process stops, and what continues it, or any other
+   * that was stopped, takes it again: `give` and `take` bear repetition. `stop` does the same without a signal from outside.
+   */
+  onStop(give: () => void, take: () => void): { stop(): void; forget(): void };
   onResize(listener: () => void): () => void;
 }
 

@@ -3,6 +3,7 @@ import {
   artifactNameGrammar,
   artifactNameRule,
   isVmName,
+  parseDurationMs,
   parseSizeBytes,
   type VmName,
   vmNameProblem,
@@ -67,7 +68,20 @@ export function whole(value: string, description: string, min: number, max: numb
   });
 }
 
+/** A duration such as 90s, in ms. */
+export function duration(description: string) {
+  return optional({ value: "DURATION", description }, (given) => {
+    try {
+      return parseDurationMs(given);
+    } catch {
+      throw new Unfit("is not a duration (such as 90s or 2h30m)");
+    }
+  });
+}
+
 export const json = () => toggle("print JSON");
+export const watchFlag = () =>
+  toggle("show it anew every two seconds, until Ctrl-C; with --json a line each time", "w");
 
 function readVmName(given: string): VmName {
   if (isVmName(given)) return given;
@@ -138,6 +152,12 @@ export const manyVms = (): Words<string> => ({
   description: "names, ids or beginnings of ids",
   completes: "vm",
   read: readRef,
+});
+/** `otherwise`: which are meant when none is named. */
+export const someVms = (otherwise: string): Words<string> => ({
+  ...manyVms(),
+  required: false,
+  description: `names, ids or beginnings of ids (default: ${otherwise})`,
 });
 export const oneImage = () =>
   required({ value: "image", description: "name or digest of an image", completes: "image" }, readRef);

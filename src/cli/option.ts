@@ -40,10 +40,10 @@ export interface Word<T, Required extends boolean = boolean> extends Explained {
   read: Reader<T>;
 }
 
-/** An argument that takes all words that are left, and at least one. */
+/** An argument that takes all words that are left; if it is required, at least one. */
 export interface Words<T> extends Explained {
   kind: "words";
-  required: true;
+  required: boolean;
   /** Of each. */
   read: Reader<T>;
 }

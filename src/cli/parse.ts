@@ -100,10 +100,10 @@ export function parseInput(
     if (required && (first === undefined || (first === "" && !many))) {
       throw wrong(first === "" ? `${name} is empty` : `${name} is missing`, path);
     }
-    if (option === undefined || first === undefined) continue;
-    input[key] = many
-      ? words.map((word) => readWord(option, word, name, path))
-      : readWord(option, first, `${name} ${JSON.stringify(first)}`, path);
+    if (option === undefined) continue;
+    if (many) input[key] = words.map((word) => readWord(option, word, name, path));
+    else if (first !== undefined)
+      input[key] = readWord(option, first, `${name} ${JSON.stringify(first)}`, path);
   }
   if (values[0] !== undefined) {
     const line = (words: readonly string[], rest: readonly string[]) =>

@@ -1,4 +1,5 @@
 /** This process's terminal. Raw mode is undone when the process ends, however it does. */
+import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { Terminal } from "./context.ts";
 
@@ -10,7 +11,11 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
     raw = on;
     if (on) stopOutputProcessing();
   };
-  process.on("exit", () => setRaw(false));
+  let inScreen = false;
+  process.on("exit", () => {
+    setRaw(false);
+    if (inScreen) writeNow(leaveScreen);
+  });
   return {
     stdin: isatty(0),
     stdout: isatty(1),
@@ -23,6 +28,13 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
       };
     },
     setRaw,
+    setScreen: (on) => {
+      if (inScreen === on || !isatty(1)) return;
+      inScreen = on;
+      // Behind what was drawn before, which may still be on its way.
+      process.stdout.write(on ? enterScreen : leaveScreen);
+    },
+    onStop,
     onResize: (listener) => {
       // The stream hears of its size by a listener of its own, made with it: only if that comes first is the size the new one.
       screen();
@@ -30,6 +42,48 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
       return () => void process.off("SIGWINCH", listener);
     },
   };
+}
+
+/** xterm's 1049 keeps what was on the screen before; 25 is the cursor, 7 wrapping. */
+const enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J";
+const leaveScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/** A process that no shell looks after is not stopped by SIGTSTP: it goes on after this. In ms. */
+const notStoppedMs = 50;
+
+function onStop(give: () => void, take: () => void): { stop(): void; forget(): void } {
+  let going = true;
+  const stop = () => {
+    give();
+    // Without a listener the signal does what it does to everybody.
+    process.off("SIGTSTP", stop);
+    process.stdout.write("", () => {
+      process.kill(process.pid, "SIGTSTP");
+      setTimeout(() => {
+        if (!going) return;
+        process.on("SIGTSTP", stop);
+        take();
+      }, notStoppedMs);
+    });
+  };
+  process.on("SIGTSTP", stop);
+  process.on("SIGCONT", take);
+  return {
+    stop,
+    forget: () => {
+      going = false;
+      process.off("SIGTSTP", stop);
+      process.off("SIGCONT", take);
+    },
+  };
+}
+
+/** At the process's end nothing is written later. */
+function writeNow(text: string): void {
+  try {
+    writeSync(1, text);
+  } catch {
+    // The terminal has been hung up.
+  }
 }
 
 function screen() {

@@ -137,7 +137,9 @@ export const ConfigSchema = z.strictObject({
     ),
   auto_stop_stale_after: duration()
     .prefault("0")
-    .describe("stop VMs that nobody has used for this long; 0 never does"),
+    .describe(
+      "stop VMs, in order, that run and that nobody has touched for this long: no command, session or connection, whatever the guest does by itself; 0 never does",
+    ),
   stats_poll_interval: duration()
     .prefault("0")
     .describe("how often VM statistics are sampled; 0 only when asked"),
@@ -176,11 +178,7 @@ export const ConfigSchema = z.strictObject({
 export type Config = z.infer<typeof ConfigSchema>;
 
 /** Keys that are checked, but that nothing in this version acts on yet: the daemon warns when they are set. */
-export const inertKeys: readonly (keyof Config)[] = [
-  "auto_stop_stale_after",
-  "stats_poll_interval",
-  "file_sync",
-];
+export const inertKeys: readonly (keyof Config)[] = ["stats_poll_interval", "file_sync"];
 
 /** Keys of /etc/banger/config.toml: the administrator's, because root acts on them. In a user's file they change nothing. */
 export const administratorKeys = [

@@ -21,11 +21,14 @@ import { imageHandlers } from "./handlers/images.ts";
 import { liveHandlers } from "./handlers/live.ts";
 import { templateHandlers } from "./handlers/templates.ts";
 import { vmHandlers } from "./handlers/vm.ts";
+import { watchHandlers } from "./handlers/watch.ts";
 import type { ImageShelf } from "./image-shelf.ts";
+import { Happenings } from "./lifecycle/happenings.ts";
 import type { Logger } from "./lifecycle/log.ts";
 import type { Parts } from "./parts.ts";
 import type { DaemonPlace } from "./place.ts";
 import type { Platform } from "./platform.ts";
+import { observedState } from "./shelf/observed-rows.ts";
 import { ownKey } from "./ssh-key.ts";
 
 export interface DaemonEnvironment {
@@ -81,7 +84,11 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   mkdirSync(vmPaths.run, { recursive: true, mode: 0o700 });
 
   const reserve = diskReserve(join(paths.state, "reserve"));
-  const state = openOnFullDisk(reserve, () => openState(join(paths.state, "banger.db")));
+  const happenings = new Happenings(log);
+  const state = observedState(
+    openOnFullDisk(reserve, () => openState(join(paths.state, "banger.db"))),
+    (kind, { id, name }) => happenings.add(kind, { id, name }),
+  );
   if (state.setAside !== undefined) {
     log.error("the database was damaged: it was set aside, and VMs are found again by their directories", {
       setAside: state.setAside,
@@ -100,6 +107,8 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     templates: config.warm.mode === "off" ? undefined : templates,
     spare: config.warm.spare,
     suspendAfterMs: config.auto_suspend_after,
+    stopAfterMs: config.auto_stop_stale_after,
+    happened: (kind, subject, details) => happenings.add(kind, subject, details),
     state,
     driver,
     paths: vmPaths,
@@ -150,7 +159,8 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     config,
     state,
     log,
-    paths: { vm: vmPaths, checkpoints, config: paths.config },
+    paths: { vm: vmPaths, checkpoints, config: paths.config, daemonLog: paths.daemonLog },
+    happenings,
     vms,
     runtimes,
     workspaces: deps.workspaces,
@@ -190,6 +200,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...guestHandlers(parts),
       ...imageHandlers(parts),
       ...templateHandlers(parts),
+      ...watchHandlers(parts),
     },
     before: async (method, signal) => {
       if (!atOnce.has(method)) await vms.leaving.gone(signal);

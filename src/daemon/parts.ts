@@ -6,6 +6,7 @@ import type { State } from "../state/state.ts";
 import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService, Workspaces } from "../vm/vm.ts";
 import type { Templates } from "../warm/warm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
+import type { Happenings } from "./lifecycle/happenings.ts";
 
 export interface ProgressContext {
   signal: AbortSignal;
@@ -16,13 +17,15 @@ export interface Parts {
   config: Config;
   state: State;
   log: VmLog;
-  paths: { vm: VmPaths; checkpoints: string; config: string };
+  paths: { vm: VmPaths; checkpoints: string; config: string; daemonLog: string };
   vms: VmService;
   runtimes: Runtimes;
   workspaces: Workspaces;
   devices: HostDevices;
   images: ImageShelf;
   templates: Templates;
+  /** What happens, for those who follow it. */
+  happenings: Happenings;
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;

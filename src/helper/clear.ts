@@ -24,6 +24,7 @@ export async function clear(places: Places): Promise<void> {
     ticket: () => "",
     connectionClosed: Promise.withResolvers<void>().promise,
     otherClients: () => 0,
+    ready: async () => {},
   };
   const { vms } = await operations.inventory({}, ctx);
   await eachInTurn([

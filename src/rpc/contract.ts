@@ -27,8 +27,10 @@ import {
   Vm,
 } from "./records.ts";
 import type { EventsOf, ParamsOf, ResultOf, Table } from "./table.ts";
+import { watchMethods } from "./watch-methods.ts";
 
 export * from "./records.ts";
+export { Happening, VmStats } from "./watch-methods.ts";
 
 const none = z.strictObject({});
 const vmRef = z.strictObject({ ref: Ref });
@@ -164,8 +166,14 @@ export const owner = contract({
     ),
   },
   "vm.logs": {
-    summary: "a VM's console or VMM log as raw bytes",
-    params: z.strictObject({ ref: Ref, source: z.enum(["console", "vmm"]), follow: z.boolean() }),
+    summary: "a VM's console or VMM log as raw bytes, or the daemon's lines about it",
+    params: z.strictObject({
+      ref: Ref,
+      source: z.enum(["console", "vmm", "daemon"]),
+      follow: z.boolean(),
+      /** Only so many of the last lines, and what comes; absent: all. */
+      tail: z.int().min(0).max(1_000_000).optional(),
+    }),
     result: z.strictObject({ ticket: Ticket }),
   },
   "vm.ssh": { summary: "what OpenSSH needs to get into a VM", params: vmRef, result: SshAccess },
@@ -219,6 +227,7 @@ export const owner = contract({
     events: TransferEvent,
   },
   ...artifactMethods,
+  ...watchMethods,
   "template.list": {
     summary: "templates, the one used last first, and how many are being made or are to be",
     params: none,

@@ -29,6 +29,8 @@ export interface Messages {
   /** Resolves to undefined when the connection ends first. Aborting cancels; the answer is waited for. */
   request(method: string, params: unknown, signal?: AbortSignal): Promise<Answer | undefined>;
   notify(method: string, params: unknown): void;
+  /** Resolves when the peer has taken what was sent so far, but for what the kernel holds for it; or has gone. */
+  taken(): Promise<void>;
 }
 
 type Message =
@@ -88,6 +90,18 @@ export function speak(socket: Duplex, receiver: Receiver): Messages {
   });
   return {
     notify: (method, params) => send({ method, params }),
+    taken: async () => {
+      if (socket.destroyed || !socket.writableNeedDrain) return;
+      await new Promise<void>((resolve) => {
+        const over = () => {
+          socket.off("drain", over);
+          socket.off("close", over);
+          resolve();
+        };
+        socket.on("drain", over);
+        socket.on("close", over);
+      });
+    },
     request: (method, params, signal) => {
       if (socket.destroyed) return Promise.resolve(undefined);
       const id = ++lastId;

@@ -56,6 +56,8 @@ export const Vm = z.strictObject({
   createdAt: z.string(),
   updatedAt: z.string(),
   startedAt: z.string().nullable(),
+  /** When a command, a session or a connection of somebody's was open in it last; null where nobody knows. */
+  usedAt: z.string().nullable(),
 });
 export type Vm = z.infer<typeof Vm>;
 

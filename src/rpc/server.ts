@@ -23,6 +23,8 @@ export interface CallContext<E> {
   signal: AbortSignal;
   opId: string;
   emit(event: E): void;
+  /** Resolves when the client can take more events: for those who could emit without end. */
+  ready(): Promise<void>;
   /** A ticket for a stream that `onStream` will get; void when the client goes away. */
   ticket(onStream: OnStream): string;
   /** Resolves when the client's connection has ended, however it did. */
@@ -175,6 +177,7 @@ function serveCalls<T extends Table>(
         signal: AbortSignal.any([cancelled, gone.signal]),
         opId: op,
         emit: (event) => messages.notify(eventMethod, { op, event }),
+        ready: () => messages.taken(),
         ticket: (onStream) => tickets.issue(onStream, gone.signal),
         connectionClosed: closed.promise,
         otherClients,

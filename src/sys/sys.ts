@@ -87,7 +87,9 @@ export {
   spawnCount,
   spawnDetached,
 } from "./process.ts";
+export { type ProcessUse, processUse } from "./process-use.ts";
 export { cloneFile, nextData, type PeerCredentials, peerCredentials, readTsc } from "./shim.ts";
 export { copyRange, copySparse, emptyStretch, overlaySparse, SparseWriter } from "./sparse.ts";
 export { type Spawned, spawnAs } from "./spawn-as.ts";
 export { cleanStaging, ownedByLiving, stageDirectory, writeOwner } from "./staging.ts";
+export { tcpPeers } from "./tcp-peers.ts";

@@ -10,6 +10,7 @@ import type { Checkpoints, Templates } from "../warm/warm.ts";
 import type { HostDevices } from "./devices.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
+import type { Happened } from "./tell.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 /** Everything bootable about one image and its kernel, already in the store. */
@@ -57,6 +58,10 @@ export interface VmDeps {
   templateQuietMs?: number;
   /** For how long nobody must have used a VM before it is suspended, in ms; 0 or absent: never. */
   suspendAfterMs?: number;
+  /** For how long nobody must have used a VM before it is stopped, in ms; 0 or absent: never. */
+  stopAfterMs?: number;
+  /** Hears of what happens to VMs and templates. */
+  happened?: Happened | undefined;
   /** One VM like the last one is made in advance, if its driver can halt machines. */
   spare?: boolean;
   /** For how long nothing must have gone on before that is done, and for how long it then waits, in ms; for tests. */

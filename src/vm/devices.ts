@@ -27,6 +27,12 @@ export interface LayerUse {
   overflowed: boolean;
 }
 
+/** Since the link was made, as the guest sees it. */
+export interface Traffic {
+  receivedBytes: number;
+  sentBytes: number;
+}
+
 export interface HostDevices {
   /** An address for a new VM beside those that are taken; null where every guest has a network of its own. */
   address(taken: readonly string[]): string | null;
@@ -53,6 +59,8 @@ export interface HostDevices {
   setEgress(id: VmId, on: boolean): Promise<void>;
   /** Absent is success. */
   disconnect(id: VmId): Promise<void>;
+  /** What has gone over VMs' links, by id; absent where the host has none. */
+  traffic?(): Promise<ReadonlyMap<string, Traffic>>;
   /** The VMs, known or not, of which any of this is there. */
   present(): Promise<VmId[]>;
 }

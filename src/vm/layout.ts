@@ -26,6 +26,8 @@ export interface VmFiles {
   knownHosts: string;
   /** A copy of the row, from which a lost database is rebuilt. */
   mirror: string;
+  /** Empty: when it was changed last is when somebody used the VM last. */
+  touched: string;
   runDir: string;
 }
 
@@ -46,6 +48,7 @@ export function vmFiles(paths: VmPaths, id: VmId): VmFiles {
     hostKeyPublic: join(dir, "ssh_host_ed25519_key.pub"),
     knownHosts: join(dir, "known_hosts"),
     mirror: join(dir, "vm.json"),
+    touched: join(dir, "touched"),
     // Half an id, because a unix socket's path has at most 107 bytes.
     runDir: join(paths.run, id.slice(0, 18)),
   };

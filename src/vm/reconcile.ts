@@ -54,8 +54,9 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
         state: "stopped",
         machine: null,
         startedAt: null,
-        lastError: "the machine ended while the daemon was away",
+        lastError: machineEndedUnseen,
       });
+      deps.happened?.("vm.stopped", vm, { reason: machineEndedUnseen });
       await removeTree(vmFiles(deps.paths, vm.id).runDir);
     }
   }
@@ -66,6 +67,8 @@ export async function reconcile(deps: VmDeps, service: VmService): Promise<void>
   await sweepCheckpoints(deps);
   await takeBackDevices(deps);
 }
+
+const machineEndedUnseen = "the machine ended while the daemon was away";
 
 async function finishJournal(deps: VmDeps, service: VmService): Promise<void> {
   for (const open of deps.state.journal.open()) {

@@ -1,23 +1,27 @@
 /** The life of VMs as calls: each takes a VM's lock, runs its step lists, and keeps the row true. */
 import { BangerError, toBangerError, type VmId } from "../base/base.ts";
-import { type JournalRun, runSteps, type StepList } from "../pipeline/pipeline.ts";
+import type { JournalRun, StepList } from "../pipeline/pipeline.ts";
 import type { VmRecord } from "../state/state.ts";
 import type { CallOptions } from "./call-options.ts";
 import { checkVcpus } from "./check-vcpus.ts";
 import { createVm } from "./create-vm.ts";
-import { limits, type VmContext, type VmDeps } from "./deps.ts";
+import type { VmContext, VmDeps } from "./deps.ts";
 import { LeavingVms } from "./leaving.ts";
 import { IdleVms } from "./live/idle-vms.ts";
 import { LiveService } from "./live/live.ts";
 import { sweepCheckpoints } from "./live/needed-checkpoints.ts";
+import { StaleVms } from "./live/stale-vms.ts";
 import { fromIdleness } from "./live/suspended.ts";
+import { Touches } from "./live/touches.ts";
 import { VmLocks } from "./locks.ts";
 import type { NewVm } from "./new-vm.ts";
 import { resolveRef } from "./refs.ts";
 import { giveRoom, isDatabaseFull, isFull, withRoom } from "./room.ts";
 import { getVm, updateVm } from "./rows.ts";
+import { runList } from "./run-list.ts";
+import { signalMachine } from "./signal-machine.ts";
 import { isIdle, transition } from "./states.ts";
-import { deleteSteps, type EndInput, type EndSteps, endingSignals, stopSteps } from "./steps/end.ts";
+import { deleteSteps, type EndInput, type EndSteps, stopSteps } from "./steps/end.ts";
 import { recoverRun } from "./steps/journalled.ts";
 import { checkChange, type SpecChange, setSteps } from "./steps/set.ts";
 import { startSteps } from "./steps/start.ts";
@@ -40,6 +44,8 @@ export class VmService {
   /** What is done to VMs that run. */
   readonly live: LiveService;
   readonly idleVms: IdleVms;
+  readonly touches: Touches;
+  readonly staleVms: StaleVms;
   /** Who is found, and has its name, although its removal was answered. */
   readonly leaving: LeavingVms;
   /** The disks of a VM that has stopped, for who takes copies. */
@@ -63,8 +69,10 @@ export class VmService {
       (id) => this.idle.first(() => this.delete(id, { signal: new AbortController().signal })),
       () => this.#changed(),
     );
+    this.touches = new Touches(deps.paths);
+    this.staleVms = new StaleVms(deps, this.touches, { locked, end: this.#end.bind(this) });
     this.idleVms = new IdleVms(deps, {
-      start: this.start.bind(this),
+      ...{ start: this.start.bind(this), touches: this.touches },
       suspend: (id) => this.live.suspend(id, { signal: new AbortController().signal }, fromIdleness),
     });
   }
@@ -73,7 +81,9 @@ export class VmService {
   async reach(ref: string, options: CallOptions): Promise<VmRecord> {
     const found = this.list().filter((vm) => vm.name === ref || vm.id.startsWith(ref));
     if (found.some(({ id }) => this.leaving.has(id))) await this.leaving.gone(options.signal);
-    return this.idleVms.wake(this.find(ref), options);
+    const vm = await this.idleVms.wake(this.find(ref), options);
+    this.touches.touch(vm.id);
+    return vm;
   }
 
   /** `listener` is called after every run of a step list: machines may have come or gone. */
@@ -84,6 +94,7 @@ export class VmService {
   /** Ends what is done in advance. VMs run on. */
   async close(): Promise<void> {
     this.idleVms.close();
+    this.staleVms.close();
     await this.idle.close();
     await this.spares.dismiss();
     await this.leaving.close();
@@ -157,6 +168,7 @@ export class VmService {
       if (vm !== undefined && vm.state !== "running" && !quiet) {
         const state = vm.checkpoint === null ? "error" : "suspended";
         updateVm(deps.state, deps.paths, id, { state, lastError: failure.message, machine: null });
+        deps.happened?.("vm.failed", vm, { doing: "vm.start", error: failure.message });
       }
       throw failure;
     }
@@ -188,14 +200,7 @@ export class VmService {
     const interrupted = this.#interruptStart(id);
     return this.#locks.locked(id, async (vm, finished) => {
       if (finished.includes(stopSteps.name) || (interrupted && isIdle(vm))) return vm;
-      if (vm.machine === null) {
-        throw new BangerError("precondition", `VM ${vm.name} is ${vm.state}, there is nothing to kill`);
-      }
-      await this.deps.driver.signal(vm.machine, signal);
-      if (!endingSignals.has(signal)) return vm;
-      await this.deps.driver.exited(vm.machine, AbortSignal.timeout(limits.vmmTerm)).catch(() => {
-        // It ignores the signal; the list below does not ask.
-      });
+      if (!(await signalMachine(this.deps, vm, signal))) return vm;
       await this.#end(stopSteps, { id, orderly: false, reason: null }, options);
       return getVm(this.deps.state, id);
     });
@@ -282,16 +287,10 @@ export class VmService {
     input: Init,
     options: CallOptions,
   ): Promise<Acc> {
-    const { deps } = this;
-    return runSteps(list, { id, deps, warn: options.warn }, input, {
-      journal: deps.state.journal,
-      signal: options.signal,
-      observe: (event) => {
-        deps.log.debug("step", { vm: id, list: list.name, ...event });
-        options.observe?.(event);
-      },
-      failpoint: deps.failpoint,
-    }).finally(() => this.#changed());
+    return runList(this.deps, list, { id, input }, options).finally(() => {
+      this.touches.touch(id);
+      this.#changed();
+    });
   }
 
   #changed(): void {

@@ -8,7 +8,14 @@
  */
 export type { CallOptions } from "./call-options.ts";
 export type { BootSource, VmDeps, VmLog } from "./deps.ts";
-export { type HostDevices, type Network, noDevices, type RootAttachment, vmmNetwork } from "./devices.ts";
+export {
+  type HostDevices,
+  type Network,
+  noDevices,
+  type RootAttachment,
+  type Traffic,
+  vmmNetwork,
+} from "./devices.ts";
 export { generateKey } from "./host-key.ts";
 export { hostAlias } from "./identity.ts";
 export { type VmPaths, vmFiles } from "./layout.ts";
@@ -21,5 +28,6 @@ export { Runtimes } from "./runtime.ts";
 export { VmService } from "./service.ts";
 export { isIdle } from "./states.ts";
 export { stepLists } from "./steps/lists.ts";
+export type { VmHappening } from "./tell.ts";
 export { coldReasons } from "./warm/warm-start.ts";
 export { WorkspaceFailed, Workspaces } from "./workspaces.ts";

@@ -31,7 +31,7 @@ describe("what fits at the end of a line", () => {
   });
 
   test("does not have a flag that is given already, nor anything that is the guest's", async () => {
-    expect(await words("vm", "list", "--json", "-")).toEqual(["--quiet", "--verbose", "--help"]);
+    expect(await words("vm", "list", "--json", "-")).toEqual(["--quiet", "--watch", "--verbose", "--help"]);
     expect(await positionOf(["vm", "run", "--", "ls", ""])).toMatchObject({ words: [], names: undefined });
   });
 

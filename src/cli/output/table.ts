@@ -1,5 +1,5 @@
 /** Tables and key/value rows, aligned by what a terminal shows, with every cell made harmless. */
-import type { Context } from "../context.ts";
+import type { Context, Terminal } from "../context.ts";
 import { escapeLine } from "./escape.ts";
 import { wrapWords } from "./wrap.ts";
 
@@ -15,7 +15,7 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
  * longest cells lose their ends. A pipe gets them all, whole.
  */
 export function renderTableFor(
-  ctx: Pick<Context, "tty">,
+  ctx: { tty: Pick<Terminal, "stdout" | "size"> },
   header: readonly string[],
   rows: readonly (readonly string[])[],
   expendable: readonly string[] = [],
@@ -56,13 +56,17 @@ function shortened(header: readonly string[], rows: readonly (readonly string[])
 
 /** With an ellipsis where it would be longer. */
 function cut(text: string, columns: number): string {
-  if (width(text) <= columns) return text;
+  return width(text) <= columns ? text : `${fitting(text, columns - 3)}...`;
+}
+
+/** The beginning of a line that so many columns have room for. */
+export function fitting(text: string, columns: number): string {
   let fit = "";
   for (const character of text) {
-    if (width(fit + character) > columns - 3) break;
+    if (width(fit + character) > columns) break;
     fit += character;
   }
-  return `${fit}...`;
+  return fit;
 }
 
 /** `key:  value` rows; on a terminal what is long goes on below itself. */
@@ -88,8 +92,16 @@ const leastProse = 20;
 
 /** JSON for programs; characters that a terminal would obey are written as \u escapes, which JSON allows. */
 export function printJson(ctx: Pick<Context, "out">, value: unknown): void {
-  const text = JSON.stringify(value, null, 2);
-  ctx.out(text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape));
+  ctx.out(harmlessJson(JSON.stringify(value, null, 2)));
+}
+
+/** The same as one line, for what comes again and again. */
+export function jsonLine(value: unknown): string {
+  return harmlessJson(JSON.stringify(value));
+}
+
+function harmlessJson(text: string): string {
+  return text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, jsonEscape);
 }
 
 /** What a command has made or changed: its record for programs, else the line or lines that people and scripts read. */

@@ -94,6 +94,7 @@ export function fakeVm(name: string, change: Partial<Vm> = {}): Vm {
     createdAt: "2026-03-04T11:57:00.000Z",
     updatedAt: "2026-03-04T11:57:00.000Z",
     startedAt: "2026-03-04T11:57:00.000Z",
+    usedAt: null,
     ...change,
   };
 }

@@ -95,6 +95,14 @@ export function session(options: Options = {}): Session {
       ...tty,
       size: () => size,
       setRaw: (on) => void raw.push(on),
+      setScreen: (on) => void stdout.write(on ? "<screen>" : "</screen>"),
+      onStop: (give, take) => {
+        const stop = () => {
+          give();
+          take();
+        };
+        return { stop, forget: () => {} };
+      },
       onResize: (listener) => {
         resizers.add(listener);
         return () => void resizers.delete(listener);

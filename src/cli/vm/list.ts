@@ -3,8 +3,9 @@ import { formatBytes } from "../../base/base.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { json, toggle } from "../flags.ts";
-import { printJson, renderTableFor } from "../output/table.ts";
+import { json, toggle, watchFlag } from "../flags.ts";
+import { jsonLine, printJson, renderTableFor } from "../output/table.ts";
+import { watchText } from "../output/watching.ts";
 import { ago } from "../output/when.ts";
 
 export const command = defineCommand({
@@ -13,14 +14,24 @@ export const command = defineCommand({
     "STATE is asleep for a VM that was suspended because nobody used it (auto_suspend_after in config.toml): the next exec, ssh or connection lets it go on. On a terminal that is too narrow columns are left out; --json has everything.",
   examples: [
     { command: "vm list", note: "all VMs, running or not" },
+    { command: "vm list --watch", note: "and again, until Ctrl-C" },
     { command: "vm list --json", note: "everything about them, for programs" },
     { command: "vm delete $(banger vm list -q)", note: "delete them all" },
   ],
   args: {},
-  flags: { quiet: toggle("print only ids", "q"), json: json() },
+  flags: { quiet: toggle("print only ids", "q"), watch: watchFlag(), json: json() },
   run: async (input, ctx) => {
     const client = await ctx.client();
-    const vms = await client.call("vm.list", {}, { signal: ctx.signal });
+    const list = () => client.call("vm.list", {}, { signal: ctx.signal });
+    if (input.watch) {
+      await watchText(ctx, async () => {
+        const vms = await list();
+        if (input.json) return jsonLine(vms);
+        return input.quiet ? vms.map(({ id }) => id).join("\n") : vmTable(vms, ctx);
+      });
+      return undefined;
+    }
+    const vms = await list();
     if (input.json) printJson(ctx, vms);
     else if (input.quiet) for (const vm of vms) ctx.out(vm.id);
     else ctx.out(vmTable(vms, ctx));

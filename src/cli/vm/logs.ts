@@ -1,15 +1,25 @@
 /** banger vm logs */
 import { defineCommand } from "../command.ts";
-import { oneVm, toggle } from "../flags.ts";
+import { oneVm, toggle, whole } from "../flags.ts";
 import { oneOf, optional } from "../option.ts";
 import { showLog } from "../output/log-stream.ts";
 
+const silence = {
+  console: "the console's log is empty: where all goes well, nothing is said",
+  vmm: "the vmm's log is empty: where all goes well, nothing is said",
+  daemon: "the daemon's log has nothing about this VM",
+} as const;
+
 export const command = defineCommand({
   summary: "show what a VM's console printed",
+  details:
+    "With --follow it goes on through restarts of the VM, and ends when the VM is deleted, or with Ctrl-C. On a terminal what a guest wrote is made harmless: colours stay, everything else that a terminal would obey is shown as an escape.",
   examples: [
     { command: "vm logs calm-otter", note: "all of it" },
     { command: "vm logs -f calm-otter", note: "and what comes, until Ctrl-C" },
+    { command: "vm logs -f --tail 20 calm-otter", note: "the last twenty lines, and what comes" },
     { command: "vm logs --source vmm calm-otter", note: "what its machine complained about" },
+    { command: "vm logs --source daemon calm-otter", note: "what bangerd has done with it" },
   ],
   args: { vm: oneVm() },
   flags: {
@@ -17,18 +27,20 @@ export const command = defineCommand({
     source: optional(
       {
         value: "WHICH",
-        description: "console (the guest's) or vmm (the machine's); default: console",
+        description:
+          "console (the guest's), vmm (the machine's) or daemon (bangerd's lines about it, JSON); default: console",
       },
-      oneOf(["console", "vmm"], "must be console or vmm"),
+      oneOf(["console", "vmm", "daemon"], "must be console, vmm or daemon"),
     ),
+    tail: whole("COUNT", "only so many of the last lines", 0, 1_000_000),
   },
-  run: async ({ vm, follow, source = "console" }, ctx) => {
+  run: async ({ vm, follow, source = "console", tail }, ctx) => {
     const client = await ctx.client();
-    const { ticket } = await client.call("vm.logs", { ref: vm, source, follow }, { signal: ctx.signal });
+    const wanted = { ref: vm, source, follow, ...(tail === undefined ? {} : { tail }) };
+    const { ticket } = await client.call("vm.logs", wanted, { signal: ctx.signal });
     const stream = await client.stream(ticket);
     stream.end();
-    if (!(await showLog(ctx, stream)))
-      ctx.note(`the ${source}'s log is empty: where all goes well, nothing is said`);
+    if (!(await showLog(ctx, stream)) && tail !== 0) ctx.note(silence[source]);
     return undefined;
   },
 });

@@ -1,19 +1,22 @@
 /** banger vm show */
 import { defineCommand } from "../command.ts";
-import { oneVm, toggle } from "../flags.ts";
-import { printJson } from "../output/table.ts";
+import { json, oneVm } from "../flags.ts";
+import { printJson, renderRecord } from "../output/table.ts";
+import { vmRows } from "../output/vm-rows.ts";
 
 export const command = defineCommand({
-  summary: "show everything about a VM, as JSON",
+  summary: "show everything about a VM",
   examples: [
-    { command: "vm show calm-otter", note: "its record" },
-    { command: "vm show calm-otter | jq -r .state", note: "one field of it" },
+    { command: "vm show calm-otter", note: "what it is, how it was started, what it takes" },
+    { command: "vm show calm-otter --json | jq -r .state", note: "one field of its record" },
   ],
   args: { vm: oneVm() },
-  flags: { json: toggle("print JSON (as it does anyway)") },
-  run: async ({ vm }, ctx) => {
+  flags: { json: json() },
+  run: async (input, ctx) => {
     const client = await ctx.client();
-    printJson(ctx, await client.call("vm.show", { ref: vm }, { signal: ctx.signal }));
+    const vm = await client.call("vm.show", { ref: input.vm }, { signal: ctx.signal });
+    if (input.json) printJson(ctx, vm);
+    else ctx.out(renderRecord(ctx, vmRows(vm, ctx.today())));
     return undefined;
   },
 });

@@ -1,5 +1,5 @@
 /** image.* and kernel.* methods. */
-import { BangerError } from "../../base/base.ts";
+import { BangerError, toBangerError } from "../../base/base.ts";
 import type { Saving } from "../../image/image.ts";
 import type { CallContext, Handlers } from "../../rpc/rpc.ts";
 import type { Parts } from "../parts.ts";
@@ -22,7 +22,17 @@ type ImageMethods =
   | "kernel.remove";
 
 export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
-  const { images, vms } = parts;
+  const { images, vms, happenings } = parts;
+  /** Whoever follows what happens hears of what was not to be had, too. */
+  const orTell = async <T>(what: "image" | "kernel", name: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      const { code, message } = toBangerError(error);
+      if (code !== "cancelled") happenings.add(`${what}.failed`, { id: "", name }, { error: message });
+      throw error;
+    }
+  };
   const refuseUsed = async (
     kind: "image" | "kernel",
     id: string,
@@ -41,6 +51,19 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       },
     );
   };
+  const pull: Handlers["image.pull"] = async (params, ctx) => {
+    const { ref, name, sizeBytes, kernel, insecureHttp, recordedAs } = params;
+    if (!(await images.isOffered(ref, ctx))) {
+      const request = { ref, name, sizeBytes, kernel, recordedAs, insecureHttp: insecureHttp ?? false };
+      return imageInfo(await images.imports.byName(request, ctx));
+    }
+    if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {
+      throw ofCatalog(ref, "which says its name, size and kernel");
+    }
+    await parts.boot.renew(ref, ctx);
+    await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
+    return images.image(ref);
+  };
   return {
     "image.list": ({ available }, ctx) => images.listImages(available ? ctx : undefined),
     "image.show": async ({ ref }) => {
@@ -49,18 +72,7 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       const sizeBytes = own.reduce((sum, template) => sum + template.sizeBytes, 0);
       return { ...image, templates: { count: own.length, sizeBytes } };
     },
-    "image.pull": async ({ ref, name, sizeBytes, kernel, insecureHttp, recordedAs }, ctx) => {
-      if (!(await images.isOffered(ref, ctx))) {
-        const request = { ref, name, sizeBytes, kernel, recordedAs, insecureHttp: insecureHttp ?? false };
-        return imageInfo(await images.imports.byName(request, ctx));
-      }
-      if (name !== undefined || sizeBytes !== undefined || kernel !== undefined) {
-        throw ofCatalog(ref, "which says its name, size and kernel");
-      }
-      await parts.boot.renew(ref, ctx);
-      await images.removeReplaced(new Set(vms.list().map((vm) => vm.image.id)));
-      return images.image(ref);
-    },
+    "image.pull": (params, ctx) => orTell("image", params.recordedAs ?? params.ref, () => pull(params, ctx)),
     "image.name": async ({ ref, name }, ctx) => {
       if (await images.isOffered(ref, ctx)) throw ofCatalog(ref, "and used as it is");
       return { name: await images.imports.nameOf({ ref, name }) };
@@ -98,7 +110,7 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
     "kernel.list": ({ available }, ctx) => images.listKernels(available ? ctx : undefined),
     "kernel.show": ({ ref }) => images.kernel(ref),
     "kernel.pull": async ({ ref, force }, ctx) => {
-      await images.pullKernel(ref, force, ctx);
+      await orTell("kernel", ref, () => images.pullKernel(ref, force, ctx));
       return images.kernel(ref);
     },
     "kernel.import": async ({ name, from, force }, ctx) => {

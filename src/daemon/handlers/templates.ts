@@ -6,6 +6,7 @@ export function templateHandlers({
   templates,
   images,
   vms,
+  happenings,
 }: Parts): Pick<Handlers, "template.list" | "template.prune"> {
   return {
     "template.list": async () => {
@@ -23,6 +24,8 @@ export function templateHandlers({
     "template.prune": async () => {
       await vms.spares.dismiss();
       const gone = await templates.fit(0);
+      for (const { key } of gone)
+        happenings.add("template.removed", { id: key, name: "" }, { reason: "asked" });
       return { removed: gone.length, bytes: gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
     },
   };

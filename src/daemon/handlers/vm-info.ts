@@ -23,8 +23,10 @@ export function vmInfo(parts: Parts, vm: VmRecord): Vm {
     checkpoint: _checkpoint,
     ...shared
   } = vm;
+  const used = parts.vms.touches.last(vm.id);
   return {
     ...shared,
+    usedAt: used === undefined ? null : new Date(used).toISOString(),
     asleep: isAsleep(vm),
     ip: vm.state === "running" ? address : null,
     pid: machine?.process.pid ?? null,

@@ -1,16 +1,13 @@
 /** vm.* methods: references in, step lists in the vm room, records out. */
-import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { BangerError, toBangerError, type VmId } from "../../base/base.ts";
 import type { CallContext, Handlers, LifecycleEvent, Result, Vm } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { hostAlias, resolveRef, vmFiles, WorkspaceFailed } from "../../vm/vm.ts";
 import type { Parts } from "../parts.ts";
-import { followFile } from "./follow.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
 import { vmInfo } from "./vm-info.ts";
+import { vmLog } from "./vm-log.ts";
 
 type VmMethods =
   | "vm.create"
@@ -129,17 +126,9 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
         }
       });
     },
-    "vm.logs": async ({ ref, source, follow }, ctx) => {
-      const files = vmFiles(parts.paths.vm, vms.find(ref).id);
-      const path = source === "console" ? files.consoleLog : files.vmmLog;
-      // Made when it is not there yet, so that following a VM that has never run waits for its first line.
-      await (await open(path, "a", 0o600)).close();
-      const ticket = ctx.ticket((socket) => {
-        const bytes = follow ? followFile(path, socket) : createReadStream(path);
-        // A reader that goes away ends the copy: that is how following ends.
-        pipeline(bytes, socket).catch(() => socket.destroy());
-      });
-      return { ticket };
+    "vm.logs": async ({ ref, ...wanted }, ctx) => {
+      const write = await vmLog(parts, { id: vms.find(ref).id, ...wanted });
+      return { ticket: ctx.ticket(write) };
     },
     "vm.ssh": async ({ ref }, ctx) => {
       const vm = await vms.reach(ref, { signal: ctx.signal });

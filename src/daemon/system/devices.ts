@@ -7,6 +7,7 @@ import type { HelperResult } from "../../rpc/rpc.ts";
 import type { HostDevices } from "../../vm/vm.ts";
 import type { Helper } from "./helper-client.ts";
 import { homeOf } from "./jailer.ts";
+import { traffic } from "./traffic.ts";
 
 /** `dns`: the user's choice; undefined takes what the host itself asks. */
 export function systemDevices(
@@ -75,6 +76,7 @@ export function systemDevices(
     setEgress: async (id, on) => void (await helper.call("nat.set", { vm: id, on })),
     disconnect: async (id) => void (await helper.call("tap.release", { vm: id })),
 
+    traffic,
     present: async () => (await helper.call("inventory", {})).vms.map(({ vm }) => vm),
   };
 }

@@ -9,7 +9,7 @@ const otter: Vm = {
   ...{ image: { id: "i", name: "i" }, kernel: { id: "k", name: "k" }, ephemeral: false, workspace: null },
   spec: { vcpu: 1, memoryMiB: 512, diskBytes: GiB, overlayBytes: GiB, nat: false },
   ...{ lastError: null, consoleLog: "", channel: null, layer: null, cost: null, start: null, asleep: false },
-  ...{ createdAt: "", updatedAt: "", startedAt: null },
+  ...{ createdAt: "", updatedAt: "", startedAt: null, usedAt: null },
 };
 const { answer } = healthy.daemon;
 if (answer === undefined) throw new Error("the healthy host has a daemon");

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VmRecord } from "../../state/state.ts";
-import { allocated, type MemoryUse, memoryUse } from "../../sys/sys.ts";
+import { allocated, memoryUse } from "../../sys/sys.ts";
 import { memoryName, stateName } from "../../warm/warm.ts";
 import type { VmDeps } from "../deps.ts";
 import { vmFiles } from "../layout.ts";
@@ -10,7 +10,7 @@ import { workDiskOf } from "../steps/frozen-disks.ts";
 
 export interface Cost {
   /** Of its machine, the VMM included; null where there is none, or nobody may look. */
-  memory: MemoryUse | null;
+  memory: { ownBytes: number; sharedBytes: number } | null;
   disk: { ownBytes: number; sharedBytes: number };
 }
 
@@ -28,7 +28,7 @@ export async function costOf(
   );
   const memory = vm.machine === null ? undefined : await memoryUse(vm.machine.process.pid);
   return {
-    memory: memory ?? null,
+    memory: memory === undefined ? null : { ownBytes: memory.ownBytes, sharedBytes: memory.sharedBytes },
     disk: { ownBytes: await allocated(own), sharedBytes: await allocated(layers.flat()) },
   };
 }

@@ -6,6 +6,7 @@ import type { VmDeps } from "../deps.ts";
 import { getVm } from "../rows.ts";
 import type { Lent } from "./live.ts";
 import { isAsleep } from "./suspended.ts";
+import type { Touches } from "./touches.ts";
 
 /** A guest with more to do than this (load average of a minute) is at work for somebody who has gone. */
 const busyLoad = 0.25;
@@ -26,7 +27,11 @@ export class IdleVms {
   /** `afterMs` of no use until a VM is suspended; 0 never does. */
   constructor(
     private readonly deps: VmDeps,
-    private readonly lent: Pick<Lent, "start"> & { suspend(id: VmId): Promise<unknown> },
+    private readonly lent: Pick<Lent, "start"> & {
+      suspend(id: VmId): Promise<unknown>;
+      /** Keeps what is to outlive this daemon. */
+      touches: Pick<Touches, "begin">;
+    },
     private readonly afterMs = deps.suspendAfterMs ?? 0,
   ) {
     if (this.afterMs === 0 || deps.driver.checkpoint === undefined) return;
@@ -39,10 +44,12 @@ export class IdleVms {
   begin(id: VmId): () => void {
     const use = this.#of(id);
     use.open += 1;
+    const touched = this.lent.touches.begin(id);
     let over = false;
     return () => {
       if (over) return;
       over = true;
+      touched();
       use.open -= 1;
       use.last = Date.now();
     };

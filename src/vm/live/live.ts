@@ -20,6 +20,7 @@ import {
   restoreSnapshot,
   type Snapshot,
 } from "./snapshots.ts";
+import { StatsTaker, type VmSample } from "./stats.ts";
 import { fromSuspend, type SuspendedBy } from "./suspended.ts";
 
 /** What the service lends: its locks and its way of running lists. */
@@ -39,7 +40,11 @@ export interface Lent {
 }
 
 export class LiveService {
-  constructor(private readonly lent: Lent) {}
+  readonly #stats: StatsTaker;
+
+  constructor(private readonly lent: Lent) {
+    this.#stats = new StatsTaker(lent.deps);
+  }
 
   /** Halts its processors. Everything else of it stays. */
   pause(id: VmId, options: CallOptions): Promise<VmRecord> {
@@ -85,6 +90,11 @@ export class LiveService {
 
   cost(vm: VmRecord): Promise<Cost> {
     return costOf(this.lent.deps, vm);
+  }
+
+  /** What it takes at this moment; of its guest, too, if that is asked. */
+  stats(vm: VmRecord, of: { guest: boolean }): Promise<VmSample> {
+    return this.#stats.take(vm, of);
   }
 
   snapshots(of?: VmId): Promise<Snapshot[]> {

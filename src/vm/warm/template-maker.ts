@@ -91,7 +91,9 @@ export class TemplateMaker implements IdleSource {
       }
       await make(deps, { source, spec }, signal);
       this.#wanted.delete(name);
-      deps.log.info("a template was made", { template: name, ms: Math.round(performance.now() - began) });
+      const ms = Math.round(performance.now() - began);
+      deps.log.info("a template was made", { template: name, ms });
+      deps.happened?.("template.made", { id: name, name: source.image.name }, { ms });
     } catch (error) {
       if (signal.aborted) return;
       this.#wanted.delete(name);
@@ -137,6 +139,7 @@ async function make(deps: VmDeps, { source, spec }: Wanted, signal: AbortSignal)
     // It would be made after each boot, to be removed at once.
     if (gone.key === key.name) throw new Error(`it takes ${gone.sizeBytes} bytes, more than [warm] max_size`);
     deps.log.info("a template gave way to newer ones", { template: gone.key });
+    deps.happened?.("template.removed", { id: gone.key, name: "" }, { reason: "it gave way to newer ones" });
   }
 }
 

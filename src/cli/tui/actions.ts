@@ -1,0 +1,96 @@
+/** What keys do to VMs. Each goes on while the table is shown; how it ended is said below it. */
+import { toBangerError } from "../../base/base.ts";
+import type { Vm } from "../../rpc/contract.ts";
+import { Quiet } from "../command.ts";
+import type { Context, Daemon } from "../context.ts";
+import { execInGuest } from "../guest/exec.ts";
+import { statusOf } from "../interrupts.ts";
+import { escapeLine } from "../output/escape.ts";
+import { type TableState, withDoing, withVm } from "./state.ts";
+
+interface Named {
+  id: string;
+  name: string;
+}
+
+/** bash where there is one: guests of other makes have no more than sh. */
+const loginShell = ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l"];
+
+export class Actions {
+  readonly #under = new Map<string, { what: string; over: Promise<void> }>();
+  inShell = false;
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly client: Daemon,
+    private readonly change: (change: (state: TableState) => TableState) => void,
+  ) {}
+
+  stop(vm: Named): void {
+    this.#do(vm, "stopping", (options) => this.client.call("vm.stop", { ref: vm.id }, options));
+  }
+
+  start(vm: Named): void {
+    this.#do(vm, "starting", (options) => this.client.call("vm.start", { ref: vm.id }, options));
+  }
+
+  delete(vm: Named): void {
+    this.#do(vm, "deleting", async (options) => {
+      await this.client.call("vm.delete", { ref: vm.id }, options);
+      return undefined;
+    });
+  }
+
+  #do(
+    { id, name }: Named,
+    what: string,
+    call: (options: { signal: AbortSignal }) => Promise<Vm | undefined>,
+  ): void {
+    if (this.#under.has(id)) return;
+    const over = call({ signal: this.ctx.signal }).then(
+      (vm) => this.#end(id, (state) => withVm(state, id, vm)),
+      (error: unknown) => this.#end(id, (state) => ({ ...state, message: whyOf(error) })),
+    );
+    this.#under.set(id, { what: `${what} ${name}`, over });
+    this.change((state) => withDoing({ ...state, message: "" }, id, what));
+  }
+
+  #end(id: string, change: (state: TableState) => TableState): void {
+    this.#under.delete(id);
+    this.change((state) => change(withDoing(state, id, undefined)));
+  }
+
+  /** A shell on the whole terminal, which is its own meanwhile. Resolves with what is to be said of its end. */
+  async shell({ id, name, state }: Named & { state: string }): Promise<string> {
+    if (state !== "running" && state !== "suspended" && state !== "starting")
+      return `${name} is ${state}: S starts it`;
+    const { ctx } = this;
+    this.inShell = true;
+    // A guest that is slow to bring its prompt shows nothing else meanwhile.
+    ctx.err(ctx.style.dim(`a shell in ${escapeLine(name)}; its end leads back to the table`));
+    try {
+      const outcome = await execInGuest(ctx, this.client, { ref: id, argv: loginShell });
+      // A signal from outside meant banger, not the shell.
+      if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
+      return "";
+    } catch (error) {
+      if (error instanceof Quiet) throw error;
+      return whyOf(error);
+    } finally {
+      this.inShell = false;
+    }
+  }
+
+  /** What is under way when somebody leaves is not cut off; an interrupt does that. */
+  async finished(): Promise<void> {
+    const left = [...this.#under.values()];
+    if (left.length === 0) return;
+    this.ctx.err(`one moment: ${left.map(({ what }) => escapeLine(what)).join(", ")}`);
+    await Promise.all(left.map(({ over }) => over));
+  }
+}
+
+function whyOf(error: unknown): string {
+  const { message, hint } = toBangerError(error);
+  return hint === undefined ? message : `${message} (${hint})`;
+}

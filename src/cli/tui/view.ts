@@ -1,0 +1,105 @@
+/** A state as the lines of a screen: never more of them than it has, none longer than it is wide, nothing in them that it obeys. */
+import { escapeLine } from "../output/escape.ts";
+import { statsCells, statsExpendable, statsHeader } from "../output/stats-cells.ts";
+import type { Style } from "../output/style.ts";
+import { fitting, renderTableFor } from "../output/table.ts";
+import type { LogLines } from "./log-lines.ts";
+import type { Row, TableState } from "./state.ts";
+
+export interface Look {
+  columns: number;
+  rows: number;
+  style: Style;
+}
+
+/** With fewer lines the title and the keys give way to VMs. */
+const leastRows = 6;
+const keys = "enter shell  l logs  x stop  S start  d delete  ? help  q quit";
+const fewKeys = "? help  q quit";
+
+export function tableLines(state: TableState, look: Look): string[] {
+  const { columns, rows, style } = look;
+  const fit = (text: string) => fitting(text, columns);
+  const roomy = rows >= leastRows;
+  const foot = footOf(state, look);
+  const frame = roomy ? 3 + (state.rows?.length ? 1 : 0) : state.question || state.message ? 1 : 0;
+  const body = state.help ? helpLines : bodyOf(state, look);
+  const header = !state.help && state.rows?.length ? [style.bold(fit(body[0] ?? ""))] : [];
+  const content = header.length > 0 ? body.slice(1) : body;
+  const room = Math.max(1, rows - frame);
+  const selected = state.help ? -1 : indexOf(state);
+  const from = Math.max(0, Math.min(selected - Math.floor(room / 2), content.length - room));
+  const shown = content.slice(from, from + room).map((line, index) => {
+    const text = fit(line);
+    return from + index === selected ? style.invert(text.padEnd(columns)) : text;
+  });
+  if (!roomy) return [...shown.slice(0, rows - frame), ...(frame > 0 ? [foot] : [])];
+  const blank = Array<string>(Math.max(0, room - shown.length)).fill("");
+  return [style.bold(fit(titleOf(state))), ...header, ...shown, ...blank, "", foot];
+}
+
+function titleOf({ rows }: TableState): string {
+  if (rows === undefined) return "banger: looking";
+  const running = rows.filter(({ stats }) => stats.host !== null).length;
+  return `banger: ${rows.length} ${rows.length === 1 ? "VM" : "VMs"}, ${running} running`;
+}
+
+function indexOf({ rows, selected }: TableState): number {
+  return rows?.findIndex(({ stats }) => stats.vm.id === selected) ?? -1;
+}
+
+/** The header's line first, where there are VMs. */
+function bodyOf({ rows, selected, doing }: TableState, { columns, rows: height }: Look): string[] {
+  if (rows === undefined) return [];
+  if (rows.length === 0) return ["", "there are no VMs; make one: banger vm run"];
+  const cells = rows.map((row) => [
+    // Without colour this is what shows it.
+    row.stats.vm.id === selected ? ">" : "",
+    row.stats.vm.name,
+    stateOf(row, doing),
+    ...statsCells(row.stats, row.cpuPercent),
+  ]);
+  const screen = { tty: { stdout: true, size: () => ({ columns, rows: height }) } };
+  const expendable = [...statsExpendable, "MEM", "CPU"];
+  return renderTableFor(screen, ["", "NAME", "STATE", ...statsHeader], cells, expendable).split("\n");
+}
+
+function stateOf({ stats }: Row, doing: TableState["doing"]): string {
+  return doing.get(stats.vm.id) ?? (stats.vm.asleep ? "asleep" : stats.vm.state);
+}
+
+function footOf({ question, message }: TableState, { columns, style }: Look): string {
+  if (question !== undefined)
+    return style.yellow(fitting(`delete ${escapeLine(question.name)} with its disks? [y/n]`, columns));
+  if (message !== "") return style.red(fitting(escapeLine(message), columns));
+  return style.dim(fitting(keys.length <= columns ? keys : fewKeys, columns));
+}
+
+const helpLines = [
+  "",
+  "up, down, k, j   choose a VM",
+  "enter, s         a shell in it; its end leads back here",
+  "l                what its console says",
+  "x                stop it, in order; its disks are kept",
+  "S                start it",
+  "d                delete it with its disks, after a question",
+  "Ctrl-Z           back to the shell for a while; fg comes back",
+  "q, Ctrl-C        leave; VMs run on",
+  "",
+  "any key: back",
+];
+
+export function logLines(log: LogLines, name: string, { columns, rows, style }: Look): string[] {
+  const fit = (text: string) => fitting(text, columns);
+  const room = Math.max(1, rows - 2);
+  const lines = log.last(room);
+  const title = style.bold(fit(`console of ${escapeLine(name)}`));
+  if (rows < 3) return lines.slice(-rows).map(fit);
+  const foot = log.isAtEnd ? "up, down, page up  scroll  q back" : "end  follow again  q back";
+  return [
+    title,
+    ...lines.map(fit),
+    ...Array<string>(Math.max(0, room - lines.length)).fill(""),
+    style.dim(fit(foot)),
+  ];
+}
