@@ -147,5 +147,6 @@ export const topLevel: Readonly<Record<string, Load>> = {
   df: () => import("./df.ts"),
   prune: () => import("./prune.ts"),
   doctor: () => import("./doctor.ts"),
+  "ssh-config": () => import("./ssh-config.ts"),
   version: () => import("./version.ts"),
 };

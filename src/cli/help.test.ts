@@ -33,6 +33,7 @@ describe("help", () => {
         df           show what banger takes of this machine's disk
         prune        remove VMs that do not run, and what no other VM needs
         doctor       check this machine: what works, what is missing, what to do
+        ssh-config   have plain ssh, scp, rsync and editors reach VMs as NAME.vm
         version      print the version, its commit and when it was built
 
       More: banger <command> --help

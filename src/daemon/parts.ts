@@ -6,6 +6,7 @@ import type { State } from "../state/state.ts";
 import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService, Workspaces } from "../vm/vm.ts";
 import type { Templates } from "../warm/warm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
+import type { Names } from "./names/names.ts";
 
 export interface ProgressContext {
   signal: AbortSignal;
@@ -23,6 +24,7 @@ export interface Parts {
   devices: HostDevices;
   images: ImageShelf;
   templates: Templates;
+  names: Names;
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
@@ -35,6 +37,8 @@ export interface Parts {
   ssh: {
     /** The private key that opens every guest; made when there is none. */
     identityFile(): Promise<string>;
+    /** All VMs' host keys, each under its name. */
+    knownHosts: string;
   };
   status(): Promise<DaemonStatus>;
   /** Ends the daemon after the answer has been sent; VMs keep running. */

@@ -15,7 +15,7 @@ export function vmInfo(parts: Parts, vm: VmRecord): Vm {
     rootDisk: _disk,
     machine,
     machineId: _machineId,
-    address,
+    address: _address,
     warm: _warm,
     start,
     workDisk: _work,
@@ -26,7 +26,7 @@ export function vmInfo(parts: Parts, vm: VmRecord): Vm {
   return {
     ...shared,
     asleep: isAsleep(vm),
-    ip: vm.state === "running" ? address : null,
+    ip: parts.names.addressOf(vm),
     pid: machine?.process.pid ?? null,
     start: start?.how === "cold" ? { ...start, why: coldReasons[start.why] } : start,
     channel: channelOf(parts, vm),

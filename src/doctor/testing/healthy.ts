@@ -89,7 +89,7 @@ export const healthy: Facts = {
         ...{ pid: 4711, version, commit, mode: "user", modeReason: "", socket: "", logPath: "" },
         ...{ stateDir: "", startedAt: "", rssBytes: 0, vmsRunning: 0, vmsTotal: 0, driver: "qemu" },
         ...{ driverUsable: true, acceleration: "kvm", driverReason: null, driverHint: null },
-        ...{ diskStrategy: "overlay", idleTimeoutMs: 0 },
+        ...{ diskStrategy: "overlay", idleTimeoutMs: 0, names: { server: null, routed: false } },
       },
       vms: [],
     },
