@@ -246,8 +246,8 @@ export const DaemonStatus = z.strictObject({
   rssBytes: z.number(),
   vmsRunning: z.int(),
   vmsTotal: z.int(),
-  /** The name server's address and port, null where it has none, and whether the host's own resolver asks it. */
-  names: z.strictObject({ server: z.string().nullable(), routed: z.boolean() }),
+  /** The name server's address and port, null where it has none, and whether the host's own resolver asks it; absent in an older one. */
+  names: z.strictObject({ server: z.string().nullable(), routed: z.boolean() }).optional(),
   driver: z.string(),
   /** Whether a VM can run here at all. */
   driverUsable: z.boolean(),

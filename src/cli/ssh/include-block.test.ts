@@ -34,7 +34,7 @@ test("a path is one word of a pattern, whatever is in it", () => {
   expect(includeLine("/home/a b/.config/banger/ssh_config")).toBe(
     'Include "/home/a b/.config/banger/ssh_config"',
   );
-  expect(includeLine("/h/100%/[x]*?/${HOME}")).toBe('Include "/h/100?/[[]x][*][?]/[$]{HOME}"');
+  expect(includeLine(`/h/100%/[x]*?/$${"{HOME}"}`)).toBe('Include "/h/100?/[[]x][*][?]/[$]{HOME}"');
   for (const path of ['/a"b', "/a\nProxyCommand evil", "/a\\b"])
     expect(() => includeLine(path)).toThrow("path");
 });

@@ -68,7 +68,7 @@ export class Names {
     // Other programs' work, which nobody waits for.
     this.#routing = this.#route();
     await this.#writeKnownHosts();
-    this.#anyRuns = this.#running().length > 0;
+    this.#anyRuns = this.deps.vms.list().some(hasMachine);
   }
 
   /** Where it can be reached from this host; null while it does not run. */
@@ -88,14 +88,19 @@ export class Names {
     return { server: this.#server?.address ?? null, routed: this.#routed };
   }
 
-  /** Machines may have come or gone. */
+  /** Machines may have come or gone. Never throws: it is no part of what made them. */
   changed(): void {
-    const running = new Set(this.#running().map(({ id }) => id));
-    this.#ports.retain((id) => running.has(id));
-    void this.#writeKnownHosts();
-    // A resolver that was told once remembers, also over its own restart: this is for one that was not there.
-    if (running.size > 0 && !this.#anyRuns && !this.#routed) this.#routing = this.#route();
-    this.#anyRuns = running.size > 0;
+    try {
+      const vms = this.deps.vms.list();
+      const there = new Set(vms.filter(hasMachine).map(({ id }) => id));
+      this.#ports.retain((id) => there.has(id));
+      void this.#writeKnownHosts();
+      // A resolver that was told once remembers, also over its own restart: this is for one that was not there.
+      if (there.size > 0 && !this.#anyRuns && !this.#routed) this.#routing = this.#route();
+      this.#anyRuns = there.size > 0;
+    } catch (error) {
+      this.deps.log.warn("names of VMs could not be brought up to date", { error: String(error) });
+    }
   }
 
   async close(): Promise<void> {
@@ -113,15 +118,11 @@ export class Names {
     this.#server?.close();
   }
 
-  #running(): VmRecord[] {
-    const { vms } = this.deps;
-    return vms.list().filter(({ id, state }) => state === "running" && !vms.leaving.has(id));
-  }
-
   async #lookup(name: string): Promise<string | undefined> {
-    const vm = this.#running().find((each) => each.name === name);
-    const address = vm && this.addressOf(vm);
-    if (vm === undefined || address == null) return undefined;
+    const { vms } = this.deps;
+    const vm = vms.list().find((each) => each.name === name);
+    const address = vm === undefined || vms.leaving.has(vm.id) ? null : this.addressOf(vm);
+    if (vm === undefined || address === null) return undefined;
     if (vm.address === null) {
       // Late is better than never: a guest that is slow to say has its ports listened on all the same.
       await within(askGuestMs, this.#ports.expect(vm.id, address)).catch(() => {});
@@ -157,6 +158,9 @@ export class Names {
     }
   }
 }
+
+/** What is connected to a VM that is paused waits with it. */
+const hasMachine = ({ machine }: VmRecord) => machine !== null;
 
 /** This daemon's user, and root. */
 async function ownersOwn(socket: Socket): Promise<boolean> {
