@@ -15,7 +15,8 @@ const names = defineCheck({
   needs: ["daemon"],
   judge: ({ facts: { daemon }, place }) => {
     const told = daemon.answer?.status.names;
-    if (told === undefined) return pass("served while the daemon runs");
+    if (told === undefined)
+      return pass("served while the daemon runs", { looked: place.paths.socket, found: "no answer" });
     const { server, routed } = told;
     const evidence = { looked: "name server", found: server ?? "none" };
     if (server === null) return warn("names of VMs are not served", ["banger daemon logs"], evidence);
@@ -38,7 +39,10 @@ const sshConfig = defineCheck({
   needs: ["sshConfig"],
   judge: ({ facts: { sshConfig }, place }) => {
     const { path, exists, program, programThere, knownHosts } = sshConfig;
-    if (!exists) return pass("not asked for; with banger ssh-config --install: ssh NAME.vm");
+    if (!exists) {
+      const evidence = { looked: path, found: "not there" };
+      return pass("not asked for; with banger ssh-config --install: ssh NAME.vm", evidence);
+    }
     const evidence = [
       { looked: path, found: program ?? "no ProxyCommand" },
       { looked: "its known hosts", found: knownHosts ?? "none" },
