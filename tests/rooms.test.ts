@@ -64,6 +64,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   warm: { may: ["base", "sys"], because: "templates are files; who makes and uses them is the domain's" },
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
+  dns: { may: ["base"], because: "a name server answers questions; what a name means others know" },
   kernel: { may: ["base", "sys", "apt", "catalog", "bundle"], because: "kernels are artifacts" },
   image: {
     may: ["base", "sys", "apt", "disk", "ext4", "download", "oci", "catalog", "bundle"],
@@ -99,6 +100,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "image",
       "catalog",
       "download",
+      "dns",
       "oci",
       "host",
       "net",
@@ -222,7 +224,13 @@ function loadedWith(...entries: string[]): string[] {
 
 test("a command that calls the daemon loads no package: zod alone took as long as everything else", () => {
   const commands = product.filter((file) => /^cli\/(vm|image|kernel|template|daemon|internal)\//.test(file));
-  const loaded = loadedWith("main.ts", "cli/main.ts", "rpc/ensure-daemon.ts", ...commands);
+  const loaded = loadedWith(
+    "main.ts",
+    "cli/main.ts",
+    "cli/ssh-config.ts",
+    "rpc/ensure-daemon.ts",
+    ...commands,
+  );
   // A script for guests is embedded as its text.
   expect(loaded.filter((path) => !/\.(ts|sh)$|^node:/.test(path))).toEqual([]);
   // Only where the services are installed.

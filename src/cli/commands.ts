@@ -155,5 +155,6 @@ export const topLevel: Readonly<Record<string, Load>> = {
   prune: () => import("./prune.ts"),
   doctor: () => import("./doctor.ts"),
   completion: () => import("./completion.ts"),
+  "ssh-config": () => import("./ssh-config.ts"),
   version: () => import("./version.ts"),
 };

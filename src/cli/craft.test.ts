@@ -21,7 +21,7 @@ describe("every command", () => {
   /** Their output is somebody else's, or nothing. */
   const without = [
     ...["vm run", "vm exec", "vm ssh", "vm logs", "daemon logs", "daemon stop", "system uninstall"],
-    ...["tui", "completion", "internal connect", "internal complete", "internal man"],
+    ...["tui", "ssh-config", "completion", "internal connect", "internal complete", "internal man"],
   ];
 
   test("that has a result can print it as a record", async () => {

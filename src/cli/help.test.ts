@@ -36,6 +36,7 @@ describe("help", () => {
         prune        remove VMs that do not run, and what no other VM needs
         doctor       check this machine: what works, what is missing, what to do
         completion   print a script that lets your shell complete banger's commands
+        ssh-config   have plain ssh, scp, rsync and editors reach VMs as NAME.vm
         version      print the version, its commit and when it was built
 
       Every command takes --quiet, --verbose and --help.

@@ -25,6 +25,7 @@ import { watchHandlers } from "./handlers/watch.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 import { Happenings } from "./lifecycle/happenings.ts";
 import type { Logger } from "./lifecycle/log.ts";
+import { Names } from "./names/names.ts";
 import type { Parts } from "./parts.ts";
 import type { DaemonPlace } from "./place.ts";
 import type { Platform } from "./platform.ts";
@@ -130,6 +131,13 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   await images.cleanStaging();
   await reconcile(deps, vms);
 
+  const knownHosts = join(paths.state, "ssh", "known_hosts");
+  const names = new Names({
+    ...{ vms, runtimes, log, paths: vmPaths, knownHosts, resolver: platform.resolver },
+  });
+  await names.open();
+  vms.onChange(() => names.changed());
+
   const startedAt = new Date().toISOString();
   // While nobody waits for it; who needs the answer asks again, and gets this one.
   await driver.probe();
@@ -147,6 +155,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     rssBytes: process.memoryUsage.rss(),
     vmsRunning: running(),
     vmsTotal: vms.list().length,
+    names: names.status(),
     driver: driver.name,
     acceleration: probe.acceleration,
     driverReason: probe.reason ?? null,
@@ -167,6 +176,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     devices,
     images,
     templates,
+    names,
     // A host without a usable driver is told so now, not after minutes of building.
     boot: {
       ensure: async (name, ctx) => usable(driver, () => images.ensure(name, ctx)),
@@ -188,7 +198,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
         );
       return warnings;
     },
-    ssh: { identityFile: () => sshKey.identityFile() },
+    ssh: { identityFile: () => sshKey.identityFile(), knownHosts },
     status: async () => status(await driver.probe()),
     stop: env.stop,
   };
@@ -209,6 +219,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     onVmsChanged: (listener) => vms.onChange(listener),
     config,
     close: async () => {
+      await names.close();
       await vms.close();
       state.close();
       removeIfEmpty(vmPaths.run);

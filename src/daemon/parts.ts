@@ -7,6 +7,7 @@ import type { BootSource, HostDevices, Runtimes, VmLog, VmPaths, VmService, Work
 import type { Templates } from "../warm/warm.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 import type { Happenings } from "./lifecycle/happenings.ts";
+import type { Names } from "./names/names.ts";
 
 export interface ProgressContext {
   signal: AbortSignal;
@@ -26,6 +27,7 @@ export interface Parts {
   templates: Templates;
   /** What happens, for those who follow it. */
   happenings: Happenings;
+  names: Names;
   boot: {
     /** The boot source of a catalog or stored image, building what is not there yet. */
     ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
@@ -38,6 +40,8 @@ export interface Parts {
   ssh: {
     /** The private key that opens every guest; made when there is none. */
     identityFile(): Promise<string>;
+    /** All VMs' host keys, each under its name. */
+    knownHosts: string;
   };
   status(): Promise<DaemonStatus>;
   /** Ends the daemon after the answer has been sent; VMs keep running. */

@@ -6,6 +6,7 @@ import { probeRootDiskStrategy, type RootDiskStrategy } from "../disk/disk.ts";
 import { buildImage } from "../image/image.ts";
 import { type HostDevices, type Network, noDevices, type VmPaths, vmmNetwork } from "../vm/vm.ts";
 import { directJailer, findProgram, firecrackerDriver, qemuDriver, type VmmDriver } from "../vmm/vmm.ts";
+import type { HostResolver } from "./names/names.ts";
 import type { DaemonPlace } from "./place.ts";
 
 export interface Platform {
@@ -13,6 +14,8 @@ export interface Platform {
   devices: HostDevices;
   rootDiskStrategy: RootDiskStrategy;
   buildImage: typeof buildImage;
+  /** Undefined where nobody may tell it anything. */
+  resolver?: HostResolver;
 }
 
 /** User mode: QEMU, disks as files, the network inside QEMU. Throws bad_config for a driver that it has not. */

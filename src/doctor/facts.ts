@@ -23,6 +23,7 @@ import {
   type UnitFacts,
 } from "./facts/services.ts";
 import { readSettings, type SettingsFacts } from "./facts/settings.ts";
+import { lookAtSshConfig, type SshConfigFacts } from "./facts/ssh-config.ts";
 import { lookAtStorage, type StorageFacts } from "./facts/storage.ts";
 import type { Place } from "./place.ts";
 
@@ -36,6 +37,7 @@ export interface Facts {
   storage: StorageFacts;
   images: ImageFacts;
   daemon: DaemonFacts;
+  sshConfig: SshConfigFacts;
   units: UnitFacts[];
   sockets: SocketFacts[];
   trusted: TrustedFacts;
@@ -63,6 +65,7 @@ const probes: Probes = {
   storage: lookAtStorage,
   images: lookForImages,
   daemon: askDaemon,
+  sshConfig: lookAtSshConfig,
   units: lookAtUnits,
   sockets: (_place, signal) => lookAtSockets(signal),
   trusted: lookAtTrusted,

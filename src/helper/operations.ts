@@ -38,7 +38,7 @@ const operations: { [M in HelperMethod]: Handler<M> } = {
   "machine.launch": handler("machine.launch", launchMachine),
   "machine.signal": handler("machine.signal", signalMachine),
   "machine.end": handler("machine.end", endMachine),
-  "resolver.route": handler("resolver.route", effectOnNetwork(routeNames)),
+  "resolver.route": handler("resolver.route", ofNetwork(routeNames)),
   "resolver.clear": handler(
     "resolver.clear",
     effectOnNetwork((_params, place) => clearNames(place)),

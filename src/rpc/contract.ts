@@ -21,6 +21,7 @@ import {
   Snapshot,
   SnapshotName,
   SshAccess,
+  SshConfig,
   TemplateInfo,
   Ticket,
   TransferEvent,
@@ -177,6 +178,11 @@ export const owner = contract({
     result: z.strictObject({ ticket: Ticket }),
   },
   "vm.ssh": { summary: "what OpenSSH needs to get into a VM", params: vmRef, result: SshAccess },
+  "ssh.config": {
+    summary: "what an OpenSSH needs to get into any VM by its name",
+    params: none,
+    result: SshConfig,
+  },
   "guest.exec": {
     summary: "runs a command in a guest; the result is its exit status",
     params: z.strictObject({

@@ -149,7 +149,8 @@ export const helper = {
   "resolver.route": {
     summary: "has systemd-resolved ask banger's name server for .vm names",
     params: z.strictObject({ port: z.int().min(1024).max(65535) }),
-    result: none,
+    /** False on a host on which systemd-resolved does not run. */
+    result: z.strictObject({ asks: z.boolean() }),
   },
   "resolver.clear": { summary: "takes that back", params: none, result: none },
   inventory: {

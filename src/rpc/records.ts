@@ -248,6 +248,8 @@ export const DaemonStatus = z.strictObject({
   rssBytes: z.number(),
   vmsRunning: z.int(),
   vmsTotal: z.int(),
+  /** The name server's address and port, null where it has none, and whether the host's own resolver asks it; absent in an older one. */
+  names: z.strictObject({ server: z.string().nullable(), routed: z.boolean() }).optional(),
   driver: z.string(),
   /** Whether a VM can run here at all. */
   driverUsable: z.boolean(),
@@ -269,6 +271,13 @@ export const SshAccess = z.strictObject({
   /** banger's own known_hosts with the guest's key pinned under `hostAlias`. */
   knownHostsFile: z.string(),
   hostAlias: z.string(),
+});
+
+/** The same for all VMs, as a file that a person's own configuration includes. */
+export const SshConfig = z.strictObject({
+  identityFile: z.string(),
+  /** Of all VMs, each under its name. */
+  knownHostsFile: z.string(),
 });
 
 export const Snapshot = z.strictObject({

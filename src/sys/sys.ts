@@ -59,6 +59,7 @@ export {
   loopNumbers,
   openLoop,
 } from "./loop.ts";
+export { loopbackPeer, type TcpEnd } from "./loopback-peer.ts";
 export { type MemoryUse, memoryUse } from "./memory-use.ts";
 export { type FileSystem, fileSystemOf, type Mount, mountOf } from "./mounts.ts";
 export { errnoOf } from "./netlink.ts";

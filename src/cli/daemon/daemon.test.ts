@@ -19,6 +19,7 @@ const status = {
   rssBytes: 41 * 1024 * 1024,
   vmsRunning: 1,
   vmsTotal: 3,
+  names: { server: "127.0.0.1:42069", routed: false },
   driver: "qemu",
   acceleration: "tcg",
   driverReason: "the CPU has neither vmx nor svm",
@@ -41,6 +42,7 @@ describe("banger daemon", () => {
       started:          2 hours ago
       memory:           41M
       vms:              1 running, 3 in all
+      names:            NAME.vm at 127.0.0.1:42069
       driver:           qemu (tcg)
       why this driver:  the CPU has neither vmx nor svm (more: banger doctor)
       root disks:       qcow2

@@ -43,8 +43,16 @@ function statusRows(status: DaemonStatus, now: Date): [string, string][] {
     ["started", ago(status.startedAt, now)],
     ["memory", formatBytes(status.rssBytes)],
     ["vms", `${status.vmsRunning} running, ${status.vmsTotal} in all`],
+    ...namesRow(status),
     ...driverRows(status),
     ["root disks", status.diskStrategy],
     ["ends itself", idle],
   ];
+}
+
+function namesRow({ names }: DaemonStatus): [string, string][] {
+  if (names === undefined) return [];
+  const { server, routed } = names;
+  if (server === null) return [["names", "not served: see banger daemon logs"]];
+  return [["names", `NAME.vm at ${server}${routed ? ", which systemd-resolved asks" : ""}`]];
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { BangerError, isVmName } from "../../base/base.ts";
 import type { Result } from "../../rpc/contract.ts";
 import type { Context } from "../context.ts";
+import { optionPath, proxyCommand } from "./quote.ts";
 
 type Access = Result<"vm.ssh">;
 
@@ -27,9 +28,8 @@ export function sshArguments(access: Access, self: readonly string[], rest: read
   // ssh takes a word that begins with - for an option, and gives the host's name to a shell; options of the user's may
   // follow it, which "--" before it would end.
   if (!isVmName(access.vm.name)) throw new BangerError("denied", "the daemon's name for the VM is none");
-  const proxy = `${self.map(shellWord).join(" ")} internal connect %h %p`;
   const options = {
-    ProxyCommand: proxy,
+    ProxyCommand: proxyCommand(self),
     IdentityFile: optionPath(access.identityFile),
     IdentitiesOnly: "yes",
     UserKnownHostsFile: optionPath(access.knownHostsFile),
@@ -52,21 +52,6 @@ export function sshArguments(access: Access, self: readonly string[], rest: read
     `${access.vm.name}.vm`,
     ...rest,
   ];
-}
-
-/** One word for the shell that ssh gives ProxyCommand to; `%` begins a token of ssh's there. */
-function shellWord(word: string): string {
-  return `'${word.replaceAll("'", "'\\''").replaceAll("%", "%%")}'`;
-}
-
-/** A path as an ssh option's value: quoted, because it splits at spaces, and with its own `%` kept. */
-function optionPath(path: string): string {
-  if (path.includes('"') || path.includes("\n")) {
-    throw new BangerError("precondition", `ssh cannot use a path with a quote in it: ${path}`, {
-      hint: "run the command by: banger vm exec",
-    });
-  }
-  return `"${path.replaceAll("\\", "\\\\").replaceAll("%", "%%")}"`;
 }
 
 /** Runs ssh on our own terminal and streams; its exit status is the answer. */

@@ -6,7 +6,10 @@ import { diskUsage } from "../usage.ts";
 
 export function daemonHandlers(
   parts: Parts,
-): Pick<Handlers, "ping" | "daemon.status" | "daemon.stop" | "disk.usage" | "config.defaults"> {
+): Pick<
+  Handlers,
+  "ping" | "daemon.status" | "daemon.stop" | "disk.usage" | "config.defaults" | "ssh.config"
+> {
   return {
     ping: async (_params, ctx) => ({
       ...{ version, commit, pid: process.pid, others: ctx.otherClients() },
@@ -18,6 +21,10 @@ export function daemonHandlers(
       return {};
     },
     "disk.usage": () => diskUsage(parts),
+    "ssh.config": async () => ({
+      identityFile: await parts.ssh.identityFile(),
+      knownHostsFile: parts.ssh.knownHosts,
+    }),
     "config.defaults": async () => ({
       ...parts.defaults(),
       image: {

@@ -5,6 +5,7 @@ import { BangerError } from "../../base/base.ts";
 import type { GuestProcess } from "../../guest/guest.ts";
 import type { CallContext, Handlers, TransferEvent } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
+import { connectGuestPort, joinStreams } from "../guest-port.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
@@ -73,22 +74,13 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
       return {};
     },
     "guest.connect": async ({ ref, port }, ctx) => {
-      const vm = await vms.reach(ref, { signal: ctx.signal });
-      const over = vms.idleVms.begin(vm.id);
-      try {
-        const session = await runtimes.session(vm, ctx.signal);
-        const stream = await session.connect({ port }, ctx.signal);
-        stream.once("close", over);
-        return {
-          ticket: ctx.ticket((socket) => {
-            joinStreams(stream, socket);
-          }),
-          ...(session.channel === "ssh" ? { warning: goingBySsh } : {}),
-        };
-      } catch (error) {
-        over();
-        throw error;
-      }
+      const { stream, channel } = await connectGuestPort(parts, ref, port, ctx.signal);
+      return {
+        ticket: ctx.ticket((socket) => {
+          joinStreams(stream, socket);
+        }),
+        ...(channel === "ssh" ? { warning: goingBySsh } : {}),
+      };
     },
     "workspace.import": ({ ref, workspace }, ctx) =>
       using(ref, ctx, async (vm) => {
@@ -162,12 +154,4 @@ function drained(stream: Duplex): Promise<void> {
     stream.on("drain", done);
     stream.on("close", done);
   });
-}
-
-/** Both directions, each half-closed by itself; an error on either side ends both. */
-function joinStreams(a: Duplex, b: Duplex): void {
-  a.on("error", () => b.destroy());
-  b.on("error", () => a.destroy());
-  a.pipe(b);
-  b.pipe(a);
 }

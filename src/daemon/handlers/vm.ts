@@ -39,11 +39,14 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
     return show(await call().finally(stop));
   };
   const show = (vm: VmRecord): Vm => vmInfo(parts, vm);
-  const withUse = async (vm: VmRecord): Promise<Vm> => ({
-    ...show(vm),
-    cost: await vms.live.cost(vm),
-    layer: (vm.state === "running" ? await parts.devices.layerOf(vm.id) : undefined) ?? null,
-  });
+  const withUse = async (vm: VmRecord): Promise<Vm> => {
+    parts.names.told(vm);
+    return {
+      ...show(vm),
+      cost: await vms.live.cost(vm),
+      layer: (vm.state === "running" ? await parts.devices.layerOf(vm.id) : undefined) ?? null,
+    };
+  };
   return {
     "vm.create": async (params, ctx) => {
       // A key of the user's own that cannot be used is better known before a VM is made than after.

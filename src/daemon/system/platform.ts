@@ -43,5 +43,9 @@ export async function systemPlatform(config: Config, place: DaemonPlace, vms: Vm
     devices: systemDevices(helper, bridge, config.default_dns),
     rootDiskStrategy: "snapshot",
     buildImage: imageBuilderAt(builderSocket),
+    resolver: {
+      route: async (port) => (await helper.call("resolver.route", { port })).asks,
+      clear: async () => void (await helper.call("resolver.clear", {})),
+    },
   };
 }

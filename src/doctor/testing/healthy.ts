@@ -89,12 +89,16 @@ export const healthy: Facts = {
         ...{ pid: 4711, version, commit, mode: "user", modeReason: "", socket: "", logPath: "" },
         ...{ stateDir: "", startedAt: "", rssBytes: 0, vmsRunning: 0, vmsTotal: 0, driver: "qemu" },
         ...{ driverUsable: true, acceleration: "kvm", driverReason: null, driverHint: null },
-        ...{ diskStrategy: "overlay", idleTimeoutMs: 0 },
+        ...{ diskStrategy: "overlay", idleTimeoutMs: 0, names: { server: "127.0.0.1:42069", routed: true } },
       },
       vms: [],
     },
     socketThere: true,
     startError: undefined,
+  },
+  sshConfig: {
+    ...{ path: "/home/alice/.config/banger/ssh_config", exists: false },
+    ...{ program: undefined, programThere: false, knownHosts: undefined },
   },
   units: ["bangerd-root.service", "bangerd-build.socket", "bangerd.service"].map((name) => ({
     unit: name,

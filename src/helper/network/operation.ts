@@ -10,7 +10,7 @@ type Act<M extends HelperMethod, Result> = (
   log: CallLog,
 ) => Promise<Result>;
 /** Methods that answer nothing. */
-type Silent = "tap.release" | "nat.set" | "resolver.route" | "resolver.clear";
+type Silent = "tap.release" | "nat.set" | "resolver.clear";
 
 export function ofNetwork<M extends HelperMethod>(
   act: Act<M, HelperResult<M>>,
