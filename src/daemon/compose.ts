@@ -16,6 +16,7 @@ import { openCheckpoints, openTemplates } from "../warm/warm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
+import { fileHandlers } from "./handlers/files.ts";
 import { guestHandlers } from "./handlers/guest.ts";
 import { imageHandlers } from "./handlers/images.ts";
 import { liveHandlers } from "./handlers/live.ts";
@@ -188,6 +189,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...vmHandlers(parts),
       ...liveHandlers(parts),
       ...guestHandlers(parts),
+      ...fileHandlers(parts),
       ...imageHandlers(parts),
       ...templateHandlers(parts),
     },

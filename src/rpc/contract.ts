@@ -10,6 +10,7 @@ import { commandBytes, maxCommandBytes } from "../base/base.ts";
 import { VmName } from "../base/ids.ts";
 import { VmSpec, Workspace } from "../base/vm.ts";
 import { artifactMethods } from "./artifact-methods.ts";
+import { fileMethods } from "./file-methods.ts";
 import {
   CreateParams,
   DaemonStatus,
@@ -218,6 +219,7 @@ export const owner = contract({
     result: z.strictObject({ files: z.int(), bytes: z.number() }),
     events: TransferEvent,
   },
+  ...fileMethods,
   ...artifactMethods,
   "template.list": {
     summary: "templates, the one used last first, and how many are being made or are to be",
