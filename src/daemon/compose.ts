@@ -4,7 +4,14 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import { administratorKeys, type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
+import {
+  administratorKeys,
+  type Config,
+  fileSyncEntries,
+  inertKeys,
+  loadConfig,
+  specDefaults,
+} from "../config/config.ts";
 import { type Paths, systemConfigFile } from "../config/paths.ts";
 import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
@@ -65,6 +72,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const { place, log } = env;
   const { paths } = place;
   const config = loadConfig(paths.config);
+  const fileSync = {
+    home: paths.home,
+    entries: fileSyncEntries(config, paths.home, paths.config),
+  };
   for (const key of inertKeys) {
     if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
   }
@@ -108,6 +119,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     rootDiskStrategy,
     authorizedKeys: async () => [await sshKey.publicKey()],
     devices,
+    fileSync,
     reserve,
     runtimes,
     workspaces: new Workspaces(vmPaths, (imageId, kernelId) => images.bootSource(imageId, kernelId)),
