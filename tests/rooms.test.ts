@@ -40,9 +40,10 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   config: { may: ["base"], because: "config says what the user wants, not what is done with it" },
   state: { may: ["base", "pipeline"], because: "rows do not know what they are for" },
   apt: { may: ["base", "sys"], because: "packages are data" },
-  repo: { may: ["base"], because: "the host repository is read in the CLI's own process" },
+  repo: { may: ["base", "tar"], because: "the host repository is read in the CLI's own process" },
   disk: { may: ["base", "sys", "ext4"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
+  trees: { may: ["base", "tar"], because: "trees are files and archives; who sends them where is above" },
   ext4: {
     may: ["base", "tar"],
     because: "a file system is filled through a descriptor; whose disk it is, it does not know",
@@ -77,7 +78,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   release: { may: ["base", "sys"], because: "a release is fetched and checked, not run" },
   rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
   vm: {
-    may: ["base", "sys", "pipeline", "state", "disk", "guest", "vmm", "warm"],
+    may: ["base", "sys", "pipeline", "state", "disk", "guest", "trees", "vmm", "warm"],
     because: "the domain is above its tools and below the daemon",
   },
   doctor: {
@@ -95,6 +96,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
       "apt",
       "disk",
       "guest",
+      "trees",
       "vmm",
       "kernel",
       "image",
@@ -112,7 +114,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },
   cli: {
-    may: ["base", "rpc", "config", "repo", "host", "release", "doctor"],
+    may: ["base", "rpc", "config", "repo", "trees", "host", "release", "doctor"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {

@@ -105,13 +105,35 @@ static const struct timespec *modified(struct timespec times[2]) {
   return times;
 }
 
+/* Gives an open file without a name its own, in the place of what has it. */
+static int name_file(int dir, int fd, const char *name) {
+  char proc[40], aside[48];
+  snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+  if (linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW) == 0) return 0;
+  if (errno != EEXIST) return -1;
+  snprintf(aside, sizeof aside, ".banger-unpack-%ld", (long)getpid());
+  if (linkat(AT_FDCWD, proc, dir, aside, AT_SYMLINK_FOLLOW) < 0) return -1;
+  if (renameat(dir, aside, dir, name) == 0) return 0;
+  int error = errno;
+  unlinkat(dir, aside, 0);
+  errno = error;
+  return -1;
+}
+
+/* It has its name when it is whole: an archive that is cut off, or a killed process, leaves what was there. */
 static int make_file(int dir, const char *name) {
-  int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, fd = openat(dir, name, flags, next.mode);
-  if (fd < 0 && errno == EEXIST && unlinkat(dir, name, 0) == 0) fd = openat(dir, name, flags, next.mode);
+  int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, next.mode), unnamed = fd >= 0;
+  if (!unnamed) {
+    /* Not every file system has files without a name. */
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    fd = openat(dir, name, flags, next.mode);
+    if (fd < 0 && errno == EEXIST && unlinkat(dir, name, 0) == 0) fd = openat(dir, name, flags, next.mode);
+  }
   if (fd < 0) return fail("%s: %s", next.path, strerror(errno));
   int failed = write_content(fd, next.size);
   struct timespec times[2];
   if (!failed) futimens(fd, modified(times));
+  if (!failed && unnamed && name_file(dir, fd, name) < 0) failed = fail("%s: %s", next.path, strerror(errno));
   close(fd);
   return failed;
 }

@@ -20,7 +20,17 @@ const stages = new FakeDaemon({
 describe("every command", () => {
   /** Their output is somebody else's, or nothing. */
   const without = [
-    ...["vm run", "vm exec", "vm ssh", "vm logs", "daemon logs", "daemon stop", "system uninstall"],
+    ...[
+      "vm run",
+      "vm cp",
+      "vm port-forward",
+      "vm exec",
+      "vm ssh",
+      "vm logs",
+      "daemon logs",
+      "daemon stop",
+      "system uninstall",
+    ],
     ...["tui", "ssh-config", "completion", "internal connect", "internal complete", "internal man"],
   ];
 

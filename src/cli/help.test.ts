@@ -65,26 +65,30 @@ describe("help", () => {
         banger vm stop calm-otter              power off; disks are kept
 
       Commands:
-        run       make a VM, put a repository in it, and run a command or a shell
-        create    make a VM that stays, and start it
-        start     start stopped VMs
-        stop      stop VMs in order, keeping their disks
-        restart   stop and start VMs
-        pause     halt running VMs
-        resume    let paused VMs go on
-        suspend   save running VMs' memory to the disk, and free it
-        fork      copy a running VM, processes and all
-        snapshot  keep what a VM is, memory and disks, and go back to it
-        set       change VMs' size, or their way out
-        kill      end VMs at once, keeping their disks
-        delete    delete VMs with all their disks
-        list      list VMs
-        show      show everything about a VM
-        stats     show what VMs take: processor, memory, disk, network
-        ssh       log in to a running VM with ssh
-        exec      run a command in a running VM
-        logs      show what a VM's console printed
-        prune     delete every VM that is stopped
+        run           make a VM, put a repository in it, and run a command or a shell
+        create        make a VM that stays, and start it
+        start         start stopped VMs
+        stop          stop VMs in order, keeping their disks
+        restart       stop and start VMs
+        pause         halt running VMs
+        resume        let paused VMs go on
+        suspend       save running VMs' memory to the disk, and free it
+        fork          copy a running VM, processes and all
+        snapshot      keep what a VM is, memory and disks, and go back to it
+        set           change VMs' size, or their way out
+        kill          end VMs at once, keeping their disks
+        delete        delete VMs with all their disks
+        list          list VMs
+        show          show everything about a VM
+        stats         show what VMs take: processor, memory, disk, network
+        ssh           log in to a running VM with ssh
+        exec          run a command in a running VM
+        cp            copy files and directories into a running VM, out of it, or
+                      between two
+        ports         list what listens in running VMs
+        port-forward  let ports of this host lead to ports of a running VM
+        logs          show what a VM's console printed
+        prune         delete every VM that is stopped
 
       Also understood: ls for list, ps for list, rm for delete
 
@@ -98,12 +102,13 @@ describe("help", () => {
       "make a VM, put a repository in it, and run a command or a shell
 
       Examples:
-        banger vm run ./repo -- make test          run a command on a repository
+        banger vm run ./repo -- make test           run a command on a repository
         banger vm run --rm ./repo -- sh -c 'make && make check'
             and leave no VM behind
-        banger vm run ./repo                       a shell in the repository
-        banger vm run --rm -- cat /etc/os-release  a command without a repository
-        banger vm run ./repo --dry-run             only list what would be copied
+        banger vm run ./repo                        a shell in the repository
+        banger vm run --rm -- cat /etc/os-release   a command without a repository
+        banger vm run -p 8080 ./repo -- make serve  its port 8080 on localhost:8080
+        banger vm run ./repo --dry-run              only list what would be copied
 
       Usage:
         banger vm run [flags] [path] [-- command...]
@@ -118,26 +123,30 @@ describe("help", () => {
         command  command for the guest, with its arguments; its status is banger's
 
       Flags:
-        -n, --name NAME          name of the VM (a-z, 0-9, '-'; default: a made-up
-                                 one)
-        -i, --image IMAGE        image to boot (default: default_image_name in
-                                 config.toml)
-            --vcpu COUNT         virtual CPUs (default: config.toml, else what suits
-                                 the host)
-            --memory SIZE        memory (default: config.toml, else what suits the
-                                 host)
-            --disk-size SIZE     size of the disk at /root (default: config.toml, else
-                                 8G)
-            --nat                let the VM reach the network outside
-            --cold               boot it, even if there is a template that it could go
-                                 on from
-            --rm                 delete the VM afterwards, whatever the command's
-                                 status
-        -b, --branch NAME        make this branch in the VM's copy and switch to it
-            --from REF           with --branch: where the branch begins (default:
-                                 HEAD)
-            --include-untracked  copy untracked files too; ignored ones never are
-            --dry-run            list what would be copied and do nothing
+        -n, --name NAME                      name of the VM (a-z, 0-9, '-'; default: a
+                                             made-up one)
+        -i, --image IMAGE                    image to boot (default:
+                                             default_image_name in config.toml)
+            --vcpu COUNT                     virtual CPUs (default: config.toml, else
+                                             what suits the host)
+            --memory SIZE                    memory (default: config.toml, else what
+                                             suits the host)
+            --disk-size SIZE                 size of the disk at /root (default:
+                                             config.toml, else 8G)
+            --nat                            let the VM reach the network outside
+            --cold                           boot it, even if there is a template that
+                                             it could go on from
+            --rm                             delete the VM afterwards, whatever the
+                                             command's status
+        -b, --branch NAME                    make this branch in the VM's copy and
+                                             switch to it
+            --from REF                       with --branch: where the branch begins
+                                             (default: HEAD)
+            --include-untracked              copy untracked files too; ignored ones
+                                             never are
+        -p, --publish [HOSTADDR:]HOST:GUEST  let a port of this host lead to one of
+                                             the VM while the run lasts; repeatable
+            --dry-run                        list what would be copied and do nothing
       "
     `);
   });

@@ -19,7 +19,7 @@ describe("the manual", () => {
       if (hidden === true) continue;
       const page = pages.get(`banger-${name}.1`) ?? "";
       for (const [word, load] of Object.entries(commands)) {
-        expect(page).toContain(`.SS "banger ${name} ${word}"`);
+        expect(page).toContain(`.SS "banger ${name} ${word.replaceAll("-", "\\-")}"`);
         for (const { long } of flagsOf((await load()).command))
           expect(page).toContain(long.replaceAll("-", "\\-"));
       }

@@ -48,12 +48,20 @@ export interface Words<T> extends Explained {
   read: Reader<T>;
 }
 
-export type Option = Switch | Word<unknown> | Words<unknown>;
+/** A flag that may be given several times, with a word each; none given is none. */
+export interface Repeated<T> extends Explained {
+  kind: "repeated";
+  required: false;
+  /** Of each. */
+  read: Reader<T>;
+}
+
+export type Option = Switch | Word<unknown> | Words<unknown> | Repeated<unknown>;
 
 /** What a command gets. */
 export type ValueOf<O extends Option> = O extends Switch
   ? boolean
-  : O extends Words<infer T>
+  : O extends Words<infer T> | Repeated<infer T>
     ? T[]
     : O extends Word<infer T, infer Required>
       ? Required extends true

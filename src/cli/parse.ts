@@ -15,6 +15,7 @@ export interface Flag {
   /** Undefined for a switch. */
   value: string | undefined;
   required: boolean;
+  repeated: boolean;
   description: string;
 }
 
@@ -46,6 +47,7 @@ export function writtenFlags(flags: Command["flags"]): Flag[] {
       short: option.short === undefined ? undefined : `-${option.short}`,
       value: option.kind === "switch" ? undefined : (option.value ?? name.toUpperCase()),
       required: option.kind === "word" && option.required,
+      repeated: option.kind === "repeated",
       description: option.description,
     };
   });
@@ -83,8 +85,12 @@ export function parseInput(
   const options: Command["flags"] = { ...globalFlags, ...command.flags };
   for (const { key, long, required } of allFlagsOf(command)) {
     const option = options[key];
-    const word = given.get(key);
+    const [word, ...more] = given.get(key) ?? [];
     if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
+    else if (option?.kind === "repeated")
+      input[key] = [...(word === undefined ? [] : [word]), ...more].map((each) =>
+        readWord(option, each, `${long} ${JSON.stringify(each)}`, path),
+      );
     else if (required && word === undefined) throw wrong(`${long} is missing`, path);
     else if (option !== undefined && word !== undefined) {
       input[key] = readWord(option, word, `${long} ${JSON.stringify(word)}`, path);
@@ -124,7 +130,7 @@ export function parseInput(
 interface Checked {
   positionals: string[];
   /** What was given, by flag's key; of a switch only that. */
-  given: Map<string, string>;
+  given: Map<string, string[]>;
 }
 
 function checkWords(command: Command, path: string, words: readonly string[]): Checked {
@@ -143,10 +149,11 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     if (flag === undefined) {
       throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
     }
-    if (checked.given.has(flag.key)) throw wrong(`${flag.long} is given twice`, path);
+    const before = checked.given.get(flag.key);
+    if (before !== undefined && !flag.repeated) throw wrong(`${flag.long} is given twice`, path);
     if (flag.value === undefined) {
       if (equals >= 0) throw wrong(`${flag.long} takes no value`, path);
-      checked.given.set(flag.key, "");
+      checked.given.set(flag.key, []);
       continue;
     }
     const value = equals < 0 ? queue[index + 1] : word.slice(equals + 1);
@@ -154,7 +161,7 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
       throw wrong(`${flag.long} needs a value: ${flag.long} ${flag.value}`, path);
     }
     if (equals < 0) index += 1;
-    checked.given.set(flag.key, value);
+    checked.given.set(flag.key, [...(before ?? []), value]);
   }
   return checked;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BangerError } from "../base/base.ts";
-import { parseConfig, specDefaults } from "./config.ts";
+import { fileSyncEntries, parseConfig, specDefaults } from "./config.ts";
 
 function problem(toml: string): string {
   try {
@@ -60,6 +60,51 @@ describe("config.toml", () => {
 
   test("reports all problems at once", () => {
     expect(problem('a = 1\nlog_level = "loud"').split("\n").length).toBe(2);
+  });
+});
+
+describe("file_sync", () => {
+  const entry = (host: string, guest = "~/x", more = "") =>
+    `[[file_sync]]\nhost = ${JSON.stringify(host)}\nguest = ${JSON.stringify(guest)}\n${more}`;
+  const told = (toml: string) => {
+    try {
+      return fileSyncEntries(parseConfig(toml, "config.toml"), "/home/u", "config.toml");
+    } catch (error) {
+      if (error instanceof BangerError) return error.message;
+      throw error;
+    }
+  };
+
+  test("entries are resolved, with 0600 as the mode of files", () => {
+    expect(
+      told(entry("~/.gitconfig", "~/.gitconfig") + entry("/home/u/a/", "/root//b/./c/", 'mode = "755"\n')),
+    ).toEqual([
+      { shown: "~/.gitconfig", host: "/home/u/.gitconfig", guest: ".gitconfig", mode: 0o600 },
+      { shown: "/home/u/a/", host: "/home/u/a", guest: "b/c", mode: 0o755 },
+    ]);
+  });
+
+  test.each([
+    [entry(""), "file_sync.0.host: must be an absolute path, or begin with ~/"],
+    [entry("a"), "file_sync.0.host: must be an absolute path, or begin with ~/"],
+    [entry("~/a/../../b"), "file_sync.0.host: must not contain '..'"],
+    [entry("~other/a"), "file_sync.0.host: must be an absolute path, or begin with ~/"],
+    [entry("/etc/passwd"), "file_sync.0.host: must be inside of your home, /home/u"],
+    [entry("/home/user/a"), "file_sync.0.host: must be inside of your home, /home/u"],
+    [entry("/home/u/."), "file_sync.0.host: must be inside of your home, /home/u"],
+    [entry("~/a") + entry("/etc"), "file_sync.1.host: must be inside of your home, /home/u"],
+    [entry("~/a", ""), "file_sync.0.guest: must be below ~/ or /root/"],
+    [entry("~/a", "x"), "file_sync.0.guest: must be below ~/ or /root/"],
+    [entry("~/a", "~other/x"), "file_sync.0.guest: must be below ~/ or /root/"],
+    [entry("~/a", "/rootx/y"), "file_sync.0.guest: must be below ~/ or /root/"],
+    [entry("~/a", "~/../x"), "file_sync.0.guest: must not contain '..'"],
+    [entry("~/a", "~/./"), "file_sync.0.guest: must name something below ~/ or /root/"],
+    [entry("~/a", "~/x", 'mode = "0999"'), 'file_sync.0.mode: must be an octal mode such as "0600"'],
+    [entry("~/a", "~/x", 'mode = "4755"'), 'file_sync.0.mode: must be an octal mode such as "0600"'],
+    [entry("~/a", "~/x", "mode = 600"), "file_sync.0.mode: "],
+    [entry("~/a", "~/x", "user = 1"), "unknown key file_sync.0.user"],
+  ])("%j is refused", (toml, expected) => {
+    expect(told(toml)).toContain(expected);
   });
 });
 

@@ -6,6 +6,7 @@
  * only root can change. Never writes anything.
  */
 export { type HostSize, type SpecDefaults, specDefaults } from "./defaults.ts";
+export { type FileSyncEntry, fileSyncEntries } from "./file-sync.ts";
 export { formatInstall, type Install, readInstall } from "./install.ts";
 export { loadConfig, parseConfig } from "./load.ts";
 export { loadRootConfig, type RootConfig, rootConfigDefaults } from "./root-config.ts";

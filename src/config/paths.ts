@@ -4,6 +4,8 @@ import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 
 export interface Paths {
+  /** Of whom the daemon works for. */
+  home: string;
   /** config.toml. */
   config: string;
   state: string;
@@ -38,6 +40,7 @@ export function userPaths(env: Readonly<Record<string, string | undefined>>): Pa
   // Without a runtime directory from the session: one in /tmp, whose ownership is checked before it is used.
   const runtime = env.XDG_RUNTIME_DIR ? base("XDG_RUNTIME_DIR", "") : `/tmp/banger-runtime-${uid}`;
   return {
+    home,
     config: join(base("XDG_CONFIG_HOME", join(home, ".config")), "config.toml"),
     state,
     largerState: "set XDG_STATE_HOME to a directory on a larger disk",
@@ -65,6 +68,7 @@ export function systemPaths(home: string): Paths {
   const state = "/var/lib/banger";
   const runtime = "/run/banger";
   return {
+    home,
     config: join(home, ".config", "banger", "config.toml"),
     state,
     largerState: `mount a larger disk at ${state}`,

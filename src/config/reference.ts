@@ -77,7 +77,15 @@ Get the key by another way than the catalog's. What it protects against, and how
 ${head}
 ${rows(FileSync.shape, "file_sync")}
 
-Checked, but without effect in this version.
+Packed when a VM is made, and in it before anything of it runs: what counts, and what is left out, is in
+[files-and-ports.md](files-and-ports.md#your-own-files-in-every-vm-file_sync).
+
+\`\`\`toml
+[[file_sync]]
+host = "~/.gitconfig"
+guest = "~/.gitconfig"
+mode = "0644"
+\`\`\`
 
 ## Example
 

@@ -38,17 +38,25 @@ export const VmDefaults = z.strictObject({
 });
 
 export const FileSync = z.strictObject({
-  host: hostPath().describe("file or directory on the host"),
+  host: hostPath().describe("file or directory inside of your home, `~/...` or absolute"),
   guest: z
     .string("must be a path in quotes")
     .regex(/^(~|\/root)\/./, "must be below ~/ or /root/")
     .refine((path) => !path.split("/").includes(".."), "must not contain '..'")
-    .describe("where it goes in the guest"),
+    .refine(
+      (path) =>
+        path
+          .replace(/^(~|\/root)\//, "")
+          .split("/")
+          .some((part) => part !== "" && part !== "."),
+      "must name something below ~/ or /root/",
+    )
+    .describe("where it goes in the guest, below `~/` or `/root/`"),
   mode: z
     .string()
     .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0600"')
     .optional()
-    .describe("mode of a file; default 0600"),
+    .describe("mode of a file, default `0600`; a directory's files keep theirs"),
 });
 
 /** https, or http on this machine's loopback; or a file, which is trusted as this one is. */
@@ -178,7 +186,7 @@ export const ConfigSchema = z.strictObject({
 export type Config = z.infer<typeof ConfigSchema>;
 
 /** Keys that are checked, but that nothing in this version acts on yet: the daemon warns when they are set. */
-export const inertKeys: readonly (keyof Config)[] = ["stats_poll_interval", "file_sync"];
+export const inertKeys: readonly (keyof Config)[] = ["stats_poll_interval"];
 
 /** Keys of /etc/banger/config.toml: the administrator's, because root acts on them. In a user's file they change nothing. */
 export const administratorKeys = [

@@ -4,7 +4,14 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import { administratorKeys, type Config, inertKeys, loadConfig, specDefaults } from "../config/config.ts";
+import {
+  administratorKeys,
+  type Config,
+  fileSyncEntries,
+  inertKeys,
+  loadConfig,
+  specDefaults,
+} from "../config/config.ts";
 import { type Paths, systemConfigFile } from "../config/paths.ts";
 import { type DiskReserve, diskReserve, freeSpace } from "../disk/disk.ts";
 import { openAgentSession } from "../guest/guest.ts";
@@ -16,6 +23,7 @@ import { openCheckpoints, openTemplates } from "../warm/warm.ts";
 import { failpointFromEnvironment } from "./failpoint.ts";
 import { sshTarget } from "./guest-ssh.ts";
 import { daemonHandlers } from "./handlers/daemon.ts";
+import { fileHandlers } from "./handlers/files.ts";
 import { guestHandlers } from "./handlers/guest.ts";
 import { imageHandlers } from "./handlers/images.ts";
 import { liveHandlers } from "./handlers/live.ts";
@@ -68,6 +76,10 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   const { place, log } = env;
   const { paths } = place;
   const config = loadConfig(paths.config);
+  const fileSync = {
+    home: paths.home,
+    entries: fileSyncEntries(config, paths.home, paths.config),
+  };
   for (const key of inertKeys) {
     if (isSet(config, key)) log.warn(`config key ${key} has no effect in this version`);
   }
@@ -117,6 +129,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     rootDiskStrategy,
     authorizedKeys: async () => [await sshKey.publicKey()],
     devices,
+    fileSync,
     reserve,
     runtimes,
     workspaces: new Workspaces(vmPaths, (imageId, kernelId) => images.bootSource(imageId, kernelId)),
@@ -208,6 +221,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
       ...vmHandlers(parts),
       ...liveHandlers(parts),
       ...guestHandlers(parts),
+      ...fileHandlers(parts),
       ...imageHandlers(parts),
       ...templateHandlers(parts),
       ...watchHandlers(parts),

@@ -5,7 +5,6 @@
  * guest. Promises: nothing that a repository says is ever run or followed; no byte from outside the work tree is read;
  * a stream that ends is complete. Never writes to the repository, never talks to a daemon or a guest.
  */
-export { tarOfDirectory } from "./directory-tar.ts";
 export { dryRunLines, skippedNotice } from "./dry-run.ts";
 export { gitProcessCount } from "./git.ts";
 export type { FileListing, ListOptions, WorkspaceFile } from "./list.ts";

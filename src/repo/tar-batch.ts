@@ -1,5 +1,5 @@
 /** Gathers small members of a tar in one buffer, so that a stream carries few large pieces instead of many small. */
-import { type TarMember, tarHeader, tarPadding } from "./tar-header.ts";
+import { type TarMember, tarHeader, tarPadding } from "../tar/tar.ts";
 
 const batchBytes = 256 * 1024;
 

@@ -8,6 +8,7 @@
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { BangerError } from "../base/base.ts";
+import { tarEnd, tarHeader, tarPadding } from "../tar/tar.ts";
 import { readBlobs } from "./commit-tree.ts";
 import { type GuestGitFile, guestGitDirectories } from "./guest-git.ts";
 import type { IndexEntry } from "./index-file.ts";
@@ -16,7 +17,6 @@ import type { FileListing } from "./list.ts";
 import type { Repository } from "./open.ts";
 import { printable } from "./printable.ts";
 import { TarBatch, tarMember } from "./tar-batch.ts";
-import { tarEnd, tarHeader, tarPadding } from "./tar-header.ts";
 import { TreeReader } from "./tree-reader.ts";
 
 export interface TarPlan {

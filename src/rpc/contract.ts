@@ -10,6 +10,7 @@ import { commandBytes, maxCommandBytes } from "../base/base.ts";
 import { VmName } from "../base/ids.ts";
 import { VmSpec, Workspace } from "../base/vm.ts";
 import { artifactMethods } from "./artifact-methods.ts";
+import { fileMethods } from "./file-methods.ts";
 import {
   CreateParams,
   DaemonStatus,
@@ -232,6 +233,7 @@ export const owner = contract({
     result: z.strictObject({ files: z.int(), bytes: z.number() }),
     events: TransferEvent,
   },
+  ...fileMethods,
   ...artifactMethods,
   ...watchMethods,
   "template.list": {

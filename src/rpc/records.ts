@@ -110,6 +110,8 @@ export const CreateParams = z.strictObject({
   workspace: z.boolean().optional(),
   /** Boot it, even if there is a template that it could go on from. */
   cold: z.boolean().optional(),
+  /** Nothing of the user's own goes into it (file_sync): it becomes an image. */
+  bare: z.boolean().optional(),
   /** The VM lives no longer than the connection that made it: deleted when that ends, however it ends (`--rm`). */
   ephemeral: z.boolean(),
 });

@@ -1,5 +1,5 @@
 /**
- * The tar room: archives read as they arrive.
+ * The tar room: archives read as they arrive, and headers for those that are made.
  *
  * Owns the format (POSIX.1-2001 ustar and pax, GNU's long names, numbers and sparse files; SCHILY's extended attributes).
  * Promises: what is not exactly an archive is refused, before anything of the entry in question is told; memory is
@@ -13,3 +13,4 @@
 
 export type { TarAttribute, TarEntry, TarEntryType, TarListener } from "./entry.ts";
 export { TarReader } from "./reader.ts";
+export { type TarMember, tarEnd, tarHeader, tarPadding } from "./write-header.ts";

@@ -40,6 +40,7 @@ export async function createVm(
       {
         ...{ record, rootfs: input.source.rootfs, workSeed: input.source.workSeed ?? null },
         plan: planned,
+        ...(input.bare === true ? { bare: true } : {}),
         ...(spare && { spare: { template: spare.template.key, rootDisk: spare.rootDisk } }),
       },
       {

@@ -8,6 +8,7 @@ import type { State, VmRecord } from "../state/state.ts";
 import type { VmmDriver } from "../vmm/vmm.ts";
 import type { Checkpoints, Templates } from "../warm/warm.ts";
 import type { HostDevices } from "./devices.ts";
+import type { FileSync } from "./file-sync.ts";
 import type { VmPaths } from "./layout.ts";
 import type { Runtimes } from "./runtime.ts";
 import type { Happened } from "./tell.ts";
@@ -43,6 +44,8 @@ export interface VmDeps {
   /** Public keys that may log in to every guest. */
   authorizedKeys(): Promise<readonly string[]>;
   devices: HostDevices;
+  /** What of the user's files each new VM gets; absent: nothing. */
+  fileSync?: FileSync;
   /** Space for writing down that VMs end, when the disk is full. */
   reserve: DiskReserve;
   runtimes: Runtimes;

@@ -18,6 +18,8 @@ export interface VmFiles {
   workDisk: string;
   /** A work disk with a workspace on it, until it has taken the place of the empty one. */
   filledWorkDisk: string;
+  /** What file_sync brings, until the guest has it. */
+  fileSync: string;
   consoleLog: string;
   vmmLog: string;
   hostKey: string;
@@ -42,6 +44,7 @@ export function vmFiles(paths: VmPaths, id: VmId): VmFiles {
     dir,
     workDisk: join(dir, "work.ext4"),
     filledWorkDisk: join(dir, "work.filled"),
+    fileSync: join(dir, "file-sync.tar"),
     consoleLog: join(dir, "console.log"),
     vmmLog: join(dir, "vmm.log"),
     hostKey: join(dir, "ssh_host_ed25519_key"),

@@ -15,6 +15,8 @@ export interface NewVm {
   willStart: boolean;
   /** Its start waits for a workspace, and gives the guest its work disk with that on it. */
   workspace: boolean;
+  /** It gets nothing of what file_sync brings. */
+  bare?: boolean;
   /** It boots, even if there is a template. */
   cold: boolean;
 }

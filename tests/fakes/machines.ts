@@ -60,6 +60,9 @@ export class MachineWorld {
   clocksSet = 0;
   /** All that guests were told they are, and how their root disks were attached, in order. */
   readonly persons: Personality[] = [];
+  /** What guests were sent, and how many had been told who they are by then. */
+  readonly unpacked: { root: string; archive: Buffer; personsBefore: number }[] = [];
+  unpackFails = false;
   readonly attached: { id: string; goesOn: boolean }[] = [];
   /** Addresses of guests that were connected to the network, in order. */
   readonly connected: (string | null)[] = [];
@@ -247,7 +250,13 @@ export class MachineWorld {
         };
       },
       personalise: async (person) => void this.persons.push(person),
-      unpack: async () => ({ files: 0, bytes: 0 }),
+      unpack: async (root, tar) => {
+        const parts: Buffer[] = [];
+        for await (const part of tar) parts.push(part);
+        if (this.unpackFails) throw new BangerError("guest_failed", "a link is in the way");
+        this.unpacked.push({ root, archive: Buffer.concat(parts), personsBefore: this.persons.length });
+        return { files: 0, bytes: 0 };
+      },
       pack: async () => Readable.from([]),
       connect: () => Promise.reject(new BangerError("guest_failed", "nobody listens")),
       ports: async () => [],

@@ -148,6 +148,23 @@ describe.if(ssh !== null && sshd !== null)("with OpenSSH", () => {
     expect([stdout.toString(), exitCode]).toEqual(["hello\n", 42]);
   });
 
+  test("the guest can use our ssh-agent with -A, and not without", () => {
+    const socket = join(directory, "agent");
+    const agent = Bun.spawn(["ssh-agent", "-D", "-a", socket], { stdout: "ignore", stderr: "ignore" });
+    const env = { SSH_AUTH_SOCK: socket };
+    try {
+      const added = () =>
+        Bun.spawnSync(["ssh-add", "-q", identityFile], { env: { ...process.env, ...env } }).exitCode;
+      // It listens in a moment, and nothing tells when.
+      for (let turn = 0; turn < 100 && added() !== 0; turn += 1) Bun.sleepSync(20);
+      const keys = ["--", "ssh-add -L || true"];
+      expect(vmSsh(["-A", ...keys], env).stdout.toString()).toStartWith(user.public);
+      expect(vmSsh(keys, env).stdout.toString()).toBe("");
+    } finally {
+      agent.kill();
+    }
+  });
+
   test("another host key than the pinned one is a loud failure with ssh's status", () => {
     const { stderr, exitCode, stdout } = vmSsh(["--", "echo hello"], { FAKE_HOST_KEY: "other_key" });
     expect(stderr.toString()).toContain("REMOTE HOST IDENTIFICATION HAS CHANGED");

@@ -25,6 +25,7 @@ beforeEach(() => {
       ...{ socket: join(runtime, "bangerd.sock"), startError: join(runtime, "bangerd.error") },
       ...{ lock: join(dir, "state/bangerd.lock"), daemonLog: join(dir, "state/bangerd.log") },
       largerState: "",
+      home: dir,
     },
   };
 });

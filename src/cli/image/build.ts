@@ -128,6 +128,7 @@ async function buildInto(archive: string, { ctx, directory, file, spec }: Build)
       spec: { ...spec, name: undefined, nat: true, cold: false },
       workspace: () => openContext(directory, file, ctx.signal),
       argv: ["sh", "-c", script, "build", file],
+      bare: true,
       remove: true,
     },
   ).finally(async () => {

@@ -3,7 +3,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BangerError } from "../../base/base.ts";
-import { printable, tarOfDirectory } from "../../repo/repo.ts";
+import { printable } from "../../repo/repo.ts";
+import { tarOfTrees } from "../../trees/trees.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
 
 /** Where it goes in the guest. */
@@ -26,7 +27,7 @@ export async function openContext(
       hint: "the file that says how to build, in that directory: --file NAME",
     });
   }
-  const tar = Readable.from(tarOfDirectory(directory, signal), { objectMode: false });
+  const tar = Readable.from(tarOfTrees([{ place: directory, name: "" }], { signal }), { objectMode: false });
   // An error before anybody reads is kept by the stream and found by its reader.
   tar.on("error", () => {});
   return {

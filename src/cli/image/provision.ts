@@ -59,6 +59,7 @@ async function provisionIn(ctx: Context, plain: string, name: string): Promise<I
       },
       workspace: undefined,
       argv: ["/bin/sh", "-c", script],
+      bare: true,
       afterwards: async (client, vm) => {
         const progress = startProgress(ctx);
         const options = { signal: ctx.signal, onEvent: (event: LifecycleEvent) => progress.event(event) };

@@ -40,6 +40,8 @@ const known: Readonly<Record<string, Words>> = {
   personalise: { label: "settling in", part: "guest" },
   guest_ready: { label: "booting the guest", part: "guest" },
   mark_running: { label: "running", part: "guest" },
+  copy: { label: "copying", part: "copy" },
+  file_sync: { label: "bringing your files (file_sync)", part: "files" },
   import: { label: "copying the workspace", part: "workspace" },
   vmm_pause: { label: "halting the machine", part: "machine" },
   mark_paused: { label: "paused", part: "machine" },

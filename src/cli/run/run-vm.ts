@@ -6,6 +6,8 @@ import { BangerError, toBangerError } from "../../base/base.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
 import { type ExecOutcome, execInGuest } from "../guest/exec.ts";
+import type { Forwards } from "../guest/forward.ts";
+import type { ForwardSpec } from "../guest/forward-spec.ts";
 import { errorLines } from "../output/errors.ts";
 import { type Progress, startProgress } from "../output/progress.ts";
 import { planVm, type SpecInput } from "../vm/spec.ts";
@@ -22,6 +24,10 @@ export interface RunPlan {
   afterwards?: (client: Daemon, vm: Vm) => Promise<void>;
   /** Delete the VM afterwards. */
   remove: boolean;
+  /** It becomes an image, and gets nothing of the user's own. */
+  bare?: boolean;
+  /** Ports of this host that lead into it for as long as the command or shell lasts. */
+  publish?: readonly ForwardSpec[];
 }
 
 export type RunOutcome = ExecOutcome & { vm: Vm };
@@ -30,16 +36,34 @@ const loginShell = ["/bin/bash", "-l"];
 const removeBudgetMs = 10_000;
 
 export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
+  const { publish = [] } = plan;
+  if (publish.length === 0) return runIn(ctx, plan);
+  // A port that is in use is said before there is a VM.
+  const { openForwards } = await import("../guest/forward.ts");
+  const forwards = await openForwards(ctx, publish);
+  try {
+    return await runIn(ctx, plan, forwards);
+  } finally {
+    forwards.close();
+  }
+}
+
+async function runIn(ctx: Context, plan: RunPlan, forwards?: Forwards): Promise<RunOutcome> {
   const opening = plan.workspace?.();
   try {
     const [source, client] = await Promise.all([opening, ctx.client()]);
-    const follows = source === undefined ? {} : { workspace: true };
-    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...follows });
+    const how = {
+      ...(source === undefined ? {} : { workspace: true }),
+      ...(plan.bare === true ? { bare: true } : {}),
+    };
+    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...how });
     for (const notice of source?.notices ?? []) ctx.note(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
     progress.end(`${vm.name} ready${vm.start?.how === "warm" ? " (warm)" : ""}`);
+    forwards?.leadTo({ client, ref: vm.id });
+    for (const { at, guestPort } of forwards?.open ?? []) ctx.err(`${at} -> ${vm.name}:${guestPort}`);
     return await useVm(ctx, client, vm, plan);
   } finally {
     // Whatever failed first, a packing that has begun is ended.

@@ -4,6 +4,7 @@ import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
 import { specFlags, text, toggle } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
+import { manyForwards } from "../guest/forward-spec.ts";
 import { statusOf } from "../interrupts.ts";
 import { matching, optional } from "../option.ts";
 import { type RunPlan, runVm } from "../run/run-vm.ts";
@@ -19,6 +20,7 @@ export const command = defineCommand({
     { command: "vm run --rm ./repo -- sh -c 'make && make check'", note: "and leave no VM behind" },
     { command: "vm run ./repo", note: "a shell in the repository" },
     { command: "vm run --rm -- cat /etc/os-release", note: "a command without a repository" },
+    { command: "vm run -p 8080 ./repo -- make serve", note: "its port 8080 on localhost:8080" },
     { command: "vm run ./repo --dry-run", note: "only list what would be copied" },
   ],
   args: {
@@ -33,6 +35,10 @@ export const command = defineCommand({
     branch: text("NAME", "make this branch in the VM's copy and switch to it", "b"),
     from: text("REF", "with --branch: where the branch begins (default: HEAD)"),
     includeUntracked: toggle("copy untracked files too; ignored ones never are"),
+    publish: manyForwards(
+      "let a port of this host lead to one of the VM while the run lasts; repeatable",
+      "p",
+    ),
     dryRun: toggle("list what would be copied and do nothing"),
   },
   rest: {
@@ -66,6 +72,7 @@ export const command = defineCommand({
       workspace: path === undefined ? undefined : () => ctx.openWorkspace(path, options),
       argv: rest,
       remove: input.rm,
+      publish: input.publish,
     };
     return finish(await runVm(ctx, plan), plan, ctx);
   },

@@ -92,3 +92,11 @@ describe("vm logs", () => {
     expect(err).toBe("the daemon's log has nothing about this VM\n");
   });
 });
+
+test("vm ssh -A without an ssh-agent is refused before the daemon is asked", async () => {
+  const { status, err } = await banger(["vm", "ssh", "-A", "calm-otter"]);
+  expect([status, err]).toEqual([
+    1,
+    'banger: there is no ssh-agent to forward: SSH_AUTH_SOCK is not set\n  hint: start one: eval "$(ssh-agent)"; ssh-add\n',
+  ]);
+});

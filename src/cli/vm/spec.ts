@@ -21,7 +21,7 @@ export async function planVm(
   ctx: Context,
   client: Daemon,
   input: SpecInput,
-  how: Pick<Create, "start" | "ephemeral" | "workspace">,
+  how: Pick<Create, "start" | "ephemeral" | "workspace" | "bare">,
 ): Promise<Create> {
   const defaults = await client.call("config.defaults", {}, { signal: ctx.signal });
   const spec = {

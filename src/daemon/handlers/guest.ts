@@ -3,44 +3,31 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BangerError } from "../../base/base.ts";
 import type { GuestProcess } from "../../guest/guest.ts";
-import type { CallContext, Handlers, TransferEvent } from "../../rpc/rpc.ts";
+import type { Handlers } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { connectGuestPort, joinStreams } from "../guest-port.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
-import { stageObserver } from "./stages.ts";
+import { copyOut, sessionOf, type Transfer, using, withStream } from "./using.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
-type Transfer = CallContext<TransferEvent>;
 
 export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
-  const { vms, runtimes, workspaces } = parts;
+  const { vms, workspaces } = parts;
   const running = new Map<string, GuestProcess>();
   const processOf = (op: string): GuestProcess => {
     const found = running.get(op);
     if (found === undefined) throw new BangerError("not_found", `no command runs under operation ${op}`);
     return found;
   };
-  /** For as long as it works the VM counts as used; one that sleeps because nobody used it goes on first. */
-  const using = async <T>(ref: string, ctx: Transfer, work: (vm: VmRecord) => Promise<T>): Promise<T> => {
-    const vm = await vms.reach(ref, { signal: ctx.signal, observe: stageObserver(ctx.emit, resumed) });
-    const over = vms.idleVms.begin(vm.id);
-    try {
-      return await work(vm);
-    } finally {
-      over();
-    }
-  };
   const intoGuest = async (vm: VmRecord, guestPath: string, coming: Promise<Duplex>, ctx: Transfer) => {
-    const [tar, session] = await Promise.all([coming, runtimes.session(vm, ctx.signal)]);
-    if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
+    const [tar, session] = await Promise.all([coming, sessionOf(parts, vm, ctx)]);
     return session.unpack(guestPath, tar, ctx.signal);
   };
   return {
     "guest.exec": (params, ctx) =>
-      using(params.ref, ctx, async (vm) => {
-        const session = await runtimes.session(vm, ctx.signal);
-        if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
+      using(parts, params.ref, ctx, async (vm) => {
+        const session = await sessionOf(parts, vm, ctx);
         const image = await parts.images.commandDefaults(vm.image.id);
         const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
         const child = await session.exec(
@@ -83,29 +70,20 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
       };
     },
     "workspace.import": ({ ref, workspace }, ctx) =>
-      using(ref, ctx, async (vm) => {
-        const incoming = Promise.withResolvers<Duplex>();
-        const onAbort = () => incoming.reject(new BangerError("cancelled", "cancelled"));
-        ctx.signal.addEventListener("abort", onAbort, { once: true });
-        ctx.emit({ kind: "tickets", stdio: ctx.ticket((socket) => incoming.resolve(socket)) });
-        try {
+      using(parts, ref, ctx, (vm) =>
+        withStream(ctx, async (coming) => {
           const { guestPath } = workspace;
           const result = workspaces.expects(vm.id)
-            ? await workspaces.receive(vm, { guestPath, tar: await incoming.promise }, ctx.signal)
-            : await intoGuest(vm, guestPath, incoming.promise, ctx);
+            ? await workspaces.receive(vm, { guestPath, tar: await coming }, ctx.signal)
+            : await intoGuest(vm, guestPath, coming, ctx);
           vms.setWorkspace(vm.id, workspace);
           return result;
-        } finally {
-          ctx.signal.removeEventListener("abort", onAbort);
-          // Nobody awaits it when the session was lost first.
-          incoming.promise.then((socket) => socket.destroy()).catch(() => {});
-        }
-      }),
+        }),
+      ),
   };
 }
 
 const sigkill = 9;
-const resumed = () => ({ how: "resumed" }) as const;
 
 /** Offers the command's streams by ticket; resolves when everything the command wrote has been handed over. */
 async function connectStreams(child: GuestProcess, tty: boolean, ctx: Transfer): Promise<void> {
@@ -133,25 +111,4 @@ async function connectStreams(child: GuestProcess, tty: boolean, ctx: Transfer):
     err.resolve();
   });
   await Promise.all([out.promise, err.promise]);
-}
-
-/** Copies to the end and half-closes: the other direction goes on. */
-async function copyOut(from: NodeJS.ReadableStream, to: Duplex): Promise<void> {
-  for await (const chunk of from) {
-    if (to.destroyed) return;
-    if (!to.write(chunk)) await drained(to);
-  }
-  to.end();
-}
-
-function drained(stream: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stream.off("drain", done);
-      stream.off("close", done);
-      resolve();
-    };
-    stream.on("drain", done);
-    stream.on("close", done);
-  });
 }

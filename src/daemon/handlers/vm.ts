@@ -67,6 +67,7 @@ export function vmHandlers(parts: Parts): Pick<Handlers, VmMethods> {
       for (const message of await parts.spaceWarnings(spec)) ctx.emit({ kind: "warning", message });
       const input = {
         ...{ name: params.name, source, spec, ephemeral: params.ephemeral, willStart: params.start },
+        bare: params.bare ?? false,
         ...{ workspace: (params.workspace ?? false) && params.start, cold: params.cold ?? false },
       };
       // A name that is being given up is free in a moment.

@@ -1,7 +1,7 @@
 /** config.toml: whether it can be used, and what it says. */
 import { statSync } from "node:fs";
 import { toBangerError } from "../../base/base.ts";
-import { type Config, loadConfig } from "../../config/config.ts";
+import { type Config, fileSyncEntries, loadConfig } from "../../config/config.ts";
 import type { Place } from "../place.ts";
 
 export interface SettingsFacts {
@@ -21,7 +21,9 @@ export async function readSettings({ paths }: Place): Promise<SettingsFacts> {
   if (found !== undefined && !found.isFile())
     return { path, exists, problems: [`${path} is no regular file`], config: loadConfig("/dev/null") };
   try {
-    return { path, exists, problems: [], config: loadConfig(path) };
+    const config = loadConfig(path);
+    fileSyncEntries(config, paths.home, path);
+    return { path, exists, problems: [], config };
   } catch (error) {
     return {
       path,

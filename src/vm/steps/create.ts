@@ -13,11 +13,14 @@ import { writeHostKey } from "../identity.ts";
 import { vmFiles } from "../layout.ts";
 import { updateVm } from "../rows.ts";
 import { choose } from "../warm/warm-start.ts";
+import { packFiles } from "./file-sync.ts";
 
 const CreateInput = z.strictObject({
   record: VmRecord,
   rootfs: z.string(),
   workSeed: z.string().nullable(),
+  /** Nothing of the user's goes into it. */
+  bare: z.boolean().optional(),
   /** A machine waits already, with these disks, in this VM's directory. */
   spare: VmRecord.pick({ rootDisk: true }).extend({ template: z.string() }).optional(),
   /** The name of the template that it may go on from, or why it boots. */
@@ -165,5 +168,6 @@ export const createSteps = steps<VmContext, CreateInput>("vm.create", "undo", Cr
   .step(template)
   .step(rootDisk)
   .step(workDisk)
+  .step(packFiles)
   .step(identity)
   .step(record);

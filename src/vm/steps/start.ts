@@ -18,6 +18,7 @@ import { getVm, updateVm } from "../rows.ts";
 import { transition } from "../states.ts";
 import { talk } from "../talk.ts";
 import { forgetWaiting, launchSaved, waiting } from "../warm/go-on.ts";
+import { unpackFiles } from "./file-sync.ts";
 import { workspace } from "./workspace.ts";
 
 const StartInput = z.strictObject({
@@ -259,6 +260,7 @@ export const startSteps = steps<VmContext, StartInput>("vm.start", "undo", Start
   .step(launch)
   .step(attach)
   .step(workspace)
+  .step(unpackFiles)
   .step(personalise)
   .step(ready)
   .step(running);

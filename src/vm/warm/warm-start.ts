@@ -3,6 +3,7 @@ import { toBangerError, type VmId } from "../../base/base.ts";
 import type { ColdReason, VmRecord } from "../../state/state.ts";
 import type { Template } from "../../warm/warm.ts";
 import type { VmContext, VmDeps } from "../deps.ts";
+import { FileSyncFailed } from "../file-sync.ts";
 import type { NewVm } from "../new-vm.ts";
 import { WorkDiskHeld } from "../steps/workspace.ts";
 import { WorkspaceFailed } from "../workspaces.ts";
@@ -66,7 +67,8 @@ export async function goOnOrBoot(
   } catch (error) {
     const tried = deps.state.vms.get(id)?.start?.how === "warm";
     const { code, message } = toBangerError(error);
-    const hopeless = notTheTemplates.has(code) || error instanceof WorkspaceFailed;
+    const hopeless =
+      notTheTemplates.has(code) || error instanceof WorkspaceFailed || error instanceof FileSyncFailed;
     if ((before === null && !waited) || !tried || hopeless) throw error;
     deps.log.warn("going on failed", { vm: id, template: before?.key, error: message });
     if (before === null) warn?.(`the guest that waited for it does not go on (${message}): the VM boots`);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { tarHeader, tarPadding } from "./tar-header.ts";
+import { tarHeader, tarPadding } from "./write-header.ts";
 
 const base = { kind: "file" as const, mode: 0o644, size: 5, mtimeS: 1_700_000_000 };
 
