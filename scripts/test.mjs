@@ -29,6 +29,7 @@ const checks = [
       "images/kernels/generic/build.sh",
       "images/provision.sh",
       "images/provision-guest.sh",
+      "src/cli/run/tooling.sh",
       "tests/system/host/make-disk.sh",
       "tests/system/host/provision.sh",
       "tests/system/host/tiny-init.sh",

@@ -146,6 +146,7 @@ export const topLevel: Readonly<Record<string, Load>> = {
   ps: () => import("./vm/list.ts"),
   df: () => import("./df.ts"),
   prune: () => import("./prune.ts"),
+  init: () => import("./init.ts"),
   doctor: () => import("./doctor.ts"),
   version: () => import("./version.ts"),
 };

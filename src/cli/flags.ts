@@ -85,7 +85,11 @@ const MiB = 1024 * 1024;
 /** What a new VM is like: the flags that vm run and vm create share. */
 export const specFlags = {
   name: vmName(),
-  image: text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
+  image: text(
+    "IMAGE",
+    "image to boot, or a container image to pull for it: registry/name:tag (default: default_image_name in config.toml)",
+    "i",
+  ),
   vcpu: whole("COUNT", "virtual CPUs (default: config.toml, else what suits the host)", 1, 64),
   memory: size(
     "memory (default: config.toml, else what suits the host)",

@@ -32,6 +32,7 @@ describe("help", () => {
         ps           list VMs
         df           show what banger takes of this machine's disk
         prune        remove VMs that do not run, and what no other VM needs
+        init         write a banger.toml for a repository, after a look at it
         doctor       check this machine: what works, what is missing, what to do
         version      print the version, its commit and when it was built
 
@@ -95,6 +96,8 @@ describe("help", () => {
         banger vm run --rm ./repo -- sh -c 'make && make check'
             and leave no VM behind
         banger vm run ./repo                       a shell in the repository
+        banger vm run -d ./repo                    only make it ready, and print its
+                                                   name
         banger vm run --rm -- cat /etc/os-release  a command without a repository
         banger vm run ./repo --dry-run             only list what would be copied
 
@@ -104,7 +107,10 @@ describe("help", () => {
       With a path, the git-tracked files of its repository go to /root/repo as they
       are in the working tree, with a usable .git. With a command its exit status is
       banger's; without one a shell opens, and how that ends is nobody's status. The
-      VM stays afterwards, unless --rm is given.
+      VM stays afterwards, unless --rm is given. What the repository's banger.toml
+      asks for (image, size, commands: docs/project-file.md) counts where no flag
+      says otherwise; without one, what its devcontainer.json has of that. Where it
+      has files of mise, its tools are installed for a shell, in the background.
 
       Arguments:
         path     a directory inside a git repository
@@ -113,7 +119,8 @@ describe("help", () => {
       Flags:
         -n, --name NAME          name of the VM (a-z, 0-9, '-'; default: a made-up
                                  one)
-        -i, --image IMAGE        image to boot (default: default_image_name in
+        -i, --image IMAGE        image to boot, or a container image to pull for it:
+                                 registry/name:tag (default: default_image_name in
                                  config.toml)
             --vcpu COUNT         virtual CPUs (default: config.toml, else what suits
                                  the host)
@@ -131,6 +138,10 @@ describe("help", () => {
                                  HEAD)
             --include-untracked  copy untracked files too; ignored ones never are
             --dry-run            list what would be copied and do nothing
+        -d, --detach             no shell: make the VM ready, print its name and leave
+                                 it running
+            --no-bootstrap       leave the repository's tools (mise) alone
+            --no-project         do not read banger.toml or devcontainer.json
       "
     `);
   });

@@ -1,8 +1,12 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
+import { type Project, readProject } from "../../project/project.ts";
 import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
+import { escapeLine } from "../output/escape.ts";
+import { projectNotice } from "./project-spec.ts";
+import { toolFilesOf } from "./tool-files.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
 
 /** Where a workspace goes in the guest. */
@@ -17,6 +21,8 @@ export async function openWorkspace(
   const repo = await openRepository(resolve(ctx.cwd, path), { signal });
   try {
     const { includeUntracked, branch, from } = options;
+    // What it asks for is checked before anything is packed.
+    const project = options.project ? await readProject(repo.root) : undefined;
     const packed = await packWorkspace(repo, {
       includeUntracked,
       signal,
@@ -35,9 +41,17 @@ export async function openWorkspace(
             `copying the whole repository ${printable(Buffer.from(repo.root))}; the command starts in ${guestPath}`,
           ];
     const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
+    const wanted = options.bootstrap && project?.settings.bootstrap !== false;
+    const toolFiles = wanted ? toolFilesOf(packed.listing) : [];
     return {
-      workspace: { guestPath, hostPath: repo.root, head: packed.head },
-      notices: [...whole, ...skipped, ...nested],
+      workspace: {
+        ...{ guestPath, hostPath: repo.root, head: packed.head },
+        ...(toolFiles.length === 0 ? {} : { tools: true }),
+        ...(project === undefined ? {} : { env: project.settings.env }),
+      },
+      notices: [...told(project), ...whole, ...skipped, ...nested],
+      project,
+      toolFiles,
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {
@@ -49,4 +63,15 @@ export async function openWorkspace(
     repo.close();
     throw error;
   }
+}
+
+/** What the repository has decided, for who did not know of it; and what of a file of others' banger does not use. */
+function told(project: Project | undefined): string[] {
+  if (project === undefined) return [];
+  const { file, ignored } = project;
+  const said = projectNotice(project);
+  return [
+    ...(said === undefined ? [] : [said]),
+    ...(ignored.length === 0 ? [] : [`${file}: ignored ${ignored.map(escapeLine).join(", ")}`]),
+  ];
 }

@@ -10,6 +10,7 @@ import { errorLines } from "../output/errors.ts";
 import { type Progress, startProgress } from "../output/progress.ts";
 import { planVm, type SpecInput } from "../vm/spec.ts";
 import { importWorkspace, PackFailed } from "./import.ts";
+import { withProject } from "./project-spec.ts";
 import type { WorkspaceSource } from "./workspace.ts";
 
 export interface RunPlan {
@@ -18,6 +19,8 @@ export interface RunPlan {
   workspace: (() => Promise<WorkspaceSource>) | undefined;
   /** Undefined: a login shell. */
   argv: readonly string[] | undefined;
+  /** Only bring it up and make it ready: no command, and no shell. */
+  detach?: boolean;
   /** What is done with the VM when its command has ended with 0. */
   afterwards?: (client: Daemon, vm: Vm) => Promise<void>;
   /** Delete the VM afterwards. */
@@ -34,13 +37,14 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   try {
     const [source, client] = await Promise.all([opening, ctx.client()]);
     const follows = source === undefined ? {} : { workspace: true };
-    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...follows });
+    const spec = withProject(plan.spec, source?.project);
+    const params = await planVm(ctx, client, spec, { start: true, ephemeral: plan.remove, ...follows });
     for (const notice of source?.notices ?? []) ctx.err(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
     progress.end(`${vm.name} ready${vm.start?.how === "warm" ? " (warm)" : ""}`);
-    return await useVm(ctx, client, vm, plan);
+    return await useVm(ctx, client, vm, plan, source);
   } finally {
     // Whatever failed first, a packing that has begun is ended.
     const source = await opening?.catch(() => undefined);
@@ -48,10 +52,29 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   }
 }
 
-/** The command or shell in a VM that is up, and the VM's removal if it was asked for. */
-async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
+/** What the user came for in a VM that is up, and the VM's removal if it was asked for. */
+async function useVm(
+  ctx: Context,
+  client: Daemon,
+  vm: Vm,
+  plan: RunPlan,
+  source: WorkspaceSource | undefined,
+): Promise<RunOutcome> {
   try {
-    const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
+    if (source !== undefined) await prepareFor(ctx, client, vm, plan, source);
+    return plan.detach ? { status: 0, vm } : await enter(ctx, client, vm, plan);
+  } finally {
+    if (plan.remove) await removeVm(ctx, client, vm, { soon: true });
+  }
+}
+
+/** The command or shell, and what follows it. */
+async function enter(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
+  try {
+    // A shell has mise's own hook: no need to start it twice.
+    const command =
+      plan.argv === undefined ? { argv: loginShell, tools: false as const } : { argv: plan.argv };
+    const outcome = await execInGuest(ctx, client, { ref: vm.id, ...command });
     if ("status" in outcome && outcome.status === 0) await plan.afterwards?.(client, vm);
     return { ...outcome, vm };
   } catch (error) {
@@ -59,9 +82,26 @@ async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
     const left = plan.argv === undefined ? await stateOf(client, vm) : undefined;
     if (left?.state !== "stopped") throw error;
     return { status: 0, vm: left };
-  } finally {
-    if (plan.remove) await removeVm(ctx, client, vm, { soon: true });
   }
+}
+
+/** Loads what prepares only for a repository that wants something prepared. */
+async function prepareFor(
+  ctx: Context,
+  client: Daemon,
+  vm: Vm,
+  plan: RunPlan,
+  source: WorkspaceSource,
+): Promise<void> {
+  if (source.project === undefined && source.toolFiles.length === 0) return;
+  const { prepare } = await import("./prepare.ts");
+  await prepare(
+    ctx,
+    client,
+    vm,
+    source,
+    plan.detach ? "detached" : plan.argv === undefined ? "shell" : "command",
+  );
 }
 
 /** Creates, boots and fills a VM. When that fails or is interrupted, leaves one only if its logs say why. */

@@ -8,6 +8,7 @@ import type { VmRecord } from "../../state/state.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
+import { inWorkspace } from "./workspace-command.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
 type Transfer = CallContext<TransferEvent>;
@@ -42,10 +43,14 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
         const image = await parts.images.commandDefaults(vm.image.id);
         const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
+        const command = inWorkspace({ argv: params.argv, env: { ...params.env } }, vm.workspace, {
+          cwd,
+          tools: params.tools !== false,
+        });
         const child = await session.exec(
           {
-            argv: params.argv,
-            env: { ...image.env, ...params.env },
+            argv: command.argv,
+            env: { ...image.env, ...command.env },
             ...(cwd === undefined ? {} : { cwd }),
             ...(params.tty === undefined ? {} : { tty: params.tty }),
           },

@@ -1,0 +1,54 @@
+/** What a repository asks for of its VM's size, under what the user gives. */
+import { hostLimits, type Limits, type Project, refuseExcess, summaryOf } from "../../project/project.ts";
+import { escapeLine } from "../output/escape.ts";
+import type { SpecInput } from "../vm/spec.ts";
+
+/** Flags win over the file. Throws bad_config for a size that no repository gets on this host. */
+export function withProject(
+  spec: SpecInput,
+  project: Project | undefined,
+  limits: Limits = hostLimits(),
+): SpecInput {
+  if (project === undefined) return spec;
+  const { image, vcpu, memory, diskSize } = spec;
+  const given = { vcpu: vcpu !== undefined, memory: memory !== undefined, diskSize: diskSize !== undefined };
+  refuseExcess(project, given, limits);
+  const { settings } = project;
+  return {
+    ...spec,
+    image: image ?? settings.image,
+    vcpu: vcpu ?? settings.vcpu,
+    memory: memory ?? settings.memoryBytes,
+    diskSize: diskSize ?? settings.diskBytes,
+    natAskedBy: settings.nat === true ? project.file : undefined,
+  };
+}
+
+/** What the file says, a line a setting, and by which flag it is overruled. */
+export function projectLines(project: Project, spec: SpecInput): string[] {
+  const flags: Readonly<Record<string, string | false>> = {
+    image: spec.image !== undefined && "--image",
+    vcpu: spec.vcpu !== undefined && "--vcpu",
+    memory: spec.memory !== undefined && "--memory",
+    disk: spec.diskSize !== undefined && "--disk-size",
+    nat: !spec.nat && project.settings.nat === true && "needs --nat, or project_nat in config.toml",
+  };
+  return summaryOf(project.settings).map(({ key, text }) => {
+    const flag = Object.hasOwn(flags, key) ? flags[key] : false;
+    const note = !flag ? "" : ` (${flag.startsWith("--") ? `${flag} is given` : flag})`;
+    return `${project.file}: ${key} ${escapeLine(text)}${note}`;
+  });
+}
+
+/** One line for who did not ask what the file says. */
+export function projectNotice(project: Project): string | undefined {
+  const said = summaryOf(project.settings);
+  const shown = [...new Set(said.map(({ key }) => key))].map((key) => {
+    const [first, ...more] = said.filter((row) => row.key === key);
+    const one = key === "env" || key === "post_create" ? undefined : first?.text;
+    return more.length === 0 && one !== undefined
+      ? `${key} ${escapeLine(one)}`
+      : `${key} (${more.length + 1})`;
+  });
+  return shown.length === 0 ? undefined : `${project.file}: ${shown.join(", ")}`;
+}
