@@ -1,11 +1,10 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Project, readProject } from "../../project/project.ts";
+import { readProject } from "../../project/project.ts";
 import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
-import { escapeLine } from "../output/escape.ts";
-import { projectNotice } from "./project-spec.ts";
+import { projectNotices } from "./project-spec.ts";
 import { toolFilesOf } from "./tool-files.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
 
@@ -49,7 +48,7 @@ export async function openWorkspace(
         ...(toolFiles.length === 0 ? {} : { tools: true }),
         ...(project === undefined ? {} : { env: project.settings.env }),
       },
-      notices: [...told(project), ...whole, ...skipped, ...nested],
+      notices: [...(project === undefined ? [] : projectNotices(project)), ...whole, ...skipped, ...nested],
       project,
       toolFiles,
       dryRun: () => dryRunLines(repo, packed.listing),
@@ -63,15 +62,4 @@ export async function openWorkspace(
     repo.close();
     throw error;
   }
-}
-
-/** What the repository has decided, for who did not know of it; and what of a file of others' banger does not use. */
-function told(project: Project | undefined): string[] {
-  if (project === undefined) return [];
-  const { file, ignored } = project;
-  const said = projectNotice(project);
-  return [
-    ...(said === undefined ? [] : [said]),
-    ...(ignored.length === 0 ? [] : [`${file}: ignored ${ignored.map(escapeLine).join(", ")}`]),
-  ];
 }

@@ -32,17 +32,22 @@ export async function prepare(
     await bootstrap(ctx, client, vm, { toolFiles, workspace, background });
   }
   for (const [index, { shown, argv }] of commands.entries()) {
-    ctx.err(`post_create: ${escapeLine(shown)}`);
+    ctx.err(`post_create: ${escapeLine(short(shown))}`);
     const status = await runAside(ctx, client, { ref: vm.id, argv });
     if (status === 0) continue;
     throw new BangerError(
       "operation_failed",
-      `command ${index + 1} of ${commands.length} in post_create of ${project?.file} ended with status ${status}: ${shown}`,
+      `command ${index + 1} of ${commands.length} in post_create of ${project?.file} ended with status ${status}: ${short(shown)}`,
       {
         hint: `what it said is above; to do without it: --no-project${vm.ephemeral ? "" : `; VM ${vm.name} is still there: banger vm ssh ${vm.name}, or banger vm delete ${vm.name}`}`,
       },
     );
   }
+}
+
+/** Of a command that may be a whole script. */
+function short(command: string): string {
+  return command.length <= 200 ? command : `${command.slice(0, 200)}...`;
 }
 
 interface Bootstrap {
@@ -96,6 +101,8 @@ async function runAside(
   client: Daemon,
   command: Parameters<typeof execInGuest>[2],
 ): Promise<number> {
+  // It may have come while nothing ran that would have taken it.
+  if (ctx.signal.aborted) throw new BangerError("cancelled", "cancelled");
   const tty = { ...ctx.tty, stdin: false, stdout: false };
   const outcome = await execInGuest(
     { ...ctx, stdin: Readable.from([]), stdout: ctx.stderr, tty },

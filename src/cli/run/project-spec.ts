@@ -4,12 +4,7 @@ import { escapeLine } from "../output/escape.ts";
 import type { SpecInput } from "../vm/spec.ts";
 
 /** Flags win over the file. Throws bad_config for a size that no repository gets on this host. */
-export function withProject(
-  spec: SpecInput,
-  project: Project | undefined,
-  limits: Limits = hostLimits(),
-): SpecInput {
-  if (project === undefined) return spec;
+export function withProject(spec: SpecInput, project: Project, limits: Limits = hostLimits()): SpecInput {
   const { image, vcpu, memory, diskSize } = spec;
   const given = { vcpu: vcpu !== undefined, memory: memory !== undefined, diskSize: diskSize !== undefined };
   refuseExcess(project, given, limits);
@@ -33,15 +28,21 @@ export function projectLines(project: Project, spec: SpecInput): string[] {
     disk: spec.diskSize !== undefined && "--disk-size",
     nat: !spec.nat && project.settings.nat === true && "needs --nat, or project_nat in config.toml",
   };
-  return summaryOf(project.settings).map(({ key, text }) => {
+  const said = summaryOf(project.settings).map(({ key, text }) => {
     const flag = Object.hasOwn(flags, key) ? flags[key] : false;
     const note = !flag ? "" : ` (${flag.startsWith("--") ? `${flag} is given` : flag})`;
     return `${project.file}: ${key} ${escapeLine(text)}${note}`;
   });
+  return [...said, ...ignoredLine(project)];
 }
 
-/** One line for who did not ask what the file says. */
-export function projectNotice(project: Project): string | undefined {
+/** What of a file of others' banger does not use. */
+function ignoredLine({ file, ignored }: Project): string[] {
+  return ignored.length === 0 ? [] : [`${file}: ignored ${ignored.map(escapeLine).join(", ")}`];
+}
+
+/** For who did not ask what the file says: what it decides, in a line, and what is not used. */
+export function projectNotices(project: Project): string[] {
   const said = summaryOf(project.settings);
   const shown = [...new Set(said.map(({ key }) => key))].map((key) => {
     const [first, ...more] = said.filter((row) => row.key === key);
@@ -50,5 +51,6 @@ export function projectNotice(project: Project): string | undefined {
       ? `${key} ${escapeLine(one)}`
       : `${key} (${more.length + 1})`;
   });
-  return shown.length === 0 ? undefined : `${project.file}: ${shown.join(", ")}`;
+  const line = shown.length === 0 ? [] : [`${project.file}: ${shown.join(", ")}`];
+  return [...line, ...ignoredLine(project)];
 }

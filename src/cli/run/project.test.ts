@@ -4,7 +4,7 @@ import { fakeDefaults } from "../testing/fake-daemon.ts";
 import { daemonThat, source, vm, workspace } from "../testing/fake-run.ts";
 import { banger } from "../testing/harness.ts";
 import { toolingLog } from "./prepare.ts";
-import { projectNotice, withProject } from "./project-spec.ts";
+import { projectNotices, withProject } from "./project-spec.ts";
 
 const project = (text: string) => parseBangerToml(text, "banger.toml");
 const MiB = 1024 * 1024;
@@ -90,11 +90,20 @@ banger.toml: env A=1
 `);
   });
 
+  test("that is too much ends --dry-run as it ends a run, and leaves nothing open", async () => {
+    let closed = 0;
+    const made = source({ project: project('memory = "1048576G"'), close: () => void closed++ });
+    const { status, err } = await banger(["vm", "run", ".", "--dry-run"], { workspace: made });
+    expect([status, closed]).toEqual([1, 1]);
+    expect(err).toContain("hint: give it yourself: --memory 1048576G");
+  });
+
   test("is told in a line", () => {
-    expect(
-      projectNotice(project('image = "x"\nports = [3000, 3001]\npost_create = ["a"]\n[env]\nA = "1"')),
-    ).toBe("banger.toml: image x, ports (2), post_create (1), env (1)");
-    expect(projectNotice(project(""))).toBeUndefined();
+    const asks = project('image = "x"\nports = [3000, 3001]\npost_create = ["a"]\n[env]\nA = "1"');
+    expect(projectNotices(asks)).toEqual(["banger.toml: image x, ports (2), post_create (1), env (1)"]);
+    expect(projectNotices(project(""))).toEqual([]);
+    const others = { ...project(""), file: ".devcontainer.json", ignored: ["features", "x\u001b[2J"] };
+    expect(projectNotices(others)).toEqual([".devcontainer.json: ignored features, x\\x1b[2J"]);
   });
 });
 
@@ -185,7 +194,7 @@ describe("vm run --detach", () => {
     });
     expect([status, out]).toEqual([0, "calm-otter\n"]);
     expect(execs).toHaveLength(2);
-    expect(err).toContain("VM calm-otter is still running");
+    expect(err).toContain("VM calm-otter is running");
     expect(err).toEndWith("stop with: banger vm stop calm-otter\n");
   });
 

@@ -3,6 +3,7 @@
  * while the guest boots; what must not stay is removed whatever happens.
  */
 import { BangerError, toBangerError } from "../../base/base.ts";
+import type { Project } from "../../project/project.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
 import { type ExecOutcome, execInGuest } from "../guest/exec.ts";
@@ -10,7 +11,6 @@ import { errorLines } from "../output/errors.ts";
 import { type Progress, startProgress } from "../output/progress.ts";
 import { planVm, type SpecInput } from "../vm/spec.ts";
 import { importWorkspace, PackFailed } from "./import.ts";
-import { withProject } from "./project-spec.ts";
 import type { WorkspaceSource } from "./workspace.ts";
 
 export interface RunPlan {
@@ -37,7 +37,7 @@ export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
   try {
     const [source, client] = await Promise.all([opening, ctx.client()]);
     const follows = source === undefined ? {} : { workspace: true };
-    const spec = withProject(plan.spec, source?.project);
+    const spec = source?.project === undefined ? plan.spec : await specFor(plan.spec, source.project);
     const params = await planVm(ctx, client, spec, { start: true, ephemeral: plan.remove, ...follows });
     for (const notice of source?.notices ?? []) ctx.err(notice);
     const progress = startProgress(ctx);
@@ -83,6 +83,11 @@ async function enter(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
     if (left?.state !== "stopped") throw error;
     return { status: 0, vm: left };
   }
+}
+
+/** Loads what knows of projects, and with it the repo room, only where there is one. */
+async function specFor(spec: SpecInput, project: Project): Promise<SpecInput> {
+  return (await import("./project-spec.ts")).withProject(spec, project);
 }
 
 /** Loads what prepares only for a repository that wants something prepared. */

@@ -6,8 +6,9 @@ import { specFlags, text, toggle } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
 import { statusOf } from "../interrupts.ts";
 import { matching, optional } from "../option.ts";
-import { projectLines, withProject } from "../run/project-spec.ts";
 import { type RunPlan, runVm } from "../run/run-vm.ts";
+import type { WorkspaceSource } from "../run/workspace.ts";
+import type { SpecInput } from "./spec.ts";
 
 /** What means nothing without a repository: the flag, as it is written, of each that was given. */
 const workspaceOnly = {
@@ -55,12 +56,7 @@ export const command = defineCommand({
     const { branch, from, includeUntracked, bootstrap, project } = input;
     const options = { includeUntracked, branch, from, bootstrap, project };
     if (path !== undefined && input.dryRun) {
-      const source = await ctx.openWorkspace(path, options);
-      withProject(input, source.project);
-      for (const line of source.project === undefined ? [] : projectLines(source.project, input))
-        ctx.out(line);
-      for (const line of source.dryRun()) ctx.out(line);
-      source.close();
+      await dryRun(await ctx.openWorkspace(path, options), input, ctx);
       return undefined;
     }
     const plan: RunPlan = {
@@ -74,6 +70,20 @@ export const command = defineCommand({
   },
 });
 
+/** What the repository asks for, then what would be copied. Throws as a run would for what it may not have. */
+async function dryRun(source: WorkspaceSource, spec: SpecInput, ctx: Context): Promise<void> {
+  try {
+    if (source.project !== undefined) {
+      const { projectLines, withProject } = await import("../run/project-spec.ts");
+      withProject(spec, source.project);
+      for (const line of projectLines(source.project, spec)) ctx.out(line);
+    }
+    for (const line of source.dryRun()) ctx.out(line);
+  } finally {
+    source.close();
+  }
+}
+
 function finish(
   outcome: Awaited<ReturnType<typeof runVm>>,
   plan: RunPlan,
@@ -81,11 +91,11 @@ function finish(
 ): undefined | GuestExit {
   if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
   const { name, state } = outcome.vm;
-  // After a command only for a person: what a program reads from it is the command's.
   if (plan.detach) ctx.out(name);
+  // After a command only for a person: what a program reads from it is the command's.
   if (!plan.remove && (plan.argv === undefined || ctx.tty.stderr)) {
     if (state === "stopped") ctx.err(`VM ${name} is stopped`);
-    else ctx.err(`VM ${name} is still running; stop with: banger vm stop ${name}`);
+    else ctx.err(`VM ${name} is ${plan.detach ? "" : "still "}running; stop with: banger vm stop ${name}`);
   }
   return plan.argv === undefined ? undefined : new GuestExit(outcome.status);
 }
