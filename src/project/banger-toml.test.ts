@@ -54,6 +54,7 @@ CI = "1"
     ["vcpus = 2", "banger.toml:1: unknown key vcpus; did you mean vcpu?"],
     ["post-create = []", "banger.toml:1: unknown key post-create; did you mean post_create?"],
     ["disk_size = '8G'", "banger.toml:1: unknown key disk_size; did you mean disk?"],
+    ['"a\\nb" = 1', 'banger.toml: unknown key "a\\nb"'],
     ["constructor = 1", "banger.toml:1: unknown key constructor"],
     ["\nvcpu = 65", "banger.toml:2: vcpu: must be a whole number from 1 to 64"],
     ["vcpu = 1.5", "banger.toml:1: vcpu: must be a whole number from 1 to 64"],
@@ -123,6 +124,8 @@ CI = "1"
     expect(problem(`include = ${many(101, '"x"')}`)).toContain("at most 100 paths");
     expect(problem(`env = { A = "${"x".repeat(4097)}" }`)).toContain("longer than 4096 bytes");
     expect(problem(`post_create = ["${"x".repeat(20_000)}"]`)).toContain("longer than 16384 bytes");
+    const unknown = Array.from({ length: 30 }, (_, index) => `zzzzzzzz${index} = 1`).join("\n");
+    expect(problem(unknown).split("\n").slice(19)).toEqual([expect.stringContaining("20"), "and 10 more"]);
     expect(problem(`[${" ".repeat(60_000)}\nnatt = 1`)).toStartWith("banger.toml:");
   });
 });

@@ -42,11 +42,12 @@ export async function openWorkspace(
     const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
     const wanted = options.bootstrap && project?.settings.bootstrap !== false;
     const toolFiles = wanted ? toolFilesOf(packed.listing) : [];
+    const { env = {} } = project?.settings ?? {};
     return {
       workspace: {
         ...{ guestPath, hostPath: repo.root, head: packed.head },
         ...(toolFiles.length === 0 ? {} : { tools: true }),
-        ...(project === undefined ? {} : { env: project.settings.env }),
+        ...(Object.keys(env).length === 0 ? {} : { env }),
       },
       notices: [...(project === undefined ? [] : projectNotices(project)), ...whole, ...skipped, ...nested],
       project,

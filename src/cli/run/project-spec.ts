@@ -3,6 +3,9 @@ import { hostLimits, type Limits, type Project, refuseExcess, summaryOf } from "
 import { escapeLine } from "../output/escape.ts";
 import type { SpecInput } from "../vm/spec.ts";
 
+/** Who reads a line reads no more than this. */
+const mostIgnored = 20;
+
 /** Flags win over the file. Throws bad_config for a size that no repository gets on this host. */
 export function withProject(spec: SpecInput, project: Project, limits: Limits = hostLimits()): SpecInput {
   const { image, vcpu, memory, diskSize } = spec;
@@ -38,7 +41,10 @@ export function projectLines(project: Project, spec: SpecInput): string[] {
 
 /** What of a file of others' banger does not use. */
 function ignoredLine({ file, ignored }: Project): string[] {
-  return ignored.length === 0 ? [] : [`${file}: ignored ${ignored.map(escapeLine).join(", ")}`];
+  if (ignored.length === 0) return [];
+  const shown = ignored.slice(0, mostIgnored).map((what) => escapeLine(what.slice(0, 200)));
+  const more = ignored.length > mostIgnored ? [`and ${ignored.length - mostIgnored} more`] : [];
+  return [`${file}: ignored ${[...shown, ...more].join(", ")}`];
 }
 
 /** For who did not ask what the file says: what it decides, in a line, and what is not used. */

@@ -2,10 +2,6 @@
 # Has mise install what the repository in $1 asks for: in the background, or in the foreground ($3). What is said goes to the
 # log $2; in the foreground to our output, too. Runs in a guest.
 install_tools() {
-  if ! command -v mise; then
-    echo "this image has no mise: see https://mise.jdx.dev"
-    return 127
-  fi
   cd "$1" || return
   export MISE_YES=1
   mise trust --all
@@ -13,6 +9,10 @@ install_tools() {
 }
 
 mkdir -p "${2%/*}" || exit
+if ! command -v mise > /dev/null; then
+  echo "this image has no mise" | tee "$2"
+  exit 127
+fi
 case $3 in
 background)
   install_tools "$1" < /dev/null > "$2" 2>&1 &

@@ -8,7 +8,7 @@ import type { VmRecord } from "../../state/state.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { stageObserver } from "./stages.ts";
-import { inWorkspace } from "./workspace-command.ts";
+import { inWorkspace, MiseFinder } from "./workspace-command.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
 type Transfer = CallContext<TransferEvent>;
@@ -16,6 +16,7 @@ type Transfer = CallContext<TransferEvent>;
 export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
   const { vms, runtimes, workspaces } = parts;
   const running = new Map<string, GuestProcess>();
+  const mise = new MiseFinder();
   const processOf = (op: string): GuestProcess => {
     const found = running.get(op);
     if (found === undefined) throw new BangerError("not_found", `no command runs under operation ${op}`);
@@ -43,9 +44,10 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         if (session.channel === "ssh") ctx.emit({ kind: "warning", message: goingBySsh });
         const image = await parts.images.commandDefaults(vm.image.id);
         const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
-        const command = inWorkspace({ argv: params.argv, env: { ...params.env } }, vm.workspace, {
-          cwd,
-          tools: params.tools !== false,
+        const asked = { argv: params.argv, env: { ...params.env } };
+        const command = await inWorkspace(asked, vm.workspace, {
+          ...{ cwd, tools: params.tools !== false },
+          hasMise: (env) => mise.in(vm.id, session, { ...image.env, ...env }, ctx.signal),
         });
         const child = await session.exec(
           {
