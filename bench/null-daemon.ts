@@ -124,7 +124,11 @@ await runDaemon(
           kernel: none,
           pullKernel: none,
         },
-        ...{ imports: { byName: none, nameOf: none }, pruneCache: none, removeKernel: none },
+        ...{
+          imports: { byName: none, byReference: none, nameOf: none },
+          pruneCache: none,
+          removeKernel: none,
+        },
         ...{ cleanStaging: async () => {}, removeReplaced: async () => {} },
       };
     },

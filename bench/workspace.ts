@@ -72,6 +72,7 @@ async function importOnce(repo: string): Promise<void> {
     includeUntracked: false,
     branch: undefined,
     from: undefined,
+    ...{ project: false, bootstrap: false },
   });
   try {
     await importWorkspace(client, guest, source, {

@@ -30,6 +30,7 @@ const checks = [
       "images/provision.sh",
       "images/provision-guest.sh",
       "src/cli/completion/banger.bash",
+      "src/cli/run/tooling.sh",
       "tests/system/host/make-disk.sh",
       "tests/system/host/provision.sh",
       "tests/system/host/tiny-init.sh",

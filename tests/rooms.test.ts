@@ -40,6 +40,10 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   config: { may: ["base"], because: "config says what the user wants, not what is done with it" },
   state: { may: ["base", "pipeline"], because: "rows do not know what they are for" },
   apt: { may: ["base", "sys"], because: "packages are data" },
+  project: {
+    may: ["base", "repo", "config"],
+    because: "what a repository asks for is read, and is nobody's to do yet",
+  },
   repo: { may: ["base", "tar"], because: "the host repository is read in the CLI's own process" },
   disk: { may: ["base", "sys", "ext4"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
@@ -114,7 +118,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },
   cli: {
-    may: ["base", "rpc", "config", "repo", "trees", "host", "release", "doctor"],
+    may: ["base", "rpc", "config", "repo", "project", "trees", "host", "release", "doctor"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {
@@ -170,6 +174,7 @@ const sideDoors: Record<string, string> = {
   "rpc/choose-daemon.ts": "the client without the server",
   "config/paths.ts": "paths without the schema",
   "config/install.ts": "install.toml without the schema of config.toml",
+  "config/toml-text.ts": "TOML without the schema of config.toml",
   "host/embedded.ts": "embedded files only",
   "cli/main.ts": "entry",
   "daemon/main.ts": "entry",

@@ -33,5 +33,9 @@ export const Workspace = z.strictObject({
   hostPath: z.string(),
   /** HEAD commit of the host repository when it was copied. */
   head: z.string(),
+  /** What the repository wants in the environment of all commands. */
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096)).optional(),
+  /** It says by files of mise which tools it needs: commands get what there is of them. */
+  tools: z.literal(true).optional(),
 });
 export type Workspace = z.infer<typeof Workspace>;

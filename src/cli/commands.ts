@@ -156,6 +156,7 @@ export const topLevel: Readonly<Record<string, Load>> = {
   tui: () => import("./tui.ts"),
   df: () => import("./df.ts"),
   prune: () => import("./prune.ts"),
+  init: () => import("./init.ts"),
   doctor: () => import("./doctor.ts"),
   completion: () => import("./completion.ts"),
   "ssh-config": () => import("./ssh-config.ts"),

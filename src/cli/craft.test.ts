@@ -31,7 +31,7 @@ describe("every command", () => {
       "daemon stop",
       "system uninstall",
     ],
-    ...["tui", "ssh-config", "completion", "internal connect", "internal complete", "internal man"],
+    ...["tui", "init", "ssh-config", "completion", "internal connect", "internal complete", "internal man"],
   ];
 
   test("that has a result can print it as a record", async () => {

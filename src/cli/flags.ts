@@ -115,7 +115,11 @@ export const specFlags = {
   name: vmName(),
   image: completing(
     "image",
-    text("IMAGE", "image to boot (default: default_image_name in config.toml)", "i"),
+    text(
+      "IMAGE",
+      "image to boot, or a container image to pull for it: registry/name:tag (default: default_image_name in config.toml)",
+      "i",
+    ),
   ),
   vcpu: whole("COUNT", "virtual CPUs (default: config.toml, else what suits the host)", 1, 64),
   memory: size(

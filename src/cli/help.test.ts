@@ -34,6 +34,7 @@ describe("help", () => {
         tui          look after VMs in a live table: shells, logs, stop, start, delete
         df           show what banger takes of this machine's disk
         prune        remove VMs that do not run, and what no other VM needs
+        init         write a banger.toml for a repository, after a look at it
         doctor       check this machine: what works, what is missing, what to do
         completion   print a script that lets your shell complete banger's commands
         ssh-config   have plain ssh, scp, rsync and editors reach VMs as NAME.vm
@@ -106,6 +107,8 @@ describe("help", () => {
         banger vm run --rm ./repo -- sh -c 'make && make check'
             and leave no VM behind
         banger vm run ./repo                        a shell in the repository
+        banger vm run -d ./repo                     only make it ready, and print its
+                                                    name
         banger vm run --rm -- cat /etc/os-release   a command without a repository
         banger vm run -p 8080 ./repo -- make serve  its port 8080 on localhost:8080
         banger vm run ./repo --dry-run              only list what would be copied
@@ -116,7 +119,10 @@ describe("help", () => {
       With a path, the git-tracked files of its repository go to /root/repo as they
       are in the working tree, with a usable .git. With a command its exit status is
       banger's; without one a shell opens, and how that ends is nobody's status. The
-      VM stays afterwards, unless --rm is given.
+      VM stays afterwards, unless --rm is given. What the repository's banger.toml
+      asks for (image, size, commands: docs/project-file.md) counts where no flag
+      says otherwise; without one, what its devcontainer.json has of that. Where it
+      has files of mise, its tools are installed for a shell, in the background.
 
       Arguments:
         path     a directory inside a git repository
@@ -125,7 +131,8 @@ describe("help", () => {
       Flags:
         -n, --name NAME                      name of the VM (a-z, 0-9, '-'; default: a
                                              made-up one)
-        -i, --image IMAGE                    image to boot (default:
+        -i, --image IMAGE                    image to boot, or a container image to
+                                             pull for it: registry/name:tag (default:
                                              default_image_name in config.toml)
             --vcpu COUNT                     virtual CPUs (default: config.toml, else
                                              what suits the host)
@@ -147,6 +154,11 @@ describe("help", () => {
         -p, --publish [HOSTADDR:]HOST:GUEST  let a port of this host lead to one of
                                              the VM while the run lasts; repeatable
             --dry-run                        list what would be copied and do nothing
+        -d, --detach                         no shell: make the VM ready, print its
+                                             name and leave it running
+            --no-bootstrap                   leave the repository's tools (mise) alone
+            --no-project                     do not read banger.toml or
+                                             devcontainer.json
       "
     `);
   });

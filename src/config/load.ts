@@ -1,9 +1,9 @@
 /** Reading config.toml: all problems at once, each with its key, its line where possible, and what is allowed. */
 import { readFileSync } from "node:fs";
-import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { BangerError, nearest } from "../base/base.ts";
 import { CatalogSource, type Config, ConfigSchema, FileSync, VmDefaults } from "./schema.ts";
+import { parseTomlText, placeOfKey } from "./toml-text.ts";
 
 const maxBytes = 1024 * 1024;
 
@@ -34,15 +34,7 @@ export function parseToml<S extends z.ZodObject>(
   path: string,
   schema: S,
 ): Readonly<z.infer<S>> {
-  let table: unknown;
-  try {
-    table = parse(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "not TOML";
-    throw new BangerError("bad_config", `${path}:${error.line}:${error.column}: ${what}`, { cause: error });
-  }
-  const parsed = schema.safeParse(table);
+  const parsed = schema.safeParse(parseTomlText(text, path));
   if (parsed.success) return Object.freeze(parsed.data);
   const problems = parsed.error.issues.flatMap((issue) => explain(issue, schema, text, path));
   throw new BangerError("bad_config", problems.join("\n"), {
@@ -64,28 +56,8 @@ function explain(issue: z.core.$ZodIssue, schema: z.ZodObject, text: string, pat
     return issue.keys.map((key) => {
       const meant = nearest(key, known);
       const full = [...issue.path, key];
-      return `${where(full, text, path)}: unknown key ${full.join(".")}${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+      return `${placeOfKey(full, text, path)}: unknown key ${full.join(".")}${meant === undefined ? "" : `; did you mean ${meant}?`}`;
     });
   }
-  return [`${where(issue.path, text, path)}: ${issue.path.join(".")}: ${issue.message}`];
-}
-
-/** `path:line` of the key, as far as a look at the text can tell. */
-function where(key: readonly PropertyKey[], text: string, path: string): string {
-  const [table, last] =
-    key.length > 1 ? [String(key[0]), String(key.at(-1))] : [undefined, String(key[0] ?? "")];
-  let inside = table === undefined;
-  for (const [index, line] of text.split("\n").entries()) {
-    const header = /^\s*\[\[?\s*([^\]]+?)\s*\]\]?/.exec(line)?.[1];
-    if (header !== undefined) inside = header === table;
-    const name = /^\s*"?([^"=\s]+)"?\s*=/.exec(line)?.[1];
-    if (
-      header === last ||
-      (inside && name === last) ||
-      (table !== undefined && name === `${table}.${last}`)
-    ) {
-      return `${path}:${index + 1}`;
-    }
-  }
-  return path;
+  return [`${placeOfKey(issue.path, text, path)}: ${issue.path.join(".")}: ${issue.message}`];
 }

@@ -136,6 +136,12 @@ export const ConfigSchema = z.strictObject({
   daemon_idle_timeout: duration()
     .prefault("10m")
     .describe("the daemon ends itself after this long without a running VM or a call; 0 never does"),
+  project_nat: z
+    .boolean("must be true or false")
+    .default(false)
+    .describe(
+      "whether a repository's banger.toml that says nat = true opens the way out; by default only --nat does",
+    ),
   vm_defaults: VmDefaults.prefault({}).describe("sizes of new VMs; what is absent follows from the host"),
   warm: Warm.prefault({}).describe("going on from templates instead of booting"),
   auto_suspend_after: duration()

@@ -42,7 +42,7 @@ import { supply } from "./shelf/supply.ts";
 import { canComplete } from "./shelf/tools.ts";
 
 export interface ImageShelf {
-  /** Image, kernel and initramfs of a name, made or fetched when they are not there yet. */
+  /** Image, kernel and initramfs of a name or a container image's reference, made or fetched when they are not there yet. */
   ensure(imageName: string, ctx: ProgressContext): Promise<BootSource>;
   /** The same, but an image that was made by an older recipe, or lacks what can be had by now, is made anew. */
   renew(imageName: string, ctx: ProgressContext): Promise<BootSource>;
@@ -133,6 +133,7 @@ export function imageShelf(
     state.kernels.put(rowOf(kernel));
     return kernel;
   };
+  const imports = imageImports(state, stores, { paths, kernelOf });
   const own = ownImages(state, stores, {
     ...{ paths, kernelOf, storeOnly: rootDiskStrategy === "snapshot" },
     importKernel: (name, from, ctx) => takeKernel(name, from, false, ctx),
@@ -140,7 +141,9 @@ export function imageShelf(
   return {
     own,
     ensure: async (name, ctx) => {
-      const image = (await adoptImage(state, stores, name)) ?? (await supplyImage(name, ctx));
+      const image =
+        (await adoptImage(state, stores, name)) ??
+        (/[/:@]/.test(name) ? await imports.byReference(name, ctx) : await supplyImage(name, ctx));
       if (isOutdated(image)) {
         const message = `image ${name} was built by an older recipe; renew it: banger image pull ${name}`;
         ctx.emit({ kind: "warning", message });
@@ -156,7 +159,7 @@ export function imageShelf(
       const current = stale ? await supplyImage(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
-    imports: imageImports(state, stores, { paths, kernelOf }),
+    imports,
     pruneCache: (remove) => pruneBlobs(paths.cache, remove),
     removeReplaced: async (used) => {
       const named = new Map(state.images.list().map((row) => [row.name, row.id]));

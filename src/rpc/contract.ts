@@ -195,6 +195,8 @@ export const owner = contract({
       env: z.record(z.string().min(1).max(256), z.string().max(128 * 1024)).optional(),
       /** Default: the VM's workspace, else /root. */
       cwd: Path.optional(),
+      /** False: not through mise, though the workspace has files of it. */
+      tools: z.literal(false).optional(),
       tty: z
         .strictObject({
           columns: z.int().min(1).max(65535),

@@ -145,6 +145,8 @@ export const Defaults = z.strictObject({
   diskBytes: z.strictObject({ value: z.int(), from: Provenance }),
   overlayBytes: z.strictObject({ value: z.int(), from: Provenance }),
   image: z.strictObject({ value: z.string(), from: Provenance }),
+  /** Whether a repository that asks for the way out gets it. */
+  projectNat: z.boolean(),
   configPath: z.string(),
 });
 export type Defaults = z.infer<typeof Defaults>;

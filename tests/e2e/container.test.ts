@@ -65,7 +65,8 @@ test("stops in order, and keeps its disks", async () => {
 }, 300_000);
 
 test("boots with banger's own init where busybox's has nothing to start", async () => {
-  const idle = "idle-init";
+  // Of the layout and its tag.
+  const idle = "idle-t";
   const init = tar([
     { path: "sbin/", type: "5" },
     // As Alpine has it. It is no program here: started, it would be the kernel's panic.
@@ -75,9 +76,9 @@ test("boots with banger's own init where busybox's has nothing to start", async 
   const layout = join(banger.dir, "idle");
   writeLayout(layout, buildImage([sayLayer(banger.dir), init], "gzip", { config: { config: sayConfig } }));
   await banger.run(["image", "delete", idle]);
-  await banger.ok(["image", "pull", `oci:${layout}:t`, "--name", idle]);
   const sizes = ["--memory", "256M", "--vcpu", "1", "--disk-size", "64M"];
-  const run = ["vm", "run", "--rm", "--image", idle, ...sizes, "--", "say", "5"];
+  // By its reference, it is pulled for its first VM.
+  const run = ["vm", "run", "--rm", "--image", `oci:${layout}:t`, ...sizes, "--", "say", "5"];
   expect(await banger.run(run)).toMatchObject({ status: 5, stdout: "hello there /app 5\n" });
   await banger.ok(["image", "delete", idle]);
 }, 300_000);

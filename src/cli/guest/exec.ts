@@ -16,6 +16,8 @@ export interface GuestCommand {
   ref: string;
   argv: readonly string[];
   cwd?: string | undefined;
+  /** False: without the tools of the VM's workspace, for what sees to them itself. */
+  tools?: false;
 }
 
 /** How it ended: the guest's own status, or the interrupt that made us leave it. */
@@ -127,6 +129,7 @@ function paramsOf(ctx: Context, command: GuestCommand, tty: boolean): Params<"gu
     ref: command.ref,
     argv: [...command.argv],
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.tools === undefined ? {} : { tools: command.tools }),
     ...(tty ? { tty: { ...ctx.tty.size(), term: termOf(ctx) } } : {}),
   };
 }

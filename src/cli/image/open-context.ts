@@ -33,6 +33,7 @@ export async function openContext(
   return {
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
+    ...{ project: undefined, toolFiles: [] },
     dryRun: () => [],
     tar,
     close: () => tar.destroy(),

@@ -1,8 +1,11 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
+import { readProject } from "../../project/project.ts";
 import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
+import { projectNotices } from "./project-spec.ts";
+import { toolFilesOf } from "./tool-files.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
 
 /** Where a workspace goes in the guest. */
@@ -17,6 +20,8 @@ export async function openWorkspace(
   const repo = await openRepository(resolve(ctx.cwd, path), { signal });
   try {
     const { includeUntracked, branch, from } = options;
+    // What it asks for is checked before anything is packed.
+    const project = options.project ? await readProject(repo.root) : undefined;
     const packed = await packWorkspace(repo, {
       includeUntracked,
       signal,
@@ -35,9 +40,18 @@ export async function openWorkspace(
             `copying the whole repository ${printable(Buffer.from(repo.root))}; the command starts in ${guestPath}`,
           ];
     const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
+    const wanted = options.bootstrap && project?.settings.bootstrap !== false;
+    const toolFiles = wanted ? toolFilesOf(packed.listing) : [];
+    const { env = {} } = project?.settings ?? {};
     return {
-      workspace: { guestPath, hostPath: repo.root, head: packed.head },
-      notices: [...whole, ...skipped, ...nested],
+      workspace: {
+        ...{ guestPath, hostPath: repo.root, head: packed.head },
+        ...(toolFiles.length === 0 ? {} : { tools: true }),
+        ...(Object.keys(env).length === 0 ? {} : { env }),
+      },
+      notices: [...(project === undefined ? [] : projectNotices(project)), ...whole, ...skipped, ...nested],
+      project,
+      toolFiles,
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

@@ -3,6 +3,7 @@
  * while the guest boots; what must not stay is removed whatever happens.
  */
 import { BangerError, toBangerError } from "../../base/base.ts";
+import type { Project } from "../../project/project.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
 import { type ExecOutcome, execInGuest } from "../guest/exec.ts";
@@ -20,6 +21,8 @@ export interface RunPlan {
   workspace: (() => Promise<WorkspaceSource>) | undefined;
   /** Undefined: a login shell. */
   argv: readonly string[] | undefined;
+  /** Only bring it up and make it ready: no command, and no shell. */
+  detach?: boolean;
   /** What is done with the VM when its command has ended with 0. */
   afterwards?: (client: Daemon, vm: Vm) => Promise<void>;
   /** Delete the VM afterwards. */
@@ -36,35 +39,43 @@ const loginShell = ["/bin/bash", "-l"];
 const removeBudgetMs = 10_000;
 
 export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {
-  const { publish = [] } = plan;
-  if (publish.length === 0) return runIn(ctx, plan);
-  // A port that is in use is said before there is a VM.
-  const { openForwards } = await import("../guest/forward.ts");
-  const forwards = await openForwards(ctx, publish);
+  const forwards: Forwards[] = [];
   try {
     return await runIn(ctx, plan, forwards);
   } finally {
-    forwards.close();
+    for (const each of forwards) each.close();
   }
 }
 
-async function runIn(ctx: Context, plan: RunPlan, forwards?: Forwards): Promise<RunOutcome> {
+async function runIn(ctx: Context, plan: RunPlan, forwards: Forwards[]): Promise<RunOutcome> {
+  const { publish: published = [] } = plan;
+  // A port that is in use is said before there is a VM, and before anything is packed.
+  if (published.length > 0)
+    forwards.push(...(await (await import("./ports.ts")).openPublished(ctx, published)));
   const opening = plan.workspace?.();
   try {
     const [source, client] = await Promise.all([opening, ctx.client()]);
+    const project = source?.project;
+    if (project !== undefined && plan.detach !== true) {
+      const { openAskedFor } = await import("./ports.ts");
+      forwards.push(...(await openAskedFor(ctx, project.file, project.settings.ports, published)));
+    }
     const how = {
       ...(source === undefined ? {} : { workspace: true }),
       ...(plan.bare === true ? { bare: true } : {}),
     };
-    const params = await planVm(ctx, client, plan.spec, { start: true, ephemeral: plan.remove, ...how });
+    const spec = project === undefined ? plan.spec : await specFor(plan.spec, project);
+    const params = await planVm(ctx, client, spec, { start: true, ephemeral: plan.remove, ...how });
     for (const notice of source?.notices ?? []) ctx.note(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
     progress.end(`${vm.name} ready${vm.start?.how === "warm" ? " (warm)" : ""}`);
-    forwards?.leadTo({ client, ref: vm.id });
-    for (const { at, guestPort } of forwards?.open ?? []) ctx.err(`${at} -> ${vm.name}:${guestPort}`);
-    return await useVm(ctx, client, vm, plan);
+    for (const each of forwards) {
+      each.leadTo({ client, ref: vm.id });
+      for (const { at, guestPort } of each.open) ctx.err(`${at} -> ${vm.name}:${guestPort}`);
+    }
+    return await useVm(ctx, client, vm, plan, source);
   } finally {
     // Whatever failed first, a packing that has begun is ended.
     const source = await opening?.catch(() => undefined);
@@ -72,10 +83,29 @@ async function runIn(ctx: Context, plan: RunPlan, forwards?: Forwards): Promise<
   }
 }
 
-/** The command or shell in a VM that is up, and the VM's removal if it was asked for. */
-async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
+/** What the user came for in a VM that is up, and the VM's removal if it was asked for. */
+async function useVm(
+  ctx: Context,
+  client: Daemon,
+  vm: Vm,
+  plan: RunPlan,
+  source: WorkspaceSource | undefined,
+): Promise<RunOutcome> {
   try {
-    const outcome = await execInGuest(ctx, client, { ref: vm.id, argv: plan.argv ?? loginShell });
+    if (source !== undefined) await prepareFor(ctx, client, vm, plan, source);
+    return plan.detach ? { status: 0, vm } : await enter(ctx, client, vm, plan);
+  } finally {
+    if (plan.remove) await removeVm(ctx, client, vm, { soon: true });
+  }
+}
+
+/** The command or shell, and what follows it. */
+async function enter(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promise<RunOutcome> {
+  try {
+    // A shell has mise's own hook: no need to start it twice.
+    const command =
+      plan.argv === undefined ? { argv: loginShell, tools: false as const } : { argv: plan.argv };
+    const outcome = await execInGuest(ctx, client, { ref: vm.id, ...command });
     if ("status" in outcome && outcome.status === 0) await plan.afterwards?.(client, vm);
     return { ...outcome, vm };
   } catch (error) {
@@ -83,9 +113,31 @@ async function useVm(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
     const left = plan.argv === undefined ? await stateOf(client, vm) : undefined;
     if (left?.state !== "stopped") throw error;
     return { status: 0, vm: left };
-  } finally {
-    if (plan.remove) await removeVm(ctx, client, vm, { soon: true });
   }
+}
+
+/** Loads what knows of projects, and with it the repo room, only where there is one. */
+async function specFor(spec: SpecInput, project: Project): Promise<SpecInput> {
+  return (await import("./project-spec.ts")).withProject(spec, project);
+}
+
+/** Loads what prepares only for a repository that wants something prepared. */
+async function prepareFor(
+  ctx: Context,
+  client: Daemon,
+  vm: Vm,
+  plan: RunPlan,
+  source: WorkspaceSource,
+): Promise<void> {
+  if (source.project === undefined && source.toolFiles.length === 0) return;
+  const { prepare } = await import("./prepare.ts");
+  await prepare(
+    ctx,
+    client,
+    vm,
+    source,
+    plan.detach ? "detached" : plan.argv === undefined ? "shell" : "command",
+  );
 }
 
 /** Creates, boots and fills a VM. When that fails or is interrupted, leaves one only if its logs say why. */

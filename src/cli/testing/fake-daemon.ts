@@ -105,5 +105,6 @@ export const fakeDefaults: Defaults = {
   diskBytes: { value: 8 * 1024 ** 3, from: "builtin" },
   overlayBytes: { value: 8 * 1024 ** 3, from: "builtin" },
   image: { value: "debian-bookworm", from: "builtin" },
+  projectNat: false,
   configPath: "/home/u/.config/banger/config.toml",
 };

@@ -43,6 +43,7 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
     const made: WorkspaceSource = {
       workspace,
       notices: [],
+      ...{ project: undefined, toolFiles: [] },
       dryRun: () => ["100644 README.md"],
       tar: Readable.from([Buffer.from("tar bytes")]),
       close: () => void made.tar.destroy(),

@@ -11,6 +11,8 @@ export interface SpecInput {
   memory: number | undefined;
   diskSize: number | undefined;
   nat: boolean;
+  /** The repository's file that asks for the way out, which is the user's to grant. */
+  natAskedBy?: string | undefined;
   cold: boolean;
 }
 
@@ -29,8 +31,12 @@ export async function planVm(
     memoryMiB: input.memory === undefined ? defaults.memoryMiB.value : Math.floor(input.memory / 1024 / 1024),
     diskBytes: input.diskSize ?? defaults.diskBytes.value,
     overlayBytes: defaults.overlayBytes.value,
-    nat: input.nat,
+    nat: input.nat || (input.natAskedBy !== undefined && defaults.projectNat),
   };
+  if (input.natAskedBy !== undefined && !spec.nat) {
+    const always = `project_nat = true in ${defaults.configPath}`;
+    ctx.note(`${input.natAskedBy} asks for the network, which is yours to give: --nat, or ${always}`);
+  }
   ctx.note(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
   return {
     ...(input.name === undefined ? {} : { name: input.name }),

@@ -31,6 +31,7 @@ export function daemonHandlers(
         value: parts.config.default_image_name,
         from: parts.config.default_image_name === "debian-bookworm" ? "builtin" : "config",
       },
+      projectNat: parts.config.project_nat,
       configPath: parts.paths.config,
     }),
   };

@@ -9,12 +9,14 @@ import { connectGuestPort, joinStreams } from "../guest-port.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { copyOut, sessionOf, type Transfer, using, withStream } from "./using.ts";
+import { inWorkspace, MiseFinder } from "./workspace-command.ts";
 
 type GuestMethods = "guest.exec" | "guest.resize" | "guest.signal" | "guest.connect" | "workspace.import";
 
 export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
   const { vms, workspaces } = parts;
   const running = new Map<string, GuestProcess>();
+  const mise = new MiseFinder();
   const processOf = (op: string): GuestProcess => {
     const found = running.get(op);
     if (found === undefined) throw new BangerError("not_found", `no command runs under operation ${op}`);
@@ -30,10 +32,15 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         const session = await sessionOf(parts, vm, ctx);
         const image = await parts.images.commandDefaults(vm.image.id);
         const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
+        const asked = { argv: params.argv, env: { ...params.env } };
+        const command = await inWorkspace(asked, vm.workspace, {
+          ...{ cwd, tools: params.tools !== false },
+          hasMise: (env) => mise.in(vm.id, session, { ...image.env, ...env }, ctx.signal),
+        });
         const child = await session.exec(
           {
-            argv: params.argv,
-            env: { ...image.env, ...params.env },
+            argv: command.argv,
+            env: { ...image.env, ...command.env },
             ...(cwd === undefined ? {} : { cwd }),
             ...(params.tty === undefined ? {} : { tty: params.tty }),
           },

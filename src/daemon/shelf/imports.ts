@@ -1,7 +1,14 @@
 /** Container images, imported under a name: one at a time of each, with room for it, and told of. */
 import { artifactNameGrammar } from "../../base/base.ts";
 import { patience, trustedAuthorities } from "../../download/download.ts";
-import { type ImportPart, importImage, readImage, removeImage, type StoredImage } from "../../image/image.ts";
+import {
+  type ImportPart,
+  importImage,
+  listImages,
+  readImage,
+  removeImage,
+  type StoredImage,
+} from "../../image/image.ts";
 import type { StoredKernel } from "../../kernel/kernel.ts";
 import { dockerCredentials, formatImageName, nameInStore, parseImageName } from "../../oci/oci.ts";
 import type { State } from "../../state/state.ts";
@@ -9,7 +16,7 @@ import type { ProgressContext } from "../parts.ts";
 import { byteStages } from "./byte-stages.ts";
 import { isCatalogName, refuseTaken } from "./names.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
-import { idOf, rowOf, type Stores } from "./rows.ts";
+import { byAge, idOf, rowOf, type Stores } from "./rows.ts";
 import { SharedWork } from "./shared-work.ts";
 
 const stageOf: Readonly<Record<ImportPart, string>> = {
@@ -40,6 +47,8 @@ export interface ImportMeans {
 export interface ImageImports {
   /** Throws already_exists for a name that is taken; else as importImage, and as a kernel's build. */
   byName(request: ImportRequest, ctx: ProgressContext): Promise<StoredImage>;
+  /** What a reference means: the image that was pulled by it, under whatever name, else pulled now, under its own. */
+  byReference(ref: string, ctx: ProgressContext): Promise<StoredImage>;
   /** The name that it would get. Throws already_exists; bad_request for what is no reference. */
   nameOf(request: Pick<ImportRequest, "ref" | "name">): Promise<string>;
 }
@@ -98,7 +107,16 @@ export function imageImports(state: State, stores: Stores, { paths, kernelOf }: 
       return image;
     });
   };
-  return { byName, nameOf };
+  const byReference: ImageImports["byReference"] = async (ref, ctx) => {
+    const reference = formatImageName(parseImageName(ref));
+    const pulled = (await listImages(stores.images)).filter(
+      ({ oci, origin }) =>
+        oci?.reference === reference && (origin === undefined || origin.kind === "provisioned"),
+    );
+    const asIs = { name: undefined, sizeBytes: undefined, kernel: undefined, recordedAs: undefined };
+    return pulled.sort(byAge).at(-1) ?? (await byName({ ref, ...asIs, insecureHttp: false }, ctx));
+  };
+  return { byName, byReference, nameOf };
 }
 
 /** A catalog's name stays the catalog's: what a VM gets by it does not depend on what was pulled before. */
