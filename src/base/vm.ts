@@ -33,5 +33,8 @@ export const Workspace = z.strictObject({
   hostPath: z.string(),
   /** HEAD commit of the host repository when it was copied. */
   head: z.string(),
+  /** What was copied beside tracked files, so that it can be again. */
+  untracked: z.boolean().optional(),
+  include: z.array(z.string().min(1).max(4096)).max(1000).optional(),
 });
 export type Workspace = z.infer<typeof Workspace>;

@@ -1,12 +1,12 @@
 /** What a command is: a definition with its help, its arguments and flags, and one function to run. */
 import type { GuestExit } from "../base/base.ts";
 import type { Context } from "./context.ts";
-import type { Option, Switch, ValueOf, Word } from "./option.ts";
+import type { List, Option, Switch, ValueOf, Word } from "./option.ts";
 
 /** Positional, in the order of their keys. */
-type Args = Readonly<Record<string, Exclude<Option, Switch>>>;
+type Args = Readonly<Record<string, Exclude<Option, Switch | List<unknown>>>>;
 /** Named by their key in kebab case. */
-type Flags = Readonly<Record<string, Switch | Word<unknown>>>;
+type Flags = Readonly<Record<string, Switch | Word<unknown> | List<unknown>>>;
 type Values<O extends Readonly<Record<string, Option>>> = { [K in keyof O]: ValueOf<O[K]> };
 
 export interface Example {

@@ -7,7 +7,7 @@ import {
   type VmName,
   vmNameProblem,
 } from "../base/base.ts";
-import { matching, optional, required, type Switch, Unfit, type Words } from "./option.ts";
+import { type List, matching, optional, required, type Switch, Unfit, type Words } from "./option.ts";
 
 /** A switch: absent means false. */
 export function toggle(description: string, short?: string): Switch {
@@ -19,6 +19,15 @@ export function text(value: string, description: string, short?: string) {
     if (given !== "") return given;
     throw new Unfit("must not be empty");
   });
+}
+
+/** A word each time it is given. */
+export function texts(value: string, description: string, short?: string): List<string> {
+  const read = (given: string) => {
+    if (given !== "" && !given.includes("\0")) return given;
+    throw new Unfit("must not be empty");
+  };
+  return { kind: "list", value, description, short, read };
 }
 
 interface SizeLimit {
@@ -101,6 +110,17 @@ export const specFlags = {
   nat: toggle("let the VM reach the network outside"),
   cold: toggle("boot it, even if there is a template that it could go on from"),
 };
+
+/** What of a repository goes into a VM beside its tracked files. */
+export const whatToCopy = {
+  includeUntracked: toggle("copy untracked files too; ignored ones only with --include"),
+  include: texts("PATH", "copy this file or directory of the repository too, even if git ignores it"),
+};
+
+/** Whether a flag was used. */
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}
 
 /** Of an image or a kernel, as the contract takes it. */
 export const readArtifactName = matching(artifactNameGrammar, artifactNameRule);

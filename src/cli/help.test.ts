@@ -59,25 +59,30 @@ describe("help", () => {
         banger vm stop calm-otter              power off; disks are kept
 
       Commands:
-        run       make a VM, put a repository in it, and run a command or a shell
-        create    make a VM that stays, and start it
-        start     start stopped VMs
-        stop      stop VMs in order, keeping their disks
-        restart   stop and start VMs
-        pause     halt running VMs
-        resume    let paused VMs go on
-        suspend   save running VMs' memory to the disk, and free it
-        fork      copy a running VM, processes and all
-        snapshot  keep what a VM is, memory and disks, and go back to it
-        set       change VMs' size, or their way out
-        kill      end VMs at once, keeping their disks
-        delete    delete VMs with all their disks
-        list      list VMs
-        show      show everything about a VM, as JSON
-        ssh       log in to a running VM with ssh
-        exec      run a command in a running VM
-        logs      show what a VM's console printed
-        prune     delete every VM that is stopped
+        run        make a VM, put a repository in it, and run a command or a shell
+        create     make a VM that stays, and start it
+        start      start stopped VMs
+        stop       stop VMs in order, keeping their disks
+        restart    stop and start VMs
+        pause      halt running VMs
+        resume     let paused VMs go on
+        suspend    save running VMs' memory to the disk, and free it
+        fork       copy a running VM, processes and all
+        snapshot   keep what a VM is, memory and disks, and go back to it
+        set        change VMs' size, or their way out
+        kill       end VMs at once, keeping their disks
+        delete     delete VMs with all their disks
+        list       list VMs
+        show       show everything about a VM, as JSON
+        ssh        log in to a running VM with ssh
+        exec       run a command in a running VM
+        diff       show what has changed in a VM's workspace since it was copied
+        pull       bring a VM's commits and changes back into the repository on this
+                   machine
+        workspace  copy a repository into a VM that runs, or write its changes as a
+                   patch
+        logs       show what a VM's console printed
+        prune      delete every VM that is stopped
 
       Also understood: ls for list, ps for list, rm for delete
 
@@ -129,7 +134,10 @@ describe("help", () => {
         -b, --branch NAME        make this branch in the VM's copy and switch to it
             --from REF           with --branch: where the branch begins (default:
                                  HEAD)
-            --include-untracked  copy untracked files too; ignored ones never are
+            --include-untracked  copy untracked files too; ignored ones only with
+                                 --include
+            --include PATH       copy this file or directory of the repository too,
+                                 even if git ignores it
             --dry-run            list what would be copied and do nothing
       "
     `);
@@ -141,6 +149,8 @@ describe("help", () => {
 
       Examples:
         banger vm exec calm-otter -- make test  in the workspace
+        banger vm exec calm-otter --auto-prepare -- make test
+            with what is here now
         banger vm exec calm-otter --guest-path /etc -- ls -l
             in another directory
         banger vm exec calm-otter -- sh -c 'ps | wc -l'
@@ -151,7 +161,9 @@ describe("help", () => {
 
       The command runs as root in the VM's workspace (/root when it has none), not
       through a shell. On a terminal it gets a terminal; otherwise its three streams
-      stay separate. Its exit status is banger's.
+      stay separate. Its exit status is banger's. With --auto-prepare the repository
+      is copied again first, as vm workspace prepare does, unless nothing has
+      changed here.
 
       Arguments:
         vm       name, id or beginning of the id
@@ -160,6 +172,7 @@ describe("help", () => {
       Flags:
         -w, --guest-path DIR  directory in the guest to run in (default: the
                               workspace, else /root)
+            --auto-prepare    first copy the repository again, if it has changed
       "
     `);
   });

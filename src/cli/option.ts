@@ -31,12 +31,19 @@ export interface Words<T> extends Explained {
   read(given: string): T;
 }
 
-export type Option = Switch | Word<unknown> | Words<unknown>;
+/** A flag that may be given several times, with a word each time. */
+export interface List<T> extends Explained {
+  kind: "list";
+  /** Of each. Throws Unfit. */
+  read(given: string): T;
+}
+
+export type Option = Switch | Word<unknown> | Words<unknown> | List<unknown>;
 
 /** What a command gets. */
 export type ValueOf<O extends Option> = O extends Switch
   ? boolean
-  : O extends Words<infer T>
+  : O extends Words<infer T> | List<infer T>
     ? T[]
     : O extends Word<infer T, infer Required>
       ? Required extends true

@@ -14,6 +14,8 @@ export interface Flag {
   /** Undefined for a switch. */
   value: string | undefined;
   required: boolean;
+  /** It may be given several times. */
+  many: boolean;
   description: string;
 }
 
@@ -29,6 +31,7 @@ export function flagsOf(command: Command): Flag[] {
       short: option.short === undefined ? undefined : `-${option.short}`,
       value: option.kind === "switch" ? undefined : (option.value ?? name.toUpperCase()),
       required: option.kind === "word" && option.required,
+      many: option.kind === "list",
       description: option.description,
     };
   });
@@ -65,8 +68,11 @@ export function parseInput(
   const input: Record<string, unknown> = {};
   for (const { key, long, required } of flagsOf(command)) {
     const option = command.flags[key];
-    const word = given.get(key);
-    if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
+    const words = given.get(key) ?? [];
+    const [word] = words;
+    if (option?.kind === "list") {
+      input[key] = words.map((each) => readWord(option, each, `${long} ${JSON.stringify(each)}`, path));
+    } else if (option?.kind === "switch") input[key] = given.has(key) !== option.negated;
     else if (required && word === undefined) throw wrong(`${long} is missing`, path);
     else if (option !== undefined && word !== undefined) {
       input[key] = readWord(option, word, `${long} ${JSON.stringify(word)}`, path);
@@ -106,7 +112,7 @@ export function parseInput(
 interface Checked {
   positionals: string[];
   /** What was given, by flag's key; of a switch only that. */
-  given: Map<string, string>;
+  given: Map<string, string[]>;
 }
 
 function checkWords(command: Command, path: string, words: readonly string[]): Checked {
@@ -125,10 +131,11 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     if (flag === undefined) {
       throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
     }
-    if (checked.given.has(flag.key)) throw wrong(`${flag.long} is given twice`, path);
+    const before = checked.given.get(flag.key) ?? [];
+    if (before.length > 0 && !flag.many) throw wrong(`${flag.long} is given twice`, path);
     if (flag.value === undefined) {
       if (equals >= 0) throw wrong(`${flag.long} takes no value`, path);
-      checked.given.set(flag.key, "");
+      checked.given.set(flag.key, [""]);
       continue;
     }
     const value = equals < 0 ? queue[index + 1] : word.slice(equals + 1);
@@ -136,7 +143,7 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
       throw wrong(`${flag.long} needs a value: ${flag.long} ${flag.value}`, path);
     }
     if (equals < 0) index += 1;
-    checked.given.set(flag.key, value);
+    checked.given.set(flag.key, [...before, value]);
   }
   return checked;
 }

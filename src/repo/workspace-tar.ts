@@ -5,9 +5,10 @@
  * deleted, which is the truth); one that shrinks while a header already promised more ends the stream with an error:
  * a tar that is complete is right.
  */
-import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import { BangerError } from "../base/base.ts";
+import { isClean } from "./clean.ts";
 import { readBlobs } from "./commit-tree.ts";
 import { type GuestGitFile, guestGitDirectories } from "./guest-git.ts";
 import type { IndexEntry } from "./index-file.ts";
@@ -54,7 +55,13 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
   if (listing.commit === undefined) {
     const clean = new Map<IndexEntry, CleanStat>();
     yield* workTreeFiles(repo, listing, directories, clean);
-    index = repo.inside.index.map((entry) => ({ entry, clean: clean.get(entry) }));
+    // As sparse: git in the guest keeps them as they are, in what it shows and in what it commits.
+    const ignored = new Set(listing.ignored.map((path) => path.toString("latin1")));
+    const left = (entry: IndexEntry) => ignored.size > 0 && ignored.has(entry.path.toString("latin1"));
+    index = repo.inside.index.map((entry) => ({
+      entry: left(entry) ? { ...entry, skipWorktree: entry.stage === 0 } : entry,
+      clean: clean.get(entry),
+    }));
   } else {
     // Older than the index, or git would take the files for racily clean and read them all.
     const mtimeS = now - 60;
@@ -91,7 +98,7 @@ function* workTreeFiles(
   const entries = new EntryCursor(repo.inside.index);
   const { fileMode } = repo.inside.settings;
   try {
-    for (const file of [...listing.tracked, ...listing.untracked]) {
+    for (const file of [...listing.tracked, ...listing.untracked, ...listing.included]) {
       const opened = reader.open(file.path, file.kind === "symlink");
       if (opened.kind === "gone") continue;
       for (const header of directories.above(file.path)) {
@@ -208,27 +215,6 @@ function readFully(fd: number, into: Buffer): number {
     have += got;
   }
   return have;
-}
-
-/**
- * Whether the file that was just read has the content that the index names. By git's own rule: its stat is the one the
- * index recorded, and it is older than the index (a younger one may have changed within the clock's grain).
- */
-export function isClean(entry: IndexEntry, before: Stats, after: Stats, indexTimeMs: number): boolean {
-  const { stat } = entry;
-  if (entry.stage !== 0 || entry.intentToAdd || stat.mtimeS === 0) return false;
-  if (after.mtimeMs !== before.mtimeMs || after.ctimeMs !== before.ctimeMs || after.size !== before.size)
-    return false;
-  // 5 microseconds: the grain of a double that holds milliseconds since 1970, generously.
-  const same = (ms: number, s: number, ns: number) =>
-    Math.floor(ms / 1000) === s && (ns === 0 || Math.abs(ms - s * 1000 - ns / 1e6) < 0.005);
-  return (
-    before.size % 2 ** 32 === stat.size &&
-    before.mtimeMs < indexTimeMs - 0.005 &&
-    same(before.mtimeMs, stat.mtimeS, stat.mtimeNs) &&
-    same(before.ctimeMs, stat.ctimeS, stat.ctimeNs) &&
-    before.ino % 2 ** 32 === stat.ino
-  );
 }
 
 /** Finds the entries of files that come in the index's own order. */

@@ -32,6 +32,8 @@ export async function openContext(
   return {
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
+    tree: async () => "",
+    lost: async () => [],
     dryRun: () => [],
     tar,
     close: () => tar.destroy(),

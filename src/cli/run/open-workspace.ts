@@ -1,12 +1,22 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
-import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
+import {
+  dryRunLines,
+  lostByReplacing,
+  openRepository,
+  packWorkspace,
+  parseGuestState,
+  printable,
+  stayBehind,
+  treeOf,
+} from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
+import { escapeLine } from "../output/escape.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
 
-/** Where a workspace goes in the guest. */
-const guestPath = "/root/repo";
+/** Where a workspace goes in the guest, unless somebody says otherwise. */
+const usualGuestPath = "/root/repo";
 
 export async function openWorkspace(
   ctx: Pick<Context, "cwd" | "signal">,
@@ -16,28 +26,30 @@ export async function openWorkspace(
   const { signal } = ctx;
   const repo = await openRepository(resolve(ctx.cwd, path), { signal });
   try {
-    const { includeUntracked, branch, from } = options;
+    const { includeUntracked, include, branch, from, guestPath = usualGuestPath } = options;
     const packed = await packWorkspace(repo, {
-      includeUntracked,
+      ...{ includeUntracked, include },
       signal,
       ...(branch === undefined ? {} : { branch }),
       ...(from === undefined ? {} : { from }),
     });
     // An error before anybody reads is kept by the stream and found by its reader.
     packed.stream.on("error", () => {});
-    const nested = packed.listing.nestedRepositories.map(
-      (inner) => `skipped a repository inside: ${printable(inner)}`,
-    );
     const whole =
       realpathSync(resolve(ctx.cwd, path)) === repo.root
         ? []
         : [
-            `copying the whole repository ${printable(Buffer.from(repo.root))}; the command starts in ${guestPath}`,
+            `copying the whole repository ${printable(Buffer.from(repo.root))}; commands start in ${escapeLine(guestPath)}`,
           ];
-    const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
     return {
-      workspace: { guestPath, hostPath: repo.root, head: packed.head },
-      notices: [...whole, ...skipped, ...nested],
+      workspace: {
+        ...{ guestPath, hostPath: repo.root, head: packed.head },
+        ...(includeUntracked ? { untracked: true } : {}),
+        ...(include.length > 0 ? { include: [...include] } : {}),
+      },
+      notices: [...whole, ...stayBehind(repo, packed.listing)],
+      tree: () => treeOf(repo, packed.baseline, signal),
+      lost: (state) => lostByReplacing(repo, parseGuestState(state), signal),
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

@@ -3,7 +3,11 @@ import type { Readable } from "node:stream";
 import type { Workspace } from "../../rpc/contract.ts";
 
 export interface WorkspaceOptions {
+  /** Default: where vm run puts it. */
+  guestPath?: string;
   includeUntracked: boolean;
+  /** Named by the user, whatever git says of it. */
+  include: readonly string[];
   branch: string | undefined;
   from: string | undefined;
 }
@@ -13,6 +17,10 @@ export interface WorkspaceSource {
   workspace: Workspace;
   /** What the user should know before it is copied, such as files that stay behind. */
   notices: string[];
+  /** The tree of what is copied: two are equal when their content is. */
+  tree(): Promise<string>;
+  /** Names, harmless for a terminal, of what a guest that says it has `state` would lose to this copy. */
+  lost(state: Buffer): Promise<string[]>;
   /** What is copied, a line per file, harmless for a terminal. */
   dryRun(): Iterable<string>;
   /** The tar stream; ends with an error when the repository changes under it. */

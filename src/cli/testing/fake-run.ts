@@ -43,6 +43,8 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
     const made: WorkspaceSource = {
       workspace,
       notices: [],
+      tree: async () => "b".repeat(40),
+      lost: async () => [],
       dryRun: () => ["100644 README.md"],
       tar: Readable.from([Buffer.from("tar bytes")]),
       close: () => void made.tar.destroy(),

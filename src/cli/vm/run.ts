@@ -2,13 +2,13 @@
 import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
-import { specFlags, text, toggle } from "../flags.ts";
+import { isGiven, specFlags, text, toggle, whatToCopy } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
 import { statusOf } from "../interrupts.ts";
 import { matching, optional } from "../option.ts";
 import { type RunPlan, runVm } from "../run/run-vm.ts";
 
-const workspaceOnly = ["branch", "from", "includeUntracked", "dryRun"] as const;
+const workspaceOnly = ["branch", "from", "includeUntracked", "include", "dryRun"] as const;
 
 export const command = defineCommand({
   summary: "make a VM, put a repository in it, and run a command or a shell",
@@ -29,7 +29,7 @@ export const command = defineCommand({
     rm: toggle("delete the VM afterwards, whatever the command's status"),
     branch: text("NAME", "make this branch in the VM's copy and switch to it", "b"),
     from: text("REF", "with --branch: where the branch begins (default: HEAD)"),
-    includeUntracked: toggle("copy untracked files too; ignored ones never are"),
+    ...whatToCopy,
     dryRun: toggle("list what would be copied and do nothing"),
   },
   rest: {
@@ -39,7 +39,7 @@ export const command = defineCommand({
   },
   run: async (input, ctx) => {
     const { path, rest } = input;
-    const stray = workspaceOnly.find((flag) => input[flag] !== undefined && input[flag] !== false);
+    const stray = workspaceOnly.find((flag) => isGiven(input[flag]));
     if (path === undefined && stray !== undefined) {
       const flag = `--${stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
       throw wrongUse(`${flag} needs a repository`, `give its path: banger vm run ./repo ${flag}`);
@@ -50,8 +50,8 @@ export const command = defineCommand({
     if (rest !== undefined && rest[0] === undefined)
       throw wrongUse("no command after --", "leave -- out for a shell");
     checkCommandLine(rest ?? []);
-    const { branch, from, includeUntracked } = input;
-    const options = { includeUntracked, branch, from };
+    const { branch, from, includeUntracked, include } = input;
+    const options = { includeUntracked, include, branch, from };
     if (path !== undefined && input.dryRun) {
       const source = await ctx.openWorkspace(path, options);
       for (const line of source.dryRun()) ctx.out(line);

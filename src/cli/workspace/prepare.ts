@@ -1,0 +1,114 @@
+/**
+ * A repository into a VM that runs, in place of what an earlier copy put there, if nothing is lost by that: what the guest has
+ * and the host has not is named, and stays, unless it is given up with --force.
+ */
+import { BangerError } from "../../base/base.ts";
+import type { Context, Daemon } from "../context.ts";
+import { guestOutput } from "../guest/output.ts";
+import { escapeLine } from "../output/escape.ts";
+import { startProgress } from "../output/progress.ts";
+import { importWorkspace, PackFailed } from "../run/import.ts";
+import type { WorkspaceSource } from "../run/workspace.ts";
+import { clearScript, lookScript, settleScript } from "./scripts.ts";
+
+/** What is where the workspace goes. */
+type Found =
+  | { kind: "nothing" | "files" | "halfway" }
+  /** `tree`: of what was copied; `state`: what the repo room's parser takes. */
+  | { kind: "repository"; tree: string; state: Buffer };
+
+const mostStateBytes = 256 * 1024 * 1024;
+const shown = 10;
+
+/** `head`: the commit that was copied last, as far as it is known. */
+async function lookInGuest(
+  client: Daemon,
+  place: { ref: string; guestPath: string; head: string },
+  signal: AbortSignal,
+): Promise<Found> {
+  const script = { ref: place.ref, script: lookScript, args: [place.guestPath, place.head] };
+  const chunks: Uint8Array[] = [];
+  await guestOutput(client, { ...script, maxBytes: mostStateBytes }, signal, async (output) => {
+    for await (const chunk of output) chunks.push(chunk);
+  });
+  const said = Buffer.concat(chunks);
+  const line = said.toString("latin1", 0, Math.max(0, said.indexOf(10)));
+  if (line === "nothing" || line === "files" || line === "halfway") return { kind: line };
+  const [, tree] = /^repository ([0-9a-f]{40,64})$/.exec(line) ?? [];
+  if (tree === undefined) throw new BangerError("guest_failed", "the guest did not say what it has there");
+  return { kind: "repository", tree, state: said.subarray(said.indexOf(10) + 1) };
+}
+
+/** Throws precondition, naming what would be lost. */
+async function refuseLoss(source: WorkspaceSource, found: Found): Promise<void> {
+  const where = escapeLine(source.workspace.guestPath);
+  if (found.kind === "files") {
+    throw new BangerError("precondition", `${where} holds files that banger did not put there`, {
+      hint: "name another directory with --guest-path, or have them replaced where names collide: --force",
+    });
+  }
+  if (found.kind !== "repository") return;
+  const lost = await source.lost(found.state);
+  if (lost.length === 0) return;
+  const names = lost.slice(0, shown).map((name) => `\n  ${name}`);
+  if (lost.length > shown) names.push(`\n  and ${lost.length - shown} more`);
+  throw new BangerError("precondition", `${where} has changes that are not here:${names.join("")}`, {
+    hint: "bring them here first with banger vm pull, or give them up: --force",
+  });
+}
+
+/** Replaces. Where it fails halfway the next one finds that out, and what was there is in the guest's git. */
+async function replaceInGuest(
+  ctx: Context,
+  client: Daemon,
+  ref: string,
+  source: WorkspaceSource,
+): Promise<void> {
+  const { guestPath } = source.workspace;
+  const run = (script: string) =>
+    guestOutput(client, { ref, script, args: [guestPath], maxBytes: 65_536 }, ctx.signal, async (output) => {
+      for await (const _ of output);
+    });
+  const progress = startProgress(ctx);
+  try {
+    await run(clearScript);
+    await importWorkspace(client, ref, source, { signal: ctx.signal, progress, now: ctx.now });
+    await run(settleScript);
+    progress.end();
+  } catch (error) {
+    throw error instanceof PackFailed ? error.cause : error;
+  } finally {
+    progress.end();
+  }
+}
+
+export interface Preparation {
+  ref: string;
+  /** Replace whatever is there. */
+  force: boolean;
+  /** The commit that was copied there last, if banger knows. */
+  head: string;
+  /** Nothing is done where the very same was copied last. */
+  onlyIfNew: boolean;
+}
+
+/** The whole of it. Returns whether anything was copied. */
+export async function prepareWorkspace(
+  ctx: Context,
+  client: Daemon,
+  { ref, force, head, onlyIfNew }: Preparation,
+  source: WorkspaceSource,
+): Promise<boolean> {
+  const { guestPath } = source.workspace;
+  // A guest without git, or whose repository is broken, has nothing to say; --force does not ask.
+  const found: Found = force
+    ? { kind: "nothing" }
+    : await lookInGuest(client, { ref, guestPath, head }, ctx.signal);
+  if (onlyIfNew && found.kind === "repository" && head === source.workspace.head) {
+    if (found.tree === (await source.tree())) return false;
+  }
+  await refuseLoss(source, found);
+  for (const notice of source.notices) ctx.err(notice);
+  await replaceInGuest(ctx, client, ref, source);
+  return true;
+}

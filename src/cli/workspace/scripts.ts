@@ -1,0 +1,127 @@
+/**
+ * What banger has a guest's shell do with a workspace. POSIX sh and git: images are of many kinds.
+ *
+ * The work tree as it is becomes a tree object by an index and an object store of the moment, both inside the guest's git
+ * directory (on its file system: git writes aside and renames), so that the guest's own index, references, work tree and
+ * objects stay as they are.
+ */
+
+const refuse = `refuse() { printf '%s\\n' "$1" >&2; exit 65; }`;
+
+const enter = `
+set -eu
+${refuse}
+command -v git >/dev/null 2>&1 || refuse "git is not installed in the guest"
+cd -- "$1" 2>/dev/null || refuse "there is no directory $1 in the guest"
+export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 GIT_PAGER=cat
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
+git() { command git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null -c advice.addEmbeddedRepo=false "$@"; }
+top=$(git rev-parse --show-toplevel 2>/dev/null) || refuse "$1 in the guest is no git repository"
+[ "$top" = "$(pwd -P)" ] || refuse "$1 in the guest is inside of another repository, $top"
+dir=$(git rev-parse --absolute-git-dir)
+`;
+
+/** Sets work, tree, head; what is made is gone when the script ends, and with the next one if it is killed. */
+const snapshot = `
+find "$dir" -maxdepth 1 -name 'banger-tmp.*' -mmin +60 -exec rm -rf {} + 2>/dev/null || :
+work=$(mktemp -d "$dir/banger-tmp.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+objects=$(git rev-parse --git-path objects)
+case $objects in /*) ;; *) objects=$top/$objects ;; esac
+mkdir "$work/objects"
+if [ -f "$dir/index" ]; then cp -p "$dir/index" "$work/index"; fi
+export GIT_INDEX_FILE="$work/index" GIT_OBJECT_DIRECTORY="$work/objects" GIT_ALTERNATE_OBJECT_DIRECTORIES="$objects"
+git add -A 2>"$work/said" || { tail -n 1 "$work/said" >&2; exit 1; }
+tree=$(git write-tree)
+head=$(git rev-parse -q --verify 'HEAD^{commit}') || refuse "$1 in the guest has no commit"
+`;
+
+/** Sets prepared: what was copied there last, by banger's own reference, else by the recorded commit ($2). */
+const base = `
+prepared=$(git rev-parse -q --verify 'refs/banger/prepared^{commit}') ||
+  prepared=$(git rev-parse -q --verify "$2^{commit}") ||
+  refuse "what was copied to $1 is not known in the guest any more"
+`;
+
+const diffFlags = "--no-color --no-ext-diff --no-textconv --no-renames";
+
+/** $1 path, $2 recorded commit: a patch of all that has changed since. */
+export const diffScript = `${enter}${snapshot}${base}
+git diff --binary --full-index ${diffFlags} "$prepared" "$tree"
+`;
+
+/** The same, for people: commits, then files. */
+export const statScript = `${enter}${snapshot}${base}
+git log --oneline --no-decorate --no-color "$prepared..$head"
+git diff --stat=80 --no-color --no-ext-diff --no-textconv "$prepared" "$tree"
+`;
+
+/** $1 path, $2 what to compare with. */
+export const exportScript = `${enter}${snapshot}
+base=$(git rev-parse -q --verify "$2^{tree}") || refuse "$2 is no commit in the guest"
+git diff --binary --full-index ${diffFlags} "$base" "$tree"
+`;
+
+/**
+ * $1 path, $2 recorded commit, $3 a commit that the host has too, or empty. Says "banger-pull 1 HEAD TREE PREPARED BRANCH", then
+ * sends a pack of what these need beyond that commit.
+ */
+export const pullScript = `${enter}${snapshot}${base}
+branch=$(git symbolic-ref -q --short HEAD) || branch=
+printf 'banger-pull 1 %s %s %s %s\\n' "$head" "$tree" "$prepared" "$branch"
+known=
+if [ -n "$3" ] && git cat-file -e "$3^{commit}" 2>/dev/null; then known="^$3"; fi
+printf '%s\\n' "$head" "$tree" "$prepared" $known | git pack-objects --revs --stdout --delta-base-offset --window=0 -q
+`;
+
+/**
+ * $1 path. Says what is there: "nothing", "files" (not of a repository), "halfway" (an earlier prepare was cut short) or "repository
+ * TREE-OF-PREPARED"; then NUL-ended records: references and what they point to, an empty one, raw differences from
+ * what was prepared to what is there.
+ */
+export const lookScript = `
+set -eu
+${refuse}
+if [ ! -e "$1" ] && [ ! -L "$1" ]; then echo nothing; exit; fi
+[ -d "$1" ] || refuse "$1 in the guest is no directory"
+if [ -d "$1/.git.banger-old" ]; then echo halfway; exit; fi
+if [ ! -e "$1/.git" ]; then
+  if [ -z "$(ls -A "$1")" ]; then echo nothing; else echo files; fi
+  exit
+fi
+${enter}${snapshot}${base}
+printf 'repository %s\\n' "$(git rev-parse "$prepared^{tree}")"
+git for-each-ref --format='%(objectname) %(refname)' | while IFS= read -r line; do printf '%s\\0' "$line"; done
+printf '%s HEAD\\0\\0' "$head"
+git diff-tree -r -z --raw --no-abbrev --no-renames "$prepared" "$tree"
+`;
+
+/**
+ * $1 path. Takes away what git tracks there, and what it neither tracks nor ignores, so that what is unpacked next is all there
+ * is but for ignored files. The old .git stays aside until that has been done.
+ */
+export const clearScript = `
+set -eu
+${refuse}
+mkdir -p -- "$1"
+cd -- "$1"
+[ "$(pwd -P)" != / ] || refuse "the guest's root directory is no place for a workspace"
+if [ -d .git.banger-old ]; then rm -rf .git; mv .git.banger-old .git; fi
+[ -e .git ] || exit 0
+export LC_ALL=C
+git() { command git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null "$@"; }
+# Before the patterns of what is ignored are taken away themselves.
+git clean -fdq
+if [ -f .git/index ]; then
+  cp .git/index .git/banger-index
+  GIT_INDEX_FILE=.git/banger-index git read-tree -u --reset "$(git hash-object -t tree /dev/null)"
+  rm -f .git/banger-index
+fi
+mv .git .git.banger-old
+`;
+
+/** $1 path. What was unpacked is complete. */
+export const settleScript = `
+cd -- "$1" && rm -rf .git.banger-old
+`;

@@ -1,0 +1,62 @@
+/** What would be lost if a guest's workspace were replaced by the host's. */
+import { BangerError } from "../base/base.ts";
+import { type Change, parseRawDiff, sameEntry, strange } from "./changes.ts";
+import { runGit } from "./git.ts";
+import { hostContent } from "./host-content.ts";
+import type { Repository } from "./open.ts";
+import { printable } from "./printable.ts";
+
+const mostRefs = 10_000;
+
+/** What the guest has: references with what they point to, and what it changed since it was prepared. */
+export interface GuestState {
+  refs: { oid: string; name: Buffer }[];
+  changes: Change[];
+}
+
+/** References as NUL-ended "OID NAME" records, an empty record, raw differences. Throws guest_failed for anything else. */
+export function parseGuestState(bytes: Buffer): GuestState {
+  const refs: GuestState["refs"] = [];
+  let at = 0;
+  for (;;) {
+    const end = bytes.indexOf(0, at);
+    if (end < 0 || refs.length > mostRefs) throw strange("a list of references that git does not write");
+    const record = bytes.subarray(at, end);
+    at = end + 1;
+    if (record.length === 0) break;
+    const space = record.indexOf(0x20);
+    const oid = record.toString("latin1", 0, Math.max(0, space));
+    if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(oid)) throw strange("a reference that git does not write");
+    refs.push({ oid, name: record.subarray(space + 1, space + 1 + 1024) });
+  }
+  return { refs, changes: parseRawDiff(bytes.subarray(at)) };
+}
+
+/** Names, safe for a terminal, of what is in the guest alone: references with commits, then files. Empty: nothing. */
+export async function lostByReplacing(
+  repo: Repository,
+  state: GuestState,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const lost: string[] = [];
+  const refs = state.refs.filter(({ name }) => !name.toString("latin1").startsWith("refs/banger/"));
+  const input = Buffer.from(refs.map(({ oid }) => `${oid}\n`).join(""));
+  const args = ["cat-file", "--batch-check=%(objecttype)"];
+  const { stdout } = await runGit(repo.inside.place, args, { signal, input });
+  const answers = stdout.toString("latin1").split("\n");
+  for (const [n, { name }] of refs.entries()) {
+    const answer = answers[n];
+    if (answer === undefined) throw new BangerError("operation_failed", "git cat-file ended early");
+    if (answer.endsWith(" missing")) lost.push(`commits of ${printable(name)}`);
+  }
+  const { entries } = await hostContent(
+    repo,
+    state.changes.map(({ path }) => path),
+    signal,
+  );
+  for (const { path, after } of state.changes) {
+    if (sameEntry(entries.get(path.toString("latin1")), after)) continue;
+    lost.push(after === undefined ? `${printable(path)} (deleted)` : printable(path));
+  }
+  return lost;
+}
