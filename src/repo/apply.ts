@@ -6,15 +6,16 @@
  * checks all files before it touches one (read-tree), writes none through a link and none of the names that are git's own.
  */
 
+import { BangerError } from "../base/base.ts";
 import { oneName } from "./baseline.ts";
-import type { Change, Entry } from "./changes.ts";
-import { sameEntry } from "./changes.ts";
+import { type Change, type Entry, sameEntry } from "./changes.ts";
 import { type GitPlace, runGit } from "./git.ts";
 import { hostContent } from "./host-content.ts";
 import { keepPatch } from "./keep-patch.ts";
 import { Looker } from "./look.ts";
-import { mergeFiles } from "./merge-files.ts";
+import { mergeFiles, mergeOne } from "./merge-files.ts";
 import type { Repository } from "./open.ts";
+import { printable } from "./printable.ts";
 import type { GuestWork } from "./receive.ts";
 
 export type Applied =
@@ -37,30 +38,70 @@ export async function applyWork(
   options: { vm: string; signal?: AbortSignal },
 ): Promise<Applied> {
   const { signal, vm } = options;
+  if (repo.inside.index.some(({ stage }) => stage > 0)) {
+    throw new BangerError("precondition", `${repo.root} has conflicts of a merge that is not finished`, {
+      hint: "finish it, or give it up, and pull again; as a branch it works now: leave out --apply",
+    });
+  }
   const paths = work.changes.map(({ path }) => path);
   const { entries, place } = await hostContent(repo, paths, signal);
   const here = (change: Change) => entries.get(change.path.toString("latin1"));
-  const wanted = work.changes.filter((change) => !sameEntry(here(change), change.after));
   const uncommitted = await differingFromHead(repo, place, signal);
   const isUncommitted = ({ path }: Change) => uncommitted.has(path.toString("latin1"));
   const inTheWay = new Obstacles(repo, work.changes);
-  const overlap = wanted.filter(
-    (change) => inTheWay.has(change) || (isUncommitted(change) && !sameEntry(here(change), change.before)),
-  );
+  const wanted: Change[] = [];
+  const overlap: Change[] = [];
+  for (const change of work.changes) {
+    const ours = here(change);
+    if (sameEntry(ours, change.after)) continue;
+    const unsafe = isUncommitted(change) && !sameEntry(ours, change.before);
+    if (unsafe && (await hasAlready(repo, place, change, ours, signal))) continue;
+    wanted.push(change);
+    if (unsafe || inTheWay.has(change)) overlap.push(change);
+  }
   const patch = await keepPatch(repo, work, vm, signal);
   if (overlap.length > 0) {
     return { kind: "overlap", files: overlap.map(({ path }) => path), patch: patch.path };
   }
-  const base = { tree: `${work.prepared}^{tree}`, theirs: work.tree };
-  const ours = oneName(await runGit(place, ["write-tree"], { signal }));
-  const args = ["read-tree", "-m", "-u", "--aggressive", base.tree, ours, base.theirs];
-  await runGit(place, args, { signal });
+  await mergeTrees(place, work, patch.path, signal);
   const { marked, left } = await mergeFiles(repo, place, vm, signal);
   const keep = marked.length + left.length > 0 || wanted.some(isUncommitted);
   if (!keep) patch.remove();
   const stayed = new Set(left.map((path) => path.toString("latin1")));
   const files = wanted.map(({ path }) => path).filter((path) => !stayed.has(path.toString("latin1")));
   return { kind: "applied", files, marked, left, patch: keep ? patch.path : undefined };
+}
+
+/** Whether the file here is what a merge would make of it: it was applied before. */
+async function hasAlready(
+  repo: Repository,
+  place: GitPlace,
+  { before: base, after: theirs }: Change,
+  ours: Entry | undefined,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const merged = await mergeOne(repo, place, { base, ours, theirs }, { vm: "", signal });
+  return merged !== undefined && !merged.conflicts && merged.oid === ours?.oid && merged.mode === ours.mode;
+}
+
+/** All files that only one side has changed. Git looks at every one before it touches the first. */
+async function mergeTrees(
+  place: GitPlace,
+  work: GuestWork,
+  patch: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const ours = oneName(await runGit(place, ["write-tree"], { signal }));
+  const args = ["read-tree", "-m", "-u", "--aggressive", `${work.prepared}^{tree}`, ours, work.tree];
+  try {
+    await runGit(place, args, { signal });
+  } catch (error) {
+    if (!(error instanceof BangerError) || error.code !== "bad_repository") throw error;
+    throw new BangerError("precondition", `the changes do not fit into the working tree: ${error.message}`, {
+      hint: `they are kept as a patch: ${printable(Buffer.from(patch))}`,
+      cause: error,
+    });
+  }
 }
 
 /** Names, in Latin-1, that the index of `place` has otherwise than HEAD. */

@@ -8,11 +8,10 @@ import { type GitPlace, runGit } from "./git.ts";
 import { splitNul } from "./list.ts";
 import type { Repository } from "./open.ts";
 
-interface Unmerged {
-  path: Buffer;
-  base?: Entry;
-  ours?: Entry;
-  theirs?: Entry;
+interface Sides {
+  base: Entry | undefined;
+  ours: Entry | undefined;
+  theirs: Entry | undefined;
 }
 
 const stages = ["", "base", "ours", "theirs"] as const;
@@ -30,7 +29,7 @@ export async function mergeFiles(
   const left: Buffer[] = [];
   const written: { path: Buffer; entry: Entry }[] = [];
   for (const item of parseUnmerged(stdout)) {
-    const merged = await mergeOne(repo, place, item, vm, signal);
+    const merged = await mergeOne(repo, place, item, { vm, signal });
     if (merged === undefined) {
       left.push(item.path);
       continue;
@@ -53,8 +52,8 @@ export async function mergeFiles(
 }
 
 /** `MODE OID STAGE\tPATH`, a record per stage. */
-function parseUnmerged(bytes: Buffer): Unmerged[] {
-  const found = new Map<string, Unmerged>();
+function parseUnmerged(bytes: Buffer): (Sides & { path: Buffer })[] {
+  const found = new Map<string, Sides & { path: Buffer }>();
   for (const record of splitNul(bytes)) {
     const [, mode = "", oid = "", stage = ""] =
       /^([0-7]{6}) ([0-9a-f]+) ([123])\t/.exec(record.toString("latin1", 0, 200)) ?? [];
@@ -62,7 +61,9 @@ function parseUnmerged(bytes: Buffer): Unmerged[] {
     if (key === undefined || key === "")
       throw new BangerError("operation_failed", "git ls-files wrote what it should not");
     const path = record.subarray(record.indexOf(9) + 1);
-    const item = found.get(path.toString("latin1")) ?? { path };
+    const item = found.get(path.toString("latin1")) ?? {
+      ...{ path, base: undefined, ours: undefined, theirs: undefined },
+    };
     item[key] = { mode: Number.parseInt(mode, 8), oid };
     found.set(path.toString("latin1"), item);
   }
@@ -70,26 +71,25 @@ function parseUnmerged(bytes: Buffer): Unmerged[] {
 }
 
 /** Undefined where lines cannot be merged: one side has no such file, it is a link or binary, or very large. */
-async function mergeOne(
+export async function mergeOne(
   repo: Repository,
   place: GitPlace,
-  { base, ours, theirs }: Unmerged,
-  vm: string,
-  signal?: AbortSignal,
+  { base, ours, theirs }: Sides,
+  { vm, signal }: { vm: string; signal?: AbortSignal | undefined },
 ): Promise<{ mode: number; oid: string; conflicts: boolean } | undefined> {
   if (ours === undefined || theirs === undefined) return undefined;
   const sides = [ours, base, theirs];
   if (sides.some((side) => side !== undefined && (side.mode & 0o170000) !== 0o100000)) return undefined;
+  if (await areLarge(place, sides, signal)) return undefined;
   const files: string[] = [];
   try {
     for (const [n, side] of sides.entries()) {
       const file = join(repo.inside.scratch, `merge-${n}`);
       files.push(file);
-      const limit = { signal, maxOutputBytes: mostMergedBytes };
       const content =
         side === undefined
           ? Buffer.alloc(0)
-          : (await runGit(place, ["cat-file", "blob", side.oid], limit)).stdout;
+          : (await runGit(place, ["cat-file", "blob", side.oid], { signal })).stdout;
       writeFileSync(file, content);
     }
     const labels = ["here", "as it was copied", `VM ${vm}`].flatMap((label) => ["-L", label]);
@@ -105,4 +105,18 @@ async function mergeOne(
   } finally {
     for (const file of files) rmSync(file, { force: true });
   }
+}
+
+async function areLarge(
+  place: GitPlace,
+  sides: readonly (Entry | undefined)[],
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const input = Buffer.from(sides.map((side) => (side === undefined ? "" : `${side.oid}\n`)).join(""));
+  const args = ["cat-file", "--batch-check=%(objectsize)"];
+  const { stdout } = await runGit(place, args, { signal, input });
+  return stdout
+    .toString("latin1")
+    .split("\n")
+    .some((size) => Number(size) > mostMergedBytes);
 }

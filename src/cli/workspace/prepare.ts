@@ -50,8 +50,8 @@ async function refuseLoss(source: WorkspaceSource, found: Found): Promise<void> 
   if (found.kind !== "repository") return;
   const lost = await source.lost(found.state);
   if (lost.length === 0) return;
-  const names = lost.slice(0, shown).map((name) => `\n  ${name}`);
-  if (lost.length > shown) names.push(`\n  and ${lost.length - shown} more`);
+  const names = lost.slice(0, shown).map((name) => `\n${name}`);
+  if (lost.length > shown) names.push(`\nand ${lost.length - shown} more`);
   throw new BangerError("precondition", `${where} has changes that are not here:${names.join("")}`, {
     hint: "bring them here first with banger vm pull, or give them up: --force",
   });

@@ -86,8 +86,8 @@ async function intoWorkTree(ctx: Context, repo: Repository, work: GuestWork, vm:
   const done = await applyWork(repo, work, { vm, signal: ctx.signal });
   const kept = (patch: string) => `the changes are kept as a patch: ${escapeLine(patch)}`;
   if (done.kind === "overlap") {
-    const names = done.files.slice(0, shown).map((file) => `\n  ${printable(file)}`);
-    if (done.files.length > shown) names.push(`\n  and ${done.files.length - shown} more`);
+    const names = done.files.slice(0, shown).map((file) => `\n${printable(file)}`);
+    if (done.files.length > shown) names.push(`\nand ${done.files.length - shown} more`);
     throw new BangerError(
       "precondition",
       `nothing is applied: edits here that are in no commit would be overwritten:${names.join("")}`,
