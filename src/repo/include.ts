@@ -10,20 +10,14 @@ import { printable } from "./printable.ts";
 const mostFiles = 1_000_000;
 
 /**
- * The files at and below each path, which is relative to the repository's root or absolute and inside of it. Links are
+ * The files at and below each path that git does not track; a path is relative to the repository's root or absolute and inside of it. Links are
  * copied as links and never followed; a .git directory below is left out. Throws bad_request for a path that is not
  * there, outside, or behind a link.
  */
-export function includedFiles(
-  repo: Repository,
-  look: Looker,
-  paths: readonly string[],
-  untracked: readonly WorkspaceFile[],
-): WorkspaceFile[] {
+export function includedFiles(repo: Repository, look: Looker, paths: readonly string[]): WorkspaceFile[] {
   if (paths.length === 0) return [];
   const found: WorkspaceFile[] = [];
   const seen = new Set(repo.inside.index.map(({ path }) => path.toString("latin1")));
-  for (const { path } of untracked) seen.add(path.toString("latin1"));
   const walk = (path: Buffer, name: string): void => {
     const stat = look.stat(path);
     if (stat?.isDirectory() === true) {

@@ -30,9 +30,9 @@ export interface WorkspaceFile {
 export interface FileListing {
   /** Sorted by bytes. Tracked files that are not in the work tree are left out: git in the guest shows them deleted. */
   tracked: WorkspaceFile[];
-  /** Empty unless asked for. */
+  /** Those that were asked for, by name or all of them. */
   untracked: WorkspaceFile[];
-  /** What was asked for by name, as far as it is in neither of the others. */
+  /** What git ignores and was asked for by name. */
   included: WorkspaceFile[];
   /** How many untracked files stay behind. */
   skippedUntracked: number;
@@ -64,18 +64,22 @@ export async function listFiles(repo: Repository, options: ListOptions): Promise
     : { tracked: [], untracked: new Set() };
   const leftOut = new Set(ignored.tracked.map((path) => path.toString("latin1")));
   const { files: tracked, changed } = look.tracked(index, repo.inside.private.indexTimeMs, leftOut);
+  const named = includedFiles(repo, look, options.include ?? []);
+  const byName = new Map(named.map((file) => [file.path.toString("latin1"), file]));
   const untracked: WorkspaceFile[] = [];
   const nestedRepositories: Buffer[] = [];
   let skippedUntracked = 0;
   for (const path of splitNul((await others).stdout)) {
+    const key = path.toString("latin1");
     if (path.at(-1) === 0x2f) nestedRepositories.push(path.subarray(0, -1));
-    else if (!options.includeUntracked) skippedUntracked += 1;
-    else if (!ignored.untracked.has(path.toString("latin1"))) {
-      const file = look.file(path, undefined);
+    // One that git does not ignore is untracked in the guest as well, however it came to be copied.
+    else if (byName.has(key) || (options.includeUntracked && !ignored.untracked.has(key))) {
+      const file = byName.get(key) ?? look.file(path, undefined);
       if (file !== undefined) untracked.push(file);
-    }
+      byName.delete(key);
+    } else if (!options.includeUntracked) skippedUntracked += 1;
   }
-  const included = includedFiles(repo, look, options.include ?? [], untracked);
+  const included = [...byName.values()];
   const lists = { tracked, untracked, included, skippedUntracked, nestedRepositories, changed };
   return { ...lists, ignored: ignored.tracked, commit: undefined };
 }

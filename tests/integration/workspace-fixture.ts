@@ -3,7 +3,7 @@
  * tar. Everything but the machine is as it is in a VM.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { openWorkspace } from "../../src/cli/run/open-workspace.ts";
@@ -12,7 +12,7 @@ import { bytePair } from "../../src/cli/testing/byte-pair.ts";
 import { FakeDaemon, fakeVm } from "../../src/cli/testing/fake-daemon.ts";
 import { session } from "../../src/cli/testing/harness.ts";
 import type { Workspace } from "../../src/rpc/contract.ts";
-import { git, initRepository, tempDir } from "./repo-fixture.ts";
+import { commitAll, git, initRepository, tempDir } from "./repo-fixture.ts";
 
 export interface Said {
   status: number;
@@ -27,6 +27,7 @@ export class Pair implements Disposable {
   workspace: Workspace | null = null;
   /** Instead of what the guest's shell would say. */
   lie: ((script: string) => Uint8Array | undefined) | undefined;
+  breakImport = false;
   readonly daemon: FakeDaemon;
 
   constructor() {
@@ -39,6 +40,7 @@ export class Pair implements Disposable {
     this.daemon = new FakeDaemon({
       "vm.show": vm,
       "workspace.import": async ({ workspace }, { emit }) => {
+        if (this.breakImport) throw new Error("the machine is gone");
         const [near, far] = bytePair();
         emit({ kind: "tickets", stdio: this.daemon.ticket(near) });
         mkdirSync(workspace.guestPath, { recursive: true });
@@ -119,3 +121,23 @@ export class Pair implements Disposable {
     return status;
   }
 }
+
+const lines = (n: number) => Array.from({ length: n }, (_, i) => `line ${i}\n`).join("");
+
+/** With a repository of a few files, committed. */
+export function pair(): Pair {
+  const both = new Pair();
+  write(both.host, "a.txt", lines(30));
+  write(both.host, "dir/b.txt", "b\n");
+  write(both.host, "bin", Buffer.from([0, 1, 2, 255, 10]));
+  write(both.host, ".gitignore", "ignored/\n.env\n");
+  commitAll(both.host);
+  return both;
+}
+
+export function write(dir: string, name: string, content: string | Uint8Array): void {
+  mkdirSync(join(dir, name, ".."), { recursive: true });
+  writeFileSync(join(dir, name), content);
+}
+
+export const read = (dir: string, name: string) => readFileSync(join(dir, name), "utf8");

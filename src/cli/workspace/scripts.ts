@@ -109,6 +109,7 @@ cd -- "$1"
 [ "$(pwd -P)" != / ] || refuse "the guest's root directory is no place for a workspace"
 if [ -d .git.banger-old ]; then rm -rf .git; mv .git.banger-old .git; fi
 [ -e .git ] || exit 0
+command -v git >/dev/null 2>&1 || { rm -rf .git; exit 0; }
 export LC_ALL=C
 git() { command git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null "$@"; }
 # Before the patterns of what is ignored are taken away themselves.
