@@ -31,16 +31,21 @@ export function parseRawDiff(bytes: Buffer): Change[] {
     if (nameEnd < 0 || header === null) throw strange("a list of changes that git does not write");
     const [, oldMode = "", newMode = "", oldOid = "", newOid = ""] = header;
     const path = bytes.subarray(end + 1, nameEnd);
-    try {
-      checkWorkspacePath(path);
-    } catch {
-      throw strange(`a file name that no work tree has: ${printable(path.subarray(0, 200))}`);
-    }
+    checkName(path);
     changes.push({ path, before: entryOf(oldMode, oldOid), after: entryOf(newMode, newOid) });
     if (changes.length > mostChanges) throw strange(`more than ${mostChanges} changed files`);
     at = nameEnd + 1;
   }
   return changes;
+}
+
+/** Throws guest_failed for a name that leads out of a work tree, or into a .git. */
+export function checkName(path: Buffer): void {
+  try {
+    checkWorkspacePath(path);
+  } catch {
+    throw strange(`a file name that no work tree has: ${printable(path.subarray(0, 200))}`);
+  }
 }
 
 export function sameEntry(a: Entry | undefined, b: Entry | undefined): boolean {

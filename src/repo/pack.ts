@@ -35,6 +35,8 @@ export interface PackedWorkspace {
   /** Untracked files that stay behind because nobody asked for them. */
   readonly skippedUntracked: number;
   readonly listing: FileListing;
+  /** Leaves these files (names in Latin-1) out of the stream: who gets it has them. Only before it is read. */
+  leaveOut(names: ReadonlySet<string>): void;
 }
 
 /**
@@ -86,7 +88,8 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   const packs = packHistory(repo, history, listing.commit === undefined, dir, stop.signal);
   // Awaited when the files have been sent; a failure meanwhile must not count as unhandled.
   packs.catch(() => {});
-  const pieces = workspaceTar({ repo, listing, texts, packs, signal: stop.signal });
+  const plan = { repo, listing, texts, packs, leftOut: new Set<string>(), signal: stop.signal };
+  const pieces = workspaceTar(plan);
   const stream = Readable.from(bangerErrors(pieces), { objectMode: false, highWaterMark: 1024 * 1024 });
   stream.once("close", () => {
     signal?.removeEventListener("abort", onAbort);
@@ -107,6 +110,9 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
     files: listing.tracked.length + listing.untracked.length + listing.included.length,
     skippedUntracked: listing.skippedUntracked,
     listing,
+    leaveOut: (names) => {
+      for (const name of names) plan.leftOut.add(name);
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 /** What would be lost if a guest's workspace were replaced by the host's. */
 import { BangerError } from "../base/base.ts";
-import { type Change, parseRawDiff, sameEntry, strange } from "./changes.ts";
+import { type Change, checkName, type Entry, gitlink, parseRawDiff, sameEntry, strange } from "./changes.ts";
 import { runGit } from "./git.ts";
 import { hostContent } from "./host-content.ts";
 import type { Repository } from "./open.ts";
@@ -8,13 +8,18 @@ import { printable } from "./printable.ts";
 
 const mostRefs = 10_000;
 
-/** What the guest has: references with what they point to, and what it changed since it was prepared. */
+/** What the guest has: references with what they point to, its files, and what it changed since it was prepared. */
 export interface GuestState {
   refs: { oid: string; name: Buffer }[];
+  /** All that git there tracks or would add, by the name in Latin-1, as it is on its disk. */
+  files: Map<string, Entry>;
   changes: Change[];
 }
 
-/** References as NUL-ended "OID NAME" records, an empty record, raw differences. Throws guest_failed for anything else. */
+/**
+ * NUL-ended records: references as "OID NAME", an empty one, files as "TAG MODE OID STAGE<tab>NAME" (git ls-files -v -s), an empty
+ * one; then raw differences. Throws guest_failed for anything else.
+ */
 export function parseGuestState(bytes: Buffer): GuestState {
   const refs: GuestState["refs"] = [];
   let at = 0;
@@ -29,7 +34,26 @@ export function parseGuestState(bytes: Buffer): GuestState {
     if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(oid)) throw strange("a reference that git does not write");
     refs.push({ oid, name: record.subarray(space + 1, space + 1 + 1024) });
   }
-  return { refs, changes: parseRawDiff(bytes.subarray(at)) };
+  const files: GuestState["files"] = new Map();
+  for (;;) {
+    const end = bytes.indexOf(0, at);
+    if (end < 0) throw strange("a list of files that git does not write");
+    const record = bytes.subarray(at, end);
+    at = end + 1;
+    if (record.length === 0) break;
+    const tab = record.indexOf(9);
+    const fields = /^([A-Za-z]) ([0-7]{6}) ([0-9a-f]{40,64}) [0-3]$/.exec(
+      record.toString("latin1", 0, Math.max(0, tab)),
+    );
+    if (fields === null) throw strange("a list of files that git does not write");
+    const [, tag, mode = "", oid = ""] = fields;
+    const path = record.subarray(tab + 1);
+    checkName(path);
+    const bits = Number.parseInt(mode, 8);
+    // H: on the disk as it is said. Others are not there (sparse), or not looked at.
+    if (tag === "H" && bits !== gitlink) files.set(path.toString("latin1"), { mode: bits, oid });
+  }
+  return { refs, files, changes: parseRawDiff(bytes.subarray(at)) };
 }
 
 /** Names, safe for a terminal, of what is in the guest alone: references with commits, then files. Empty: nothing. */

@@ -22,5 +22,6 @@ export { packWorkspace } from "./pack.ts";
 export { printable } from "./printable.ts";
 export type { GuestWork } from "./receive.ts";
 export { mostPackBytes, receiveWork } from "./receive.ts";
-export { type GuestState, lostByReplacing, parseGuestState } from "./replaceable.ts";
+export { parseGuestState } from "./replaceable.ts";
+export { planReplacement, type Replacement } from "./replacement.ts";
 export { hasWork, takeAsBranch } from "./take-branch.ts";

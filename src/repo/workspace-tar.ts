@@ -5,7 +5,7 @@
  * deleted, which is the truth); one that shrinks while a header already promised more ends the stream with an error:
  * a tar that is complete is right.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { isClean } from "./clean.ts";
@@ -27,6 +27,8 @@ export interface TarPlan {
   texts: readonly GuestGitFile[];
   /** Resolves with the packs to send. */
   packs: Promise<{ pack: string; idx: string }[]>;
+  /** Names, in Latin-1, of files of the work tree that are there already: only the index tells of them. */
+  leftOut: ReadonlySet<string>;
   signal: AbortSignal;
 }
 
@@ -54,7 +56,7 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
   let index: GuestIndexEntry[];
   if (listing.commit === undefined) {
     const clean = new Map<IndexEntry, CleanStat>();
-    yield* workTreeFiles(repo, listing, directories, clean);
+    yield* workTreeFiles(plan, directories, clean);
     // As sparse: git in the guest keeps them as they are, in what it shows and in what it commits.
     const ignored = new Set(listing.ignored.map((path) => path.toString("latin1")));
     const left = (entry: IndexEntry) => ignored.size > 0 && ignored.has(entry.path.toString("latin1"));
@@ -88,8 +90,7 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
 }
 
 function* workTreeFiles(
-  repo: Repository,
-  listing: FileListing,
+  { repo, listing, leftOut }: TarPlan,
   directories: Directories,
   clean: Map<IndexEntry, CleanStat>,
 ): Generator<Buffer> {
@@ -101,11 +102,13 @@ function* workTreeFiles(
     for (const file of [...listing.tracked, ...listing.untracked, ...listing.included]) {
       const opened = reader.open(file.path, file.kind === "symlink");
       if (opened.kind === "gone") continue;
-      for (const header of directories.above(file.path)) {
+      const isLeftOut = leftOut.size > 0 && leftOut.has(file.path.toString("latin1"));
+      for (const header of isLeftOut ? [] : directories.above(file.path)) {
         if (!batch.fits(header.length)) yield batch.take();
         batch.commit(header, 0);
       }
       if (opened.kind === "symlink") {
+        if (isLeftOut) continue;
         const { target } = opened;
         const header = tarHeader({
           path: file.path,
@@ -122,21 +125,10 @@ function* workTreeFiles(
       try {
         const { fd, stat } = opened;
         const executable = fileMode ? (stat.mode & 0o100) !== 0 : file.executable;
-        const mtimeS = Math.floor(stat.mtimeMs / 1000);
-        const member = { path: file.path, kind: "file" as const, mode: executable ? 0o755 : 0o644, mtimeS };
-        const header = tarHeader({ ...member, size: stat.size });
-        const whole = header.length + stat.size + tarPadding(stat.size);
-        if (!batch.fits(whole) && !batch.isEmpty) yield batch.take();
-        if (batch.fits(whole)) {
-          const got = readFully(fd, batch.room(stat.size, header.length));
-          batch.commit(got === stat.size ? header : tarHeader({ ...member, size: got }), got);
-        } else {
-          yield header;
-          yield* filePieces(fd, stat.size, file.path);
-        }
+        if (!isLeftOut) yield* fileMember(batch, file.path, executable, opened);
         const entry = entries.find(file.path);
         if (entry !== undefined && isClean(entry, stat, fstatSync(fd), repo.inside.private.indexTimeMs)) {
-          clean.set(entry, { mtimeS, size: stat.size });
+          clean.set(entry, { mtimeS: Math.floor(stat.mtimeMs / 1000), size: stat.size });
         }
       } finally {
         closeSync(opened.fd);
@@ -145,6 +137,27 @@ function* workTreeFiles(
     if (!batch.isEmpty) yield batch.take();
   } finally {
     reader.close();
+  }
+}
+
+/** One file: into the batch where it fits, else on its own. */
+function* fileMember(
+  batch: TarBatch,
+  path: Buffer,
+  executable: boolean,
+  { fd, stat }: { fd: number; stat: Stats },
+): Generator<Buffer> {
+  const mtimeS = Math.floor(stat.mtimeMs / 1000);
+  const member = { path, kind: "file" as const, mode: executable ? 0o755 : 0o644, mtimeS };
+  const header = tarHeader({ ...member, size: stat.size });
+  const whole = header.length + stat.size + tarPadding(stat.size);
+  if (!batch.fits(whole) && !batch.isEmpty) yield batch.take();
+  if (batch.fits(whole)) {
+    const got = readFully(fd, batch.room(stat.size, header.length));
+    batch.commit(got === stat.size ? header : tarHeader({ ...member, size: got }), got);
+  } else {
+    yield header;
+    yield* filePieces(fd, stat.size, path);
   }
 }
 

@@ -249,10 +249,13 @@ test("a guest that lies about what it has there is not believed with names outsi
   await both.prepare();
   const oid = "1".repeat(40);
   for (const path of ["../x", ".git/config", "a/../../x", "/etc/passwd"]) {
-    const raw = `repository ${oid}\n${oid} HEAD\0\0:100644 100644 ${oid} ${oid} M\0${path}\0`;
-    both.lie = (script) => (script.includes("echo halfway") ? Buffer.from(raw) : undefined);
-    const { status, err } = await both.banger("vm", "workspace", "prepare", "calm-otter");
-    expect([status, err.includes("no work tree has")]).toEqual([1, true]);
+    const lists = [`\0:100644 100644 ${oid} ${oid} M\0${path}\0`, `H 100644 ${oid} 0\t${path}\0\0`];
+    for (const list of lists) {
+      const raw = `repository ${oid}\n${oid} HEAD\0\0${list}`;
+      both.lie = (script) => (script.includes("echo halfway") ? Buffer.from(raw) : undefined);
+      const { status, err } = await both.banger("vm", "workspace", "prepare", "calm-otter");
+      expect([status, err.includes("no work tree has")]).toEqual([1, true]);
+    }
   }
 });
 

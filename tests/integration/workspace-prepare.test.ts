@@ -1,6 +1,6 @@
 /** Workspaces into a guest's shell, again and again: what is replaced, what is refused, what travels. */
 import { expect, test } from "bun:test";
-import { appendFileSync, existsSync, symlinkSync } from "node:fs";
+import { appendFileSync, existsSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { commitAll, git } from "./repo-fixture.ts";
 import { pair, read, write } from "./workspace-fixture.ts";
@@ -34,6 +34,49 @@ test("prepare replaces what it brought, keeps what git ignores there, and refuse
   expect((await again()).err).toContain("\n        commits of refs/heads/main\n        commits of HEAD\n");
   await both.ok("vm", "workspace", "prepare", "calm-otter", "--force");
   expect(git(both.guest, "rev-parse", "HEAD").trim()).toBe(second);
+});
+
+test("prepare touches only what has changed", async () => {
+  using both = pair();
+  await both.prepare();
+  const touched = (name: string) => statSync(join(both.guest, name)).ctimeMs;
+  const before = touched("a.txt");
+  const other = touched("dir/b.txt");
+  write(both.host, "dir/b.txt", "newer\n");
+  write(both.host, "more/deep/c.txt", "c\n");
+  commitAll(both.host, "two");
+  await both.prepare();
+  expect(touched("a.txt")).toBe(before);
+  expect(touched("dir/b.txt")).not.toBe(other);
+  expect(git(both.guest, "status", "--porcelain")).toBe("");
+  git(both.host, "rm", "-qr", "more");
+  write(both.host, "more", "a file now\n");
+  symlinkSync("a.txt", join(both.host, "link"));
+  commitAll(both.host, "three");
+  await both.prepare();
+  expect(read(both.guest, "more")).toBe("a file now\n");
+  expect(git(both.guest, "status", "--porcelain")).toBe("");
+  git(both.host, "rm", "-q", "more");
+  write(both.host, "more/again", "a directory\n");
+  commitAll(both.host, "four");
+  await both.prepare();
+  expect(git(both.guest, "status", "--porcelain")).toBe("");
+  expect(git(both.guest, "diff", "HEAD")).toBe("");
+  expect(touched("a.txt")).toBe(before);
+});
+
+test("a file that .bangerignore held back comes when it does no more", async () => {
+  using both = pair();
+  write(both.host, ".bangerignore", "dir/\n");
+  await both.prepare("--include-untracked");
+  expect(existsSync(join(both.guest, "dir/b.txt"))).toBe(false);
+  write(both.host, ".bangerignore", "nothing\n");
+  await both.prepare("--include-untracked");
+  expect(read(both.guest, "dir/b.txt")).toBe("b\n");
+  write(both.host, ".bangerignore", "dir/\n");
+  await both.prepare("--include-untracked");
+  expect(existsSync(join(both.guest, "dir/b.txt"))).toBe(false);
+  expect(git(both.guest, "status", "--porcelain")).toBe("?? .bangerignore\n");
 });
 
 test("prepare into a directory that banger does not know needs --force", async () => {
@@ -156,7 +199,7 @@ test("a copy that is cut short is gone on with", async () => {
   write(both.host, "a.txt", "newer\n");
   both.breakImport = true;
   expect((await both.banger("vm", "workspace", "prepare", "calm-otter")).status).toBe(1);
-  expect(existsSync(join(both.guest, "a.txt"))).toBe(false);
+  expect(existsSync(join(both.guest, ".git.banger-old"))).toBe(true);
   both.breakImport = false;
   expect((await both.banger("vm", "diff", "calm-otter")).status).toBe(1);
   await both.ok("vm", "workspace", "prepare", "calm-otter");

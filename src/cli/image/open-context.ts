@@ -33,7 +33,7 @@ export async function openContext(
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
     tree: async () => "",
-    lost: async () => [],
+    replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
     dryRun: () => [],
     tar,
     close: () => tar.destroy(),

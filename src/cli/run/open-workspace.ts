@@ -3,10 +3,10 @@ import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   dryRunLines,
-  lostByReplacing,
   openRepository,
   packWorkspace,
   parseGuestState,
+  planReplacement,
   printable,
   stayBehind,
   treeOf,
@@ -49,7 +49,7 @@ export async function openWorkspace(
       },
       notices: [...whole, ...stayBehind(repo, packed.listing)],
       tree: () => treeOf(repo, packed.baseline, signal),
-      lost: (state) => lostByReplacing(repo, parseGuestState(state), signal),
+      replace: (state) => planReplacement(repo, packed, parseGuestState(state), signal),
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

@@ -19,8 +19,11 @@ export interface WorkspaceSource {
   notices: string[];
   /** The tree of what is copied: two are equal when their content is. */
   tree(): Promise<string>;
-  /** Names, harmless for a terminal, of what a guest that says it has `state` would lose to this copy. */
-  lost(state: Buffer): Promise<string[]>;
+  /**
+   * What this copy means to a guest that says it has `state`: what it would lose (names, harmless for a terminal) and what is to be
+   * removed there first (repo room's Replacement). From then on the tar has only what that guest lacks.
+   */
+  replace(state: Buffer): Promise<{ lost: string[]; removals: Buffer }>;
   /** What is copied, a line per file, harmless for a terminal. */
   dryRun(): Iterable<string>;
   /** The tar stream; ends with an error when the repository changes under it. */

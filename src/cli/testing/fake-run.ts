@@ -44,7 +44,7 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
       workspace,
       notices: [],
       tree: async () => "b".repeat(40),
-      lost: async () => [],
+      replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
       dryRun: () => ["100644 README.md"],
       tar: Readable.from([Buffer.from("tar bytes")]),
       close: () => void made.tar.destroy(),

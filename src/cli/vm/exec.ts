@@ -30,8 +30,10 @@ export const command = defineCommand({
     }
     const client = await ctx.client();
     if (autoPrepare) await prepareAgain(ctx, client, vm);
-    else if (guestPath === undefined) await warnWhenMoved(ctx, client, vm);
+    // Beside the command, which does not wait for it.
+    const warned = autoPrepare || guestPath !== undefined ? undefined : warnWhenMoved(ctx, client, vm);
     const outcome = await execInGuest(ctx, client, { ref: vm, argv: rest, cwd: guestPath });
+    await warned;
     if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
     return new GuestExit(outcome.status);
   },

@@ -2,6 +2,7 @@
  * A repository into a VM that runs, in place of what an earlier copy put there, if nothing is lost by that: what the guest has
  * and the host has not is named, and stays, unless it is given up with --force.
  */
+import { Readable } from "node:stream";
 import { BangerError } from "../../base/base.ts";
 import type { Context, Daemon } from "../context.ts";
 import { guestOutput } from "../guest/output.ts";
@@ -9,7 +10,7 @@ import { escapeLine } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
 import { importWorkspace, PackFailed } from "../run/import.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
-import { clearScript, lookScript, settleScript } from "./scripts.ts";
+import { clearScript, lookScript, removeScript, settleScript } from "./scripts.ts";
 
 /** What is where the workspace goes. */
 type Found =
@@ -40,21 +41,15 @@ async function lookInGuest(
 }
 
 /** Throws precondition, naming what would be lost. */
-async function refuseLoss(source: WorkspaceSource, found: Found): Promise<void> {
-  const where = escapeLine(source.workspace.guestPath);
-  if (found.kind === "files") {
-    throw new BangerError("precondition", `${where} holds files that banger did not put there`, {
-      hint: "name another directory with --guest-path, or have them replaced where names collide: --force",
-    });
-  }
-  if (found.kind !== "repository") return;
-  const lost = await source.lost(found.state);
+function refuseLoss(lost: readonly string[], guestPath: string): void {
   if (lost.length === 0) return;
   const names = lost.slice(0, shown).map((name) => `\n${name}`);
   if (lost.length > shown) names.push(`\nand ${lost.length - shown} more`);
-  throw new BangerError("precondition", `${where} has changes that are not here:${names.join("")}`, {
-    hint: "bring them here first with banger vm pull, or give them up: --force",
-  });
+  throw new BangerError(
+    "precondition",
+    `${escapeLine(guestPath)} has changes that are not here:${names.join("")}`,
+    { hint: "bring them here first with banger vm pull, or give them up: --force" },
+  );
 }
 
 /** Replaces. Where it fails halfway the next one finds that out, and what was there is in the guest's git. */
@@ -63,15 +58,19 @@ async function replaceInGuest(
   client: Daemon,
   ref: string,
   source: WorkspaceSource,
+  removals: Buffer | undefined,
 ): Promise<void> {
   const { guestPath } = source.workspace;
-  const run = (script: string) =>
-    guestOutput(client, { ref, script, args: [guestPath], maxBytes: 65_536 }, ctx.signal, async (output) => {
+  const run = (script: string, bytes?: Buffer) => {
+    const input = bytes === undefined ? undefined : Readable.from([bytes], { objectMode: false });
+    const request = { ref, script, args: [guestPath], input, maxBytes: 65_536 };
+    return guestOutput(client, request, ctx.signal, async (output) => {
       for await (const _ of output);
     });
+  };
   const progress = startProgress(ctx);
   try {
-    await run(clearScript);
+    await (removals === undefined ? run(clearScript) : run(removeScript, removals));
     await importWorkspace(client, ref, source, { signal: ctx.signal, progress, now: ctx.now });
     await run(settleScript);
     progress.end();
@@ -100,15 +99,26 @@ export async function prepareWorkspace(
   source: WorkspaceSource,
 ): Promise<boolean> {
   const { guestPath } = source.workspace;
-  // A guest without git, or whose repository is broken, has nothing to say; --force does not ask.
-  const found: Found = force
-    ? { kind: "nothing" }
-    : await lookInGuest(client, { ref, guestPath, head }, ctx.signal);
+  const found = await lookInGuest(client, { ref, guestPath, head }, ctx.signal).catch((error: unknown) => {
+    // A guest without git, or whose repository is broken, has nothing to say; --force goes on all the same.
+    if (!force || ctx.signal.aborted) throw error;
+    return { kind: "unknown" } as const;
+  });
   if (onlyIfNew && found.kind === "repository" && head === source.workspace.head) {
     if (found.tree === (await source.tree())) return false;
   }
-  await refuseLoss(source, found);
+  if (found.kind === "files" && !force) {
+    throw new BangerError(
+      "precondition",
+      `${escapeLine(guestPath)} holds files that banger did not put there`,
+      {
+        hint: "name another directory with --guest-path, or have them replaced where names collide: --force",
+      },
+    );
+  }
+  const replacement = found.kind === "repository" ? await source.replace(found.state) : undefined;
+  if (replacement !== undefined && !force) refuseLoss(replacement.lost, guestPath);
   for (const notice of source.notices) ctx.err(notice);
-  await replaceInGuest(ctx, client, ref, source);
+  await replaceInGuest(ctx, client, ref, source, replacement?.removals);
   return true;
 }

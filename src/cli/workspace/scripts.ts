@@ -77,8 +77,8 @@ printf '%s\\n' "$head" "$tree" "$prepared" $known | git pack-objects --revs --st
 
 /**
  * $1 path. Says what is there: "nothing", "files" (not of a repository), "halfway" (an earlier prepare was cut short) or "repository
- * TREE-OF-PREPARED"; then NUL-ended records: references and what they point to, an empty one, raw differences from
- * what was prepared to what is there.
+ * TREE-OF-PREPARED"; then NUL-ended records: references and what they point to, an empty one, files as git has them, an
+ * empty one, raw differences from what was prepared to what is there.
  */
 export const lookScript = `
 set -eu
@@ -94,19 +94,38 @@ ${enter}${snapshot}${base}
 printf 'repository %s\\n' "$(git rev-parse "$prepared^{tree}")"
 git for-each-ref --format='%(objectname) %(refname)' | while IFS= read -r line; do printf '%s\\0' "$line"; done
 printf '%s HEAD\\0\\0' "$head"
+git ls-files -z -v -s
+printf '\\0'
 git diff-tree -r -z --raw --no-abbrev --no-renames "$prepared" "$tree"
 `;
 
-/**
- * $1 path. Takes away what git tracks there, and what it neither tracks nor ignores, so that what is unpacked next is all there
- * is but for ignored files. The old .git stays aside until that has been done.
- */
-export const clearScript = `
+const enterForGood = `
 set -eu
 ${refuse}
 mkdir -p -- "$1"
 cd -- "$1"
 [ "$(pwd -P)" != / ] || refuse "the guest's root directory is no place for a workspace"
+`;
+
+/**
+ * $1 path, input: NUL-ended records, "f" and a file to remove, "d" and a directory to remove if it is empty. The old .git stays
+ * aside until the new one is there.
+ */
+export const removeScript = `${enterForGood}
+xargs -0 sh -c '
+for record; do
+  case $record in
+    f*) rm -f -- "./\${record#f}" ;;
+    d*) rmdir -- "./\${record#d}" 2>/dev/null || : ;;
+  esac
+done' banger
+mv .git .git.banger-old
+`;
+
+/**
+ * $1 path. The same where nothing is known of what is there: takes away what git tracks, and what it neither tracks nor ignores.
+ */
+export const clearScript = `${enterForGood}
 if [ -d .git.banger-old ]; then rm -rf .git; mv .git.banger-old .git; fi
 [ -e .git ] || exit 0
 command -v git >/dev/null 2>&1 || { rm -rf .git; exit 0; }
