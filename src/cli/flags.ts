@@ -114,7 +114,7 @@ export const specFlags = {
 /** What of a repository goes into a VM beside its tracked files. */
 export const whatToCopy = {
   includeUntracked: toggle("copy untracked files too; ignored ones only with --include"),
-  include: texts("PATH", "copy this file or directory of the repository too, even if git ignores it"),
+  include: texts("PATH", "copy this file or directory of it too, even if git ignores it (repeatable)"),
 };
 
 /** Whether a flag was used. */

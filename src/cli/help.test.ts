@@ -136,8 +136,8 @@ describe("help", () => {
                                  HEAD)
             --include-untracked  copy untracked files too; ignored ones only with
                                  --include
-            --include PATH       copy this file or directory of the repository too,
-                                 even if git ignores it
+            --include PATH       copy this file or directory of it too, even if git
+                                 ignores it (repeatable)
             --dry-run            list what would be copied and do nothing
       "
     `);
