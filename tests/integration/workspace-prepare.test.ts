@@ -207,3 +207,13 @@ test("a copy that is cut short is gone on with", async () => {
   expect(git(both.guest, "status", "--porcelain")).toBe(" M a.txt\n");
   expect(existsSync(join(both.guest, ".git.banger-old"))).toBe(false);
 });
+
+test("two copies at once are one after the other", async () => {
+  using both = pair();
+  await both.prepare();
+  write(both.host, "a.txt", "newer\n");
+  const exec = () => both.banger("vm", "exec", "calm-otter", "--auto-prepare", "--", "cat", "a.txt");
+  for (const { out, err } of await Promise.all([exec(), exec(), exec()]))
+    expect([out, err]).toEqual(["newer\n", ""]);
+  expect(both.daemon.methods.filter((method) => method === "workspace.import").length).toBe(2);
+});

@@ -10,6 +10,7 @@ import { escapeLine } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
 import { importWorkspace, PackFailed } from "../run/import.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
+import { withWorkspaceLock } from "./lock.ts";
 import { clearScript, lookScript, removeScript, settleScript } from "./scripts.ts";
 
 /** What is where the workspace goes. */
@@ -91,8 +92,18 @@ export interface Preparation {
   onlyIfNew: boolean;
 }
 
-/** The whole of it. Returns whether anything was copied. */
-export async function prepareWorkspace(
+/** The whole of it, one at a time in a guest. Returns whether anything was copied. */
+export function prepareWorkspace(
+  ctx: Context,
+  client: Daemon,
+  preparation: Preparation,
+  source: WorkspaceSource,
+): Promise<boolean> {
+  const work = () => lookAndReplace(ctx, client, preparation, source);
+  return withWorkspaceLock(client, preparation.ref, ctx.signal, work);
+}
+
+async function lookAndReplace(
   ctx: Context,
   client: Daemon,
   { ref, force, head, onlyIfNew }: Preparation,

@@ -145,3 +145,13 @@ mv .git .git.banger-old
 export const settleScript = `
 cd -- "$1" && rm -rf .git.banger-old
 `;
+
+/** Holds the guest's lock for copies until its input ends; says a line when it has it. */
+export const lockScript = `
+if command -v flock >/dev/null 2>&1; then
+  for dir in /run /tmp; do [ -w "$dir" ] && break; done
+  exec 9>"$dir/banger-workspace.lock" && flock 9
+fi
+echo locked
+cat >/dev/null
+`;
