@@ -36,7 +36,7 @@ const mostMemoryBytes = 1024 ** 3;
 const mostContentBytes = 4 * 1024 ** 3;
 const headerBytes = 4096;
 
-/** Reads "banger-pull 1 HEAD TREE PREPARED BRANCH" and a pack. Throws guest_failed for what is not sound. */
+/** Reads "banger-pull 1 HEAD TREE PREPARED" and a pack. Throws guest_failed for what is not sound. */
 export async function receiveWork(
   repo: Repository,
   output: AsyncIterable<Uint8Array>,
@@ -45,7 +45,7 @@ export async function receiveWork(
   const { line, rest } = await splitHeader(output);
   const digits = repo.inside.settings.hashBytes * 2;
   const names = new RegExp(
-    `^banger-pull 1 ([0-9a-f]{${digits}}) ([0-9a-f]{${digits}}) ([0-9a-f]{${digits}}) `,
+    `^banger-pull 1 ([0-9a-f]{${digits}}) ([0-9a-f]{${digits}}) ([0-9a-f]{${digits}})$`,
   );
   const [, head, tree, prepared] = names.exec(line) ?? [];
   if (head === undefined || tree === undefined || prepared === undefined)

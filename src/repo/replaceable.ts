@@ -71,7 +71,9 @@ export async function lostByReplacing(
   for (const [n, { name }] of refs.entries()) {
     const answer = answers[n];
     if (answer === undefined) throw new BangerError("operation_failed", "git cat-file ended early");
-    if (answer.endsWith(" missing")) lost.push(`commits of ${printable(name)}`);
+    // HEAD is on a branch, mostly, and that is named already.
+    const named = refs.slice(0, n).some((other) => other.oid === refs[n]?.oid);
+    if (answer.endsWith(" missing") && !named) lost.push(`commits of ${printable(name)}`);
   }
   const { entries } = await hostContent(
     repo,

@@ -138,7 +138,7 @@ test("pull --apply merges with what has changed here, and leaves index and commi
   const index = git(both.host, "ls-files", "-s");
   const { out, err } = await both.ok("vm", "pull", "calm-otter", "--apply");
   expect(out.split("\n").sort()).toEqual(["", "a.txt", "bin", "deep/er/new.txt"]);
-  expect(err).toBe("");
+  expect(err).toBe("3 files changed here, nothing committed\n");
   expect(read(both.host, "a.txt")).toContain("line three");
   expect(read(both.host, "a.txt")).toContain("line twenty-five");
   expect(read(both.host, "dir/b.txt")).toBe("uncommitted here\n");

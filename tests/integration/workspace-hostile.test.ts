@@ -58,7 +58,7 @@ function answerOf(dir: string, tree: string, objects: readonly string[] = []): B
   const prepared = git(dir, "rev-parse", "refs/banger/prepared").trim();
   const wanted = [...new Set([tree, ...objects])].map((oid) => `${oid}\n`).join("");
   const pack = gitBytes(dir, wanted, "pack-objects", "--stdout", "-q");
-  return Buffer.concat([Buffer.from(`banger-pull 1 ${head} ${tree} ${prepared} main\n`), pack]);
+  return Buffer.concat([Buffer.from(`banger-pull 1 ${head} ${tree} ${prepared}\n`), pack]);
 }
 
 const blobOf = (dir: string, content: string) =>
@@ -111,7 +111,7 @@ test("answers that are cut short, made up or missing objects are refused", async
   const header = whole.indexOf(10) + 1;
   const broken = Buffer.from(whole);
   broken[header + 20] = (broken[header + 20] ?? 0) ^ 0xff;
-  const headOnly = Buffer.from(`banger-pull 1 ${"1".repeat(40)} ${tree} ${changed} x\n`);
+  const headOnly = Buffer.from(`banger-pull 1 ${"1".repeat(40)} ${tree} ${changed}\n`);
   const answers: Record<string, Buffer> = {
     nothing: Buffer.alloc(0),
     garbage: Buffer.from("\x1b]0;title\x07\n".repeat(1000)),
@@ -123,7 +123,7 @@ test("answers that are cut short, made up or missing objects are refused", async
     "a missing commit": answerOf(both.guest, tree, [blob]),
     "a head that is not there": Buffer.concat([headOnly, whole.subarray(header)]),
     "a tree for a commit": Buffer.concat([
-      Buffer.from(`banger-pull 1 ${tree} ${tree} ${tree} x\n`),
+      Buffer.from(`banger-pull 1 ${tree} ${tree} ${tree}\n`),
       whole.subarray(header),
     ]),
   };
@@ -251,7 +251,7 @@ test("a guest that lies about what it has there is not believed with names outsi
   for (const path of ["../x", ".git/config", "a/../../x", "/etc/passwd"]) {
     const lists = [`\0:100644 100644 ${oid} ${oid} M\0${path}\0`, `H 100644 ${oid} 0\t${path}\0\0`];
     for (const list of lists) {
-      const raw = `repository ${oid}\n${oid} HEAD\0\0${list}`;
+      const raw = `repository\n${oid} HEAD\0\0${list}`;
       both.lie = (script) => (script.includes("echo halfway") ? Buffer.from(raw) : undefined);
       const { status, err } = await both.banger("vm", "workspace", "prepare", "calm-otter");
       expect([status, err.includes("no work tree has")]).toEqual([1, true]);

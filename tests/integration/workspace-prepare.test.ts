@@ -31,7 +31,7 @@ test("prepare replaces what it brought, keeps what git ignores there, and refuse
   expect((await again()).status).toBe(0);
   expect(git(both.guest, "status", "--porcelain")).toBe(" M moved.txt\n");
   commitAll(both.guest, "there");
-  expect((await again()).err).toContain("\n        commits of refs/heads/main\n        commits of HEAD\n");
+  expect((await again()).err).toContain("\n        commits of refs/heads/main\n  hint");
   await both.ok("vm", "workspace", "prepare", "calm-otter", "--force");
   expect(git(both.guest, "rev-parse", "HEAD").trim()).toBe(second);
 });

@@ -39,6 +39,6 @@ export function noWorkspace(vm: Vm): BangerError {
 export function checkGuestPath(path: string): void {
   const shown = `--guest-path ${JSON.stringify(escapeLine(path))}`;
   if (!path.startsWith("/")) throw new BangerError("bad_request", `${shown}: must begin with /`);
-  if (path.length > 4096 || path.includes("\0") || /\/(?:\.{0,2})(?:\/|$)/.test(path))
+  if (path.length > 4096 || /[\u0000-\u001f]/.test(path) || /\/(?:\.{0,2})(?:\/|$)/.test(path))
     throw new BangerError("bad_request", `${shown}: must be a plain path below /, without . and ..`);
 }

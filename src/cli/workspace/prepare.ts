@@ -11,13 +11,13 @@ import { startProgress } from "../output/progress.ts";
 import { importWorkspace, PackFailed } from "../run/import.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
 import { withWorkspaceLock } from "./lock.ts";
-import { clearScript, lookScript, removeScript, settleScript } from "./scripts.ts";
+import { clearScript, lookScript, preparedScript, removeScript, settleScript } from "./scripts.ts";
 
 /** What is where the workspace goes. */
 type Found =
   | { kind: "nothing" | "files" | "halfway" }
-  /** `tree`: of what was copied; `state`: what the repo room's parser takes. */
-  | { kind: "repository"; tree: string; state: Buffer };
+  /** `state`: what the repo room's parser takes. */
+  | { kind: "repository"; state: Buffer };
 
 const mostStateBytes = 256 * 1024 * 1024;
 const shown = 10;
@@ -28,17 +28,25 @@ async function lookInGuest(
   place: { ref: string; guestPath: string; head: string },
   signal: AbortSignal,
 ): Promise<Found> {
-  const script = { ref: place.ref, script: lookScript, args: [place.guestPath, place.head] };
-  const chunks: Uint8Array[] = [];
-  await guestOutput(client, { ...script, maxBytes: mostStateBytes }, signal, async (output) => {
-    for await (const chunk of output) chunks.push(chunk);
-  });
-  const said = Buffer.concat(chunks);
+  const said = await answerOf(client, place.ref, lookScript, [place.guestPath, place.head], signal);
   const line = said.toString("latin1", 0, Math.max(0, said.indexOf(10)));
   if (line === "nothing" || line === "files" || line === "halfway") return { kind: line };
-  const [, tree] = /^repository ([0-9a-f]{40,64})$/.exec(line) ?? [];
-  if (tree === undefined) throw new BangerError("guest_failed", "the guest did not say what it has there");
-  return { kind: "repository", tree, state: said.subarray(said.indexOf(10) + 1) };
+  if (line !== "repository") throw new BangerError("guest_failed", "the guest did not say what it has there");
+  return { kind: "repository", state: said.subarray(said.indexOf(10) + 1) };
+}
+
+async function answerOf(
+  client: Daemon,
+  ref: string,
+  script: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  await guestOutput(client, { ref, script, args, maxBytes: mostStateBytes }, signal, async (output) => {
+    for await (const chunk of output) chunks.push(chunk);
+  });
+  return Buffer.concat(chunks);
 }
 
 /** Throws precondition, naming what would be lost. */
@@ -93,31 +101,47 @@ export interface Preparation {
 }
 
 /** The whole of it, one at a time in a guest. Returns whether anything was copied. */
-export function prepareWorkspace(
+export async function prepareWorkspace(
   ctx: Context,
   client: Daemon,
   preparation: Preparation,
   source: WorkspaceSource,
 ): Promise<boolean> {
+  if (preparation.onlyIfNew && (await isTheSame(ctx, client, preparation, source))) return false;
   const work = () => lookAndReplace(ctx, client, preparation, source);
   return withWorkspaceLock(client, preparation.ref, ctx.signal, work);
+}
+
+/** Whether the guest was prepared from the very same. Its own changes since do not matter then: nothing is replaced. */
+async function isTheSame(
+  ctx: Context,
+  client: Daemon,
+  { ref, head }: Preparation,
+  { workspace, tree }: WorkspaceSource,
+): Promise<boolean> {
+  if (head !== workspace.head) return false;
+  const [here, there] = await Promise.all([
+    tree(),
+    answerOf(client, ref, preparedScript, [workspace.guestPath], ctx.signal),
+  ]);
+  return there.toString("latin1") === `${here}\n`;
 }
 
 async function lookAndReplace(
   ctx: Context,
   client: Daemon,
-  { ref, force, head, onlyIfNew }: Preparation,
+  preparation: Preparation,
   source: WorkspaceSource,
 ): Promise<boolean> {
+  const { ref, force, head, onlyIfNew } = preparation;
   const { guestPath } = source.workspace;
   const found = await lookInGuest(client, { ref, guestPath, head }, ctx.signal).catch((error: unknown) => {
     // A guest without git, or whose repository is broken, has nothing to say; --force goes on all the same.
     if (!force || ctx.signal.aborted) throw error;
     return { kind: "unknown" } as const;
   });
-  if (onlyIfNew && found.kind === "repository" && head === source.workspace.head) {
-    if (found.tree === (await source.tree())) return false;
-  }
+  // Another one may have been quicker.
+  if (onlyIfNew && (await isTheSame(ctx, client, preparation, source))) return false;
   if (found.kind === "files" && !force) {
     throw new BangerError(
       "precondition",

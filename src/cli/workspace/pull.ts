@@ -97,6 +97,9 @@ async function intoWorkTree(ctx: Context, repo: Repository, work: GuestWork, vm:
   for (const file of done.files) ctx.out(printable(file));
   for (const file of done.marked) ctx.err(`conflict, marked in the file: ${printable(file)}`);
   for (const file of done.left) ctx.err(`conflict, left as it is here: ${printable(file)}`);
+  const count = done.files.length === 1 ? "1 file" : `${done.files.length} files`;
+  const all = done.files.length === 0 && done.left.length === 0;
+  ctx.err(all ? `all of ${vm}'s changes are here already` : `${count} changed here, nothing committed`);
   if (done.patch !== undefined) ctx.err(kept(done.patch));
   if (done.marked.length + done.left.length > 0) throw new Quiet(1);
 }

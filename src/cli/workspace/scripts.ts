@@ -8,6 +8,7 @@
 
 const refuse = `refuse() { printf '%s\\n' "$1" >&2; exit 65; }`;
 
+/** Sets top, dir, objects, head, prepared and its tree, by one call of git: under emulation each takes a quarter of a second. */
 const enter = `
 set -eu
 ${refuse}
@@ -16,69 +17,85 @@ cd -- "$1" 2>/dev/null || refuse "there is no directory $1 in the guest"
 export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 GIT_PAGER=cat
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
 git() { command git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null -c advice.addEmbeddedRepo=false "$@"; }
-top=$(git rev-parse --show-toplevel 2>/dev/null) || refuse "$1 in the guest is no git repository"
+top= dir= objects= head= prepared= preparedtree=
+{
+  for name in top dir objects head prepared preparedtree; do IFS= read -r "$name" || :; done
+} <<END
+$(git rev-parse --show-toplevel --absolute-git-dir --git-path objects 'HEAD^{commit}' \
+  'refs/banger/prepared^{commit}' 'refs/banger/prepared^{tree}' 2>/dev/null || :)
+END
+[ -n "$top" ] || refuse "$1 in the guest is no git repository"
 [ "$top" = "$(pwd -P)" ] || refuse "$1 in the guest is inside of another repository, $top"
-dir=$(git rev-parse --absolute-git-dir)
+[ -n "$head" ] || refuse "$1 in the guest has no commit"
+case $objects in /*) ;; *) objects=$top/$objects ;; esac
 `;
 
-/** Sets work, tree, head; what is made is gone when the script ends, and with the next one if it is killed. */
+/** From here on git has the work tree in its index; what is made is gone when the script ends, and with a later one if it is killed. */
 const snapshot = `
-find "$dir" -maxdepth 1 -name 'banger-tmp.*' -mmin +60 -exec rm -rf {} + 2>/dev/null || :
-work=$(mktemp -d "$dir/banger-tmp.XXXXXX")
+for old in "$dir"/banger-tmp.*; do
+  [ ! -d "$old" ] || find "$old" -maxdepth 0 -mmin +60 -exec rm -rf {} + || :
+done
+work=$dir/banger-tmp.$$
+[ ! -d "$work" ] || rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-objects=$(git rev-parse --git-path objects)
-case $objects in /*) ;; *) objects=$top/$objects ;; esac
-mkdir "$work/objects"
-if [ -f "$dir/index" ]; then cp -p "$dir/index" "$work/index"; fi
+mkdir "$work" "$work/objects"
+if [ -f "$dir/index" ]; then cp "$dir/index" "$work/index"; fi
 export GIT_INDEX_FILE="$work/index" GIT_OBJECT_DIRECTORY="$work/objects" GIT_ALTERNATE_OBJECT_DIRECTORIES="$objects"
 git add -A 2>"$work/said" || { tail -n 1 "$work/said" >&2; exit 1; }
-tree=$(git write-tree)
-head=$(git rev-parse -q --verify 'HEAD^{commit}') || refuse "$1 in the guest has no commit"
 `;
 
-/** Sets prepared: what was copied there last, by banger's own reference, else by the recorded commit ($2). */
+/** What was copied there last: by banger's own reference, else by the recorded commit ($2). */
 const base = `
-prepared=$(git rev-parse -q --verify 'refs/banger/prepared^{commit}') ||
-  prepared=$(git rev-parse -q --verify "$2^{commit}") ||
-  refuse "what was copied to $1 is not known in the guest any more"
+[ -n "$preparedtree" ] || {
+  prepared=$(git rev-parse -q --verify "$2^{commit}") || refuse "what was copied to $1 is not known in the guest any more"
+  preparedtree=$(git rev-parse "$prepared^{tree}")
+}
 `;
 
-const diffFlags = "--no-color --no-ext-diff --no-textconv --no-renames";
+const patchFlags = "--cached --no-color --no-ext-diff --no-textconv --no-renames --binary --full-index";
 
 /** $1 path, $2 recorded commit: a patch of all that has changed since. */
-export const diffScript = `${enter}${snapshot}${base}
-git diff --binary --full-index ${diffFlags} "$prepared" "$tree"
+export const diffScript = `${enter}${base}${snapshot}
+git diff ${patchFlags} "$prepared"
 `;
 
 /** The same, for people: commits, then files. */
-export const statScript = `${enter}${snapshot}${base}
+export const statScript = `${enter}${base}${snapshot}
 git log --oneline --no-decorate --no-color "$prepared..$head"
-git diff --stat=80 --no-color --no-ext-diff --no-textconv "$prepared" "$tree"
+git diff --cached --stat=80 --no-color --no-ext-diff --no-textconv "$prepared"
 `;
 
 /** $1 path, $2 what to compare with. */
-export const exportScript = `${enter}${snapshot}
-base=$(git rev-parse -q --verify "$2^{tree}") || refuse "$2 is no commit in the guest"
-git diff --binary --full-index ${diffFlags} "$base" "$tree"
+export const exportScript = `${enter}
+base=$head
+[ "$2" = HEAD ] || base=$(git rev-parse -q --verify "$2^{tree}") || refuse "$2 is no commit in the guest"
+${snapshot}
+git diff ${patchFlags} "$base"
 `;
 
 /**
- * $1 path, $2 recorded commit, $3 a commit that the host has too, or empty. Says "banger-pull 1 HEAD TREE PREPARED BRANCH", then
- * sends a pack of what these need beyond that commit.
+ * $1 path, $2 recorded commit, $3 a commit that the host has too, or empty. Says "banger-pull 1 HEAD TREE PREPARED", then sends a
+ * pack of what these need beyond that commit.
  */
-export const pullScript = `${enter}${snapshot}${base}
-branch=$(git symbolic-ref -q --short HEAD) || branch=
-printf 'banger-pull 1 %s %s %s %s\\n' "$head" "$tree" "$prepared" "$branch"
+export const pullScript = `${enter}${base}${snapshot}
+tree=$(git write-tree)
+printf 'banger-pull 1 %s %s %s\\n' "$head" "$tree" "$prepared"
 known=
 if [ -n "$3" ] && git cat-file -e "$3^{commit}" 2>/dev/null; then known="^$3"; fi
 printf '%s\\n' "$head" "$tree" "$prepared" $known | git pack-objects --revs --stdout --delta-base-offset --window=0 -q
 `;
 
+/** $1 path: the tree of what was copied there last, if that is whole. */
+export const preparedScript = `
+cd -- "$1" 2>/dev/null && [ ! -d .git.banger-old ] || exit 0
+git -c safe.directory='*' rev-parse -q --verify 'refs/banger/prepared^{tree}' 2>/dev/null || :
+`;
+
 /**
- * $1 path. Says what is there: "nothing", "files" (not of a repository), "halfway" (an earlier prepare was cut short) or "repository
- * TREE-OF-PREPARED"; then NUL-ended records: references and what they point to, an empty one, files as git has them, an
- * empty one, raw differences from what was prepared to what is there.
+ * $1 path. Says what is there: "nothing", "files" (not of a repository), "halfway" (an earlier prepare was cut short) or
+ * "repository"; then NUL-ended records: references and what they point to, an empty one, files as git has them, an empty one, raw
+ * differences from what was prepared to what is there.
  */
 export const lookScript = `
 set -eu
@@ -90,13 +107,13 @@ if [ ! -e "$1/.git" ]; then
   if [ -z "$(ls -A "$1")" ]; then echo nothing; else echo files; fi
   exit
 fi
-${enter}${snapshot}${base}
-printf 'repository %s\\n' "$(git rev-parse "$prepared^{tree}")"
+${enter}${base}${snapshot}
+echo repository
 git for-each-ref --format='%(objectname) %(refname)' | while IFS= read -r line; do printf '%s\\0' "$line"; done
 printf '%s HEAD\\0\\0' "$head"
 git ls-files -z -v -s
 printf '\\0'
-git diff-tree -r -z --raw --no-abbrev --no-renames "$prepared" "$tree"
+git diff-index --cached -z --raw --no-abbrev --no-renames "$prepared"
 `;
 
 const enterForGood = `
