@@ -2,7 +2,7 @@
  * The commit that stands for a workspace as it was copied: HEAD itself, or, when the work tree has more to it, a commit
  * on top. By it a guest's own changes are told from what was brought.
  */
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { copyFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { type GitPlace, runGit } from "./git.ts";
@@ -52,7 +52,11 @@ export function aside(repo: Repository, name: string): GitPlace {
   const { place } = repo.inside;
   const indexFile = join(place.gitDir, name);
   rmSync(indexFile, { force: true });
-  if (existsSync(place.indexFile)) copyFileSync(place.indexFile, indexFile);
+  const found = statSync(place.indexFile, { throwIfNoEntry: false });
+  if (found !== undefined) {
+    copyFileSync(place.indexFile, indexFile);
+    utimesSync(indexFile, found.mtime, found.mtime);
+  }
   return { ...place, indexFile };
 }
 

@@ -7,7 +7,7 @@
  * of ours, and reads only the objects and the work tree in place. Objects that it writes, or that come from a guest, are
  * kept here too: the repository's own are an alternate, which git never writes to.
  */
-import { lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/base.ts";
@@ -56,7 +56,11 @@ export function createPrivateGitDir(
   const indexPath = join(at.gitDir, "index");
   const indexTimeMs = lstatSync(indexPath, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const index = readMetadata(indexPath, maxIndexBytes);
-  if (index !== undefined) writeFileSync(place.indexFile, index);
+  if (index !== undefined) {
+    writeFileSync(place.indexFile, index);
+    // Its time, too: by it git knows which files may have changed since without a trace in their stat.
+    utimesSync(place.indexFile, new Date(indexTimeMs), new Date(indexTimeMs));
+  }
   const shallow = readShallow(at.commonDir);
   if (shallow !== undefined) writeFileSync(join(gitDir, "shallow"), shallow);
   const exclude = readMetadata(join(at.commonDir, "info", "exclude"), maxTextBytes);

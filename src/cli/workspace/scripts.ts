@@ -17,7 +17,7 @@ cd -- "$1" 2>/dev/null || refuse "there is no directory $1 in the guest"
 export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 GIT_PAGER=cat
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
 git() { command git -c safe.directory='*' -c core.fsmonitor=false -c core.hooksPath=/dev/null -c advice.addEmbeddedRepo=false "$@"; }
-top= dir= objects= head= prepared= preparedtree=
+top='' dir='' objects='' head='' prepared='' preparedtree=''
 {
   for name in top dir objects head prepared preparedtree; do IFS= read -r "$name" || :; done
 } <<END
@@ -40,7 +40,8 @@ work=$dir/banger-tmp.$$
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$work" "$work/objects"
-if [ -f "$dir/index" ]; then cp "$dir/index" "$work/index"; fi
+# With its time, by which git tells that a file may have changed unseen.
+if [ -f "$dir/index" ]; then cp -p "$dir/index" "$work/index"; fi
 export GIT_INDEX_FILE="$work/index" GIT_OBJECT_DIRECTORY="$work/objects" GIT_ALTERNATE_OBJECT_DIRECTORIES="$objects"
 git add -A 2>"$work/said" || { tail -n 1 "$work/said" >&2; exit 1; }
 `;
@@ -81,7 +82,7 @@ git diff ${patchFlags} "$base"
 export const pullScript = `${enter}${base}${snapshot}
 tree=$(git write-tree)
 printf 'banger-pull 1 %s %s %s\\n' "$head" "$tree" "$prepared"
-known=
+known=''
 if [ -n "$3" ] && git cat-file -e "$3^{commit}" 2>/dev/null; then known="^$3"; fi
 printf '%s\\n' "$head" "$tree" "$prepared" $known | git pack-objects --revs --stdout --delta-base-offset --window=0 -q
 `;
