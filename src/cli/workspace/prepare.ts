@@ -78,12 +78,16 @@ async function replaceInGuest(
     });
   };
   const progress = startProgress(ctx);
+  let begun = false;
   try {
     await (removals === undefined ? run(clearScript) : run(removeScript, removals));
+    begun = true;
     await importWorkspace(client, ref, source, { signal: ctx.signal, progress, now: ctx.now });
     await run(settleScript);
     progress.end();
   } catch (error) {
+    const what = `${escapeLine(guestPath)} in the guest is not complete now`;
+    if (begun) progress.note(`${what}; to copy it again: banger vm workspace prepare`);
     throw error instanceof PackFailed ? error.cause : error;
   } finally {
     progress.end();
