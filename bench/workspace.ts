@@ -70,6 +70,7 @@ async function importOnce(repo: string): Promise<void> {
   const { signal } = new AbortController();
   const source = await openWorkspace({ cwd: scratch, signal }, repo, {
     includeUntracked: false,
+    include: [],
     branch: undefined,
     from: undefined,
     ...{ project: false, bootstrap: false },

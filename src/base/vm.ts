@@ -37,5 +37,8 @@ export const Workspace = z.strictObject({
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096)).optional(),
   /** It says by files of mise which tools it needs: commands get what there is of them. */
   tools: z.literal(true).optional(),
+  /** What was copied beside tracked files, so that it can be again. */
+  untracked: z.boolean().optional(),
+  include: z.array(z.string().min(1).max(4096)).max(1000).optional(),
 });
 export type Workspace = z.infer<typeof Workspace>;

@@ -12,6 +12,7 @@ import {
   type Completes,
   matching,
   optional,
+  type Repeated,
   required,
   type Switch,
   Unfit,
@@ -34,6 +35,15 @@ export function text(value: string, description: string, short?: string) {
 /** The same option, whose word the shell can complete. */
 export function completing<O extends Word<unknown>>(completes: Completes, option: O): O {
   return { ...option, completes };
+}
+
+/** A word each time it is given. */
+export function texts(value: string, description: string, short?: string): Repeated<string> {
+  const read = (given: string) => {
+    if (given !== "" && !given.includes("\0")) return given;
+    throw new Unfit("must not be empty");
+  };
+  return { kind: "repeated", required: false, value, description, short, read };
 }
 
 interface SizeLimit {
@@ -136,6 +146,17 @@ export const specFlags = {
   nat: toggle("let the VM reach the network outside"),
   cold: toggle("boot it, even if there is a template that it could go on from"),
 };
+
+/** What of a repository goes into a VM beside its tracked files. */
+export const whatToCopy = {
+  includeUntracked: toggle("copy untracked files too; ignored ones only with --include"),
+  include: texts("PATH", "copy this file or directory of it too, even if git ignores it (repeatable)"),
+};
+
+/** Whether a flag was used. */
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}
 
 /** Of an image or a kernel, as the contract takes it. */
 export const readArtifactName = matching(artifactNameGrammar, artifactNameRule);

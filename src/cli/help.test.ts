@@ -88,6 +88,11 @@ describe("help", () => {
                       between two
         ports         list what listens in running VMs
         port-forward  let ports of this host lead to ports of a running VM
+        diff          show what has changed in a VM's workspace since it was copied
+        pull          bring a VM's commits and changes back into the repository on
+                      this machine
+        workspace     copy a repository into a VM that runs, or write its changes as a
+                      patch
         logs          show what a VM's console printed
         prune         delete every VM that is stopped
 
@@ -150,7 +155,9 @@ describe("help", () => {
             --from REF                       with --branch: where the branch begins
                                              (default: HEAD)
             --include-untracked              copy untracked files too; ignored ones
-                                             never are
+                                             only with --include
+            --include PATH                   copy this file or directory of it too,
+                                             even if git ignores it (repeatable)
         -p, --publish [HOSTADDR:]HOST:GUEST  let a port of this host lead to one of
                                              the VM while the run lasts; repeatable
             --dry-run                        list what would be copied and do nothing
@@ -169,6 +176,8 @@ describe("help", () => {
 
       Examples:
         banger vm exec calm-otter -- make test  in the workspace
+        banger vm exec calm-otter --auto-prepare -- make test
+            with what is here now
         banger vm exec calm-otter --guest-path /etc -- ls -l
             in another directory
         banger vm exec calm-otter -- sh -c 'ps | wc -l'
@@ -179,7 +188,9 @@ describe("help", () => {
 
       The command runs as root in the VM's workspace (/root when it has none), not
       through a shell. On a terminal it gets a terminal; otherwise its three streams
-      stay separate. Its exit status is banger's.
+      stay separate. Its exit status is banger's. With --auto-prepare the repository
+      is copied again first, as vm workspace prepare does, unless nothing has
+      changed here.
 
       Arguments:
         vm       name, id or beginning of the id
@@ -188,6 +199,7 @@ describe("help", () => {
       Flags:
         -w, --guest-path DIR  directory in the guest to run in (default: the
                               workspace, else /root)
+            --auto-prepare    first copy the repository again, if it has changed
       "
     `);
   });

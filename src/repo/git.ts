@@ -28,6 +28,10 @@ export interface GitOptions {
   okStatuses?: readonly number[];
   /** Reads the user's and the system's configuration; for `git config` only. */
   withUserConfig?: boolean;
+  /** The most memory of its own: what a guest sends can unpack to any size. */
+  maxMemoryBytes?: number;
+  /** Its input comes from elsewhere, and may be long in coming: that it sleeps means nothing. */
+  slowInput?: boolean;
 }
 
 let started = 0;
@@ -69,7 +73,8 @@ export interface RunningGit {
 export function startGit(place: GitPlace, args: readonly string[], options: GitOptions = {}): RunningGit {
   options.signal?.throwIfAborted();
   started += 1;
-  const child = spawn("git", ["--no-pager", "--literal-pathspecs", ...args], {
+  const [program, ...words] = limited(["git", "--no-pager", "--literal-pathspecs", ...args], options);
+  const child = spawn(program ?? "git", words, {
     cwd: "/",
     env: gitEnvironment(place, options.withUserConfig === true),
     stdio: ["pipe", "pipe", "pipe"],
@@ -91,7 +96,8 @@ export function startGit(place: GitPlace, args: readonly string[], options: GitO
   child.stdin.on("error", () => {});
   const onAbort = () => fail(new BangerError("cancelled", "cancelled"));
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const stopWatching = watchForStall(child, () =>
+  const watch = options.slowInput === true ? () => () => {} : watchForStall;
+  const stopWatching = watch(child, () =>
     fail(
       new BangerError("bad_repository", `git ${args[0] ?? ""} is waiting for something that never comes`, {
         hint: "look for a pipe or another special file where git expects a file: find . -name .gitignore -not -type f",
@@ -118,6 +124,18 @@ export function startGit(place: GitPlace, args: readonly string[], options: GitO
   // The caller awaits it later; an early failure must not count as unhandled before that.
   ended.catch(() => {});
   return { process: child, ended, fail };
+}
+
+/** By the shell that every host has: there is no setrlimit here. RLIMIT_DATA leaves mapped packs out. */
+function limited(command: readonly string[], { maxMemoryBytes }: GitOptions): readonly string[] {
+  if (maxMemoryBytes === undefined) return command;
+  return [
+    "/bin/sh",
+    "-c",
+    'ulimit -d "$0" && exec "$@"',
+    String(Math.floor(maxMemoryBytes / 1024)),
+    ...command,
+  ];
 }
 
 function gitFailed(command: string, status: number | string, said: Buffer): BangerError {

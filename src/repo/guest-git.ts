@@ -1,6 +1,7 @@
 /** The .git directory that the guest gets: made from parts, so that nothing of the host's travels that was not chosen. */
 import { BangerError } from "../base/base.ts";
 import { booleanValue, type ConfigEntry, formatConfigFile, lastValue } from "./config-file.ts";
+import { contentConfig, identityConfig } from "./content-config.ts";
 import type { RepositoryInside } from "./open.ts";
 import { formatPackedRefs } from "./private-git-dir.ts";
 import { refNameProblem } from "./refs.ts";
@@ -71,15 +72,9 @@ function guestConfig({ settings, userConfig }: RepositoryInside, headRef: string
   put("core", "logallrefupdates", "true");
   // Compare only mtime in seconds and size: the rest of the host's stat data means nothing in the guest.
   put("core", "checkStat", "minimal");
-  if (booleanValue(lastValue(entries, "core", "symlinks")) === false) put("core", "symlinks", "false");
-  const both = [...userConfig, ...entries];
-  for (const [key, pattern] of [
-    ["autocrlf", /^(?:true|false|input)$/i],
-    ["eol", /^(?:lf|crlf|native)$/i],
-  ] as const) {
-    const value = lastValue(both, "core", key);
-    if (value !== undefined && pattern.test(value)) put("core", key, value.toLowerCase());
-  }
+  out.push(...contentConfig(userConfig, entries));
+  // banger's own reference is no news in every `git log`.
+  put("log", "excludeDecoration", "refs/banger/");
   if (settings.sparsePatterns !== undefined) {
     put("core", "sparseCheckout", "true");
     const cone = booleanValue(lastValue(entries, "core", "sparsecheckoutcone"));
@@ -98,11 +93,7 @@ function guestConfig({ settings, userConfig }: RepositoryInside, headRef: string
     }
     put("extensions", "partialclone", promisor.name);
   }
-  for (const key of ["name", "email"]) {
-    const value = lastValue(both, "user", key);
-    if (value !== undefined && value.length <= 1024 && !/[\u0000-\u001f\u007f]/.test(value))
-      put("user", key, value);
-  }
+  out.push(...identityConfig(userConfig, entries));
   for (const remote of remotes) {
     put("remote", "url", remote.url, remote.name);
     for (const refspec of remote.fetch) put("remote", "fetch", refspec, remote.name);

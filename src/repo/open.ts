@@ -42,6 +42,7 @@ export interface Repository {
 }
 
 export interface RepositoryInside {
+  at: Located;
   scratch: string;
   place: GitPlace;
   private: PrivateGitDir;
@@ -78,7 +79,7 @@ export async function openRepository(path: string, options: OpenOptions = {}): P
     const excludes = [settings.entries, userConfig].map((entries) =>
       usableExcludesFile(lastValue(entries, "core", "excludesfile"), at.root),
     );
-    writePrivateConfig(own.place, settings, excludes[0] ?? excludes[1]);
+    writePrivateConfig(own.place, settings, { userConfig, excludesFile: excludes[0] ?? excludes[1] });
     const branch = refs.headRef?.slice("refs/heads/".length);
     return {
       root: at.root,
@@ -86,7 +87,7 @@ export async function openRepository(path: string, options: OpenOptions = {}): P
       head: refs.head,
       branch: branch === undefined ? undefined : Buffer.from(branch, "latin1").toString("utf8"),
       close: () => removeScratch(scratch),
-      inside: { scratch, place: own.place, private: own, refs, settings, index, userConfig },
+      inside: { at, scratch, place: own.place, private: own, refs, settings, index, userConfig },
     };
   } catch (error) {
     removeScratch(scratch);

@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BangerError, toBangerError } from "../base/base.ts";
+import { hasStagedChanges, makeBaseline, preparedRef } from "./baseline.ts";
 import { guestGitFiles } from "./guest-git.ts";
 import { type BranchOptions, packHistory, planBranch, selectHistory } from "./history.ts";
 import { type FileListing, listFiles } from "./list.ts";
@@ -12,6 +13,8 @@ import { workspaceTar } from "./workspace-tar.ts";
 
 export interface PackOptions extends BranchOptions {
   includeUntracked: boolean;
+  /** See ListOptions. */
+  include?: readonly string[];
   /** A listing made with the same options, to save making it again. */
   listing?: FileListing;
   /** Ends the stream and everything behind it. */
@@ -25,11 +28,15 @@ export interface PackedWorkspace {
   readonly head: string;
   /** The branch that the guest is on, or undefined when HEAD is detached. */
   readonly branch: string | undefined;
+  /** The commit that stands for what is copied, hex: see baseline.ts. */
+  readonly baseline: string;
   /** Files and links in the list, without .git. */
   readonly files: number;
   /** Untracked files that stay behind because nobody asked for them. */
   readonly skippedUntracked: number;
   readonly listing: FileListing;
+  /** Leaves these files (names in Latin-1) out of the stream: who gets it has them. Only before it is read. */
+  leaveOut(names: ReadonlySet<string>): void;
 }
 
 /**
@@ -43,26 +50,36 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   const { signal, from } = options;
   const newRef = planBranch(repo, options);
   // Beside the listing, where the commit is known beforehand.
-  const early = from === undefined ? selectHistory(repo, repo.head, newRef, undefined, signal) : undefined;
+  const early =
+    from === undefined
+      ? Promise.all([
+          selectHistory(repo, repo.head, newRef, undefined, signal),
+          hasStagedChanges(repo, signal),
+        ])
+      : undefined;
   early?.catch(() => {});
   const listing =
     options.listing ??
     (await listFiles(repo, {
       includeUntracked: options.includeUntracked,
+      ...(options.include === undefined ? {} : { include: options.include }),
       ...(from === undefined ? {} : { from }),
       ...(signal === undefined ? {} : { signal }),
     }));
-  if (listing.commit !== undefined && options.includeUntracked) {
+  if (listing.commit !== undefined && (options.includeUntracked || (options.include ?? []).length > 0)) {
     throw new BangerError(
       "bad_request",
       "untracked files belong to HEAD's work tree, not to another commit",
       {
-        hint: "leave out --include-untracked, or --from",
+        hint: "leave out --include-untracked and --include, or --from",
       },
     );
   }
   const head = listing.commit?.oid ?? repo.head;
-  const history = await (early ?? selectHistory(repo, head, newRef, from, signal));
+  const [selected, staged] = await (early ??
+    Promise.all([selectHistory(repo, head, newRef, from, signal), hasStagedChanges(repo, signal)]));
+  const baseline = listing.commit === undefined ? await makeBaseline(repo, listing, staged, signal) : head;
+  const history = { ...selected, refs: new Map(selected.refs).set(preparedRef, baseline) };
   const texts = guestGitFiles(repo.inside, history);
   const stop = new AbortController();
   const onAbort = () => stop.abort();
@@ -71,7 +88,8 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   const packs = packHistory(repo, history, listing.commit === undefined, dir, stop.signal);
   // Awaited when the files have been sent; a failure meanwhile must not count as unhandled.
   packs.catch(() => {});
-  const pieces = workspaceTar({ repo, listing, texts, packs, signal: stop.signal });
+  const plan = { repo, listing, texts, packs, leftOut: new Set<string>(), signal: stop.signal };
+  const pieces = workspaceTar(plan);
   const stream = Readable.from(bangerErrors(pieces), { objectMode: false, highWaterMark: 1024 * 1024 });
   stream.once("close", () => {
     signal?.removeEventListener("abort", onAbort);
@@ -88,9 +106,13 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
     stream,
     head,
     branch: branch === undefined ? undefined : Buffer.from(branch, "latin1").toString("utf8"),
-    files: listing.tracked.length + listing.untracked.length,
+    baseline,
+    files: listing.tracked.length + listing.untracked.length + listing.included.length,
     skippedUntracked: listing.skippedUntracked,
     listing,
+    leaveOut: (names) => {
+      for (const name of names) plan.leftOut.add(name);
+    },
   };
 }
 

@@ -4,13 +4,15 @@
  * Git acts on what it finds in a git directory: configuration starts programs (core.fsmonitor, filters, hooks, pagers,
  * ssh commands, remote helpers), includes files, moves the work tree. So git never gets to see the repository's. It is
  * given a copy of the data it needs - references, index, exclude patterns, shallow boundary - beside a configuration
- * of ours, and reads only the objects and the work tree in place.
+ * of ours, and reads only the objects and the work tree in place. Objects that it writes, or that come from a guest, are
+ * kept here too: the repository's own are an alternate, which git never writes to.
  */
-import { lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { type ConfigEntry, formatConfigFile, lastValue } from "./config-file.ts";
+import { contentConfig, identityConfig } from "./content-config.ts";
 import type { GitPlace } from "./git.ts";
 import type { Located } from "./locate.ts";
 import { readMetadata, readMetadataDir } from "./read-metadata.ts";
@@ -42,19 +44,34 @@ export function createPrivateGitDir(
   const gitDir = join(scratch, "git");
   mkdirSync(join(gitDir, "refs"), { recursive: true });
   mkdirSync(join(gitDir, "info"));
-  const place: GitPlace = { gitDir, workTree: at.root, objectDir, indexFile: join(gitDir, "index") };
+  const ownObjects = join(scratch, "objects");
+  mkdirSync(join(ownObjects, "info"), { recursive: true });
+  mkdirSync(join(ownObjects, "pack"));
+  writeFileSync(join(ownObjects, "info", "alternates"), alternateLine(objectDir));
+  const indexFile = join(gitDir, "index");
+  const place: GitPlace = { gitDir, workTree: at.root, objectDir: ownObjects, indexFile };
   writeFileSync(join(gitDir, "HEAD"), `${refs.head}\n`);
   writeFileSync(join(gitDir, "packed-refs"), formatPackedRefs(refs.byName));
-  writePrivateConfig(place, settings, undefined);
+  writePrivateConfig(place, settings, { userConfig: [], excludesFile: undefined });
   const indexPath = join(at.gitDir, "index");
   const indexTimeMs = lstatSync(indexPath, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const index = readMetadata(indexPath, maxIndexBytes);
-  if (index !== undefined) writeFileSync(place.indexFile, index);
+  if (index !== undefined) {
+    writeFileSync(place.indexFile, index);
+    // Its time, too: by it git knows which files may have changed since without a trace in their stat.
+    utimesSync(place.indexFile, new Date(indexTimeMs), new Date(indexTimeMs));
+  }
   const shallow = readShallow(at.commonDir);
   if (shallow !== undefined) writeFileSync(join(gitDir, "shallow"), shallow);
   const exclude = readMetadata(join(at.commonDir, "info", "exclude"), maxTextBytes);
   if (exclude !== undefined) writeFileSync(join(gitDir, "info", "exclude"), exclude);
   return { place, index, indexTimeMs, shallow, exclude };
+}
+
+/** As git reads it (alternates in gitrepository-layout(5)): an absolute path, with a line break in C quotes. */
+function alternateLine(path: string): string {
+  if (!path.includes("\n")) return `${path}\n`;
+  return `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"\n`;
 }
 
 /** A split index keeps its entries in files beside it; git needs those too to write a full one. */
@@ -70,7 +87,7 @@ export function copySharedIndexes(at: Located, gitDir: string): void {
 export function writePrivateConfig(
   place: GitPlace,
   settings: RepoSettings,
-  excludesFile: string | undefined,
+  { userConfig, excludesFile }: { userConfig: readonly ConfigEntry[]; excludesFile: string | undefined },
 ): void {
   const core = (key: string, value: string): ConfigEntry => ({
     section: "core",
@@ -86,6 +103,15 @@ export function writePrivateConfig(
     core("attributesFile", "/dev/null"),
     core("untrackedCache", "false"),
     core("splitIndex", "false"),
+    core("fileMode", String(settings.fileMode)),
+    // Names that another file system would take for .git are refused here too: a guest's tree may go on to one.
+    core("protectHFS", "true"),
+    core("protectNTFS", "true"),
+    // Whoever commits with this configuration is banger, where the user has no name.
+    { section: "user", subsection: undefined, key: "name", value: "banger" },
+    { section: "user", subsection: undefined, key: "email", value: "banger@localhost" },
+    ...contentConfig(userConfig, settings.entries),
+    ...identityConfig(userConfig, settings.entries),
     { section: "index", subsection: undefined, key: "sparse", value: "false" },
     { section: "gc", subsection: undefined, key: "auto", value: "0" },
   ];

@@ -9,6 +9,7 @@ import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { tarEnd, tarHeader, tarPadding } from "../tar/tar.ts";
+import { isClean } from "./clean.ts";
 import { readBlobs } from "./commit-tree.ts";
 import { type GuestGitFile, guestGitDirectories } from "./guest-git.ts";
 import type { IndexEntry } from "./index-file.ts";
@@ -26,6 +27,8 @@ export interface TarPlan {
   texts: readonly GuestGitFile[];
   /** Resolves with the packs to send. */
   packs: Promise<{ pack: string; idx: string }[]>;
+  /** Names, in Latin-1, of files of the work tree that are there already: only the index tells of them. */
+  leftOut: ReadonlySet<string>;
   signal: AbortSignal;
 }
 
@@ -53,8 +56,14 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
   let index: GuestIndexEntry[];
   if (listing.commit === undefined) {
     const clean = new Map<IndexEntry, CleanStat>();
-    yield* workTreeFiles(repo, listing, directories, clean);
-    index = repo.inside.index.map((entry) => ({ entry, clean: clean.get(entry) }));
+    yield* workTreeFiles(plan, directories, clean);
+    // As sparse: git in the guest keeps them as they are, in what it shows and in what it commits.
+    const ignored = new Set(listing.ignored.map((path) => path.toString("latin1")));
+    const left = (entry: IndexEntry) => ignored.size > 0 && ignored.has(entry.path.toString("latin1"));
+    index = repo.inside.index.map((entry) => ({
+      entry: left(entry) ? { ...entry, skipWorktree: entry.stage === 0 } : entry,
+      clean: clean.get(entry),
+    }));
   } else {
     // Older than the index, or git would take the files for racily clean and read them all.
     const mtimeS = now - 60;
@@ -81,8 +90,7 @@ async function* allPieces(plan: TarPlan): AsyncGenerator<Buffer> {
 }
 
 function* workTreeFiles(
-  repo: Repository,
-  listing: FileListing,
+  { repo, listing, leftOut }: TarPlan,
   directories: Directories,
   clean: Map<IndexEntry, CleanStat>,
 ): Generator<Buffer> {
@@ -91,14 +99,16 @@ function* workTreeFiles(
   const entries = new EntryCursor(repo.inside.index);
   const { fileMode } = repo.inside.settings;
   try {
-    for (const file of [...listing.tracked, ...listing.untracked]) {
+    for (const file of [...listing.tracked, ...listing.untracked, ...listing.included]) {
       const opened = reader.open(file.path, file.kind === "symlink");
       if (opened.kind === "gone") continue;
-      for (const header of directories.above(file.path)) {
+      const isLeftOut = leftOut.size > 0 && leftOut.has(file.path.toString("latin1"));
+      for (const header of isLeftOut ? [] : directories.above(file.path)) {
         if (!batch.fits(header.length)) yield batch.take();
         batch.commit(header, 0);
       }
       if (opened.kind === "symlink") {
+        if (isLeftOut) continue;
         const { target } = opened;
         const header = tarHeader({
           path: file.path,
@@ -115,21 +125,10 @@ function* workTreeFiles(
       try {
         const { fd, stat } = opened;
         const executable = fileMode ? (stat.mode & 0o100) !== 0 : file.executable;
-        const mtimeS = Math.floor(stat.mtimeMs / 1000);
-        const member = { path: file.path, kind: "file" as const, mode: executable ? 0o755 : 0o644, mtimeS };
-        const header = tarHeader({ ...member, size: stat.size });
-        const whole = header.length + stat.size + tarPadding(stat.size);
-        if (!batch.fits(whole) && !batch.isEmpty) yield batch.take();
-        if (batch.fits(whole)) {
-          const got = readFully(fd, batch.room(stat.size, header.length));
-          batch.commit(got === stat.size ? header : tarHeader({ ...member, size: got }), got);
-        } else {
-          yield header;
-          yield* filePieces(fd, stat.size, file.path);
-        }
+        if (!isLeftOut) yield* fileMember(batch, file.path, executable, opened);
         const entry = entries.find(file.path);
         if (entry !== undefined && isClean(entry, stat, fstatSync(fd), repo.inside.private.indexTimeMs)) {
-          clean.set(entry, { mtimeS, size: stat.size });
+          clean.set(entry, { mtimeS: Math.floor(stat.mtimeMs / 1000), size: stat.size });
         }
       } finally {
         closeSync(opened.fd);
@@ -138,6 +137,27 @@ function* workTreeFiles(
     if (!batch.isEmpty) yield batch.take();
   } finally {
     reader.close();
+  }
+}
+
+/** One file: into the batch where it fits, else on its own. */
+function* fileMember(
+  batch: TarBatch,
+  path: Buffer,
+  executable: boolean,
+  { fd, stat }: { fd: number; stat: Stats },
+): Generator<Buffer> {
+  const mtimeS = Math.floor(stat.mtimeMs / 1000);
+  const member = { path, kind: "file" as const, mode: executable ? 0o755 : 0o644, mtimeS };
+  const header = tarHeader({ ...member, size: stat.size });
+  const whole = header.length + stat.size + tarPadding(stat.size);
+  if (!batch.fits(whole) && !batch.isEmpty) yield batch.take();
+  if (batch.fits(whole)) {
+    const got = readFully(fd, batch.room(stat.size, header.length));
+    batch.commit(got === stat.size ? header : tarHeader({ ...member, size: got }), got);
+  } else {
+    yield header;
+    yield* filePieces(fd, stat.size, path);
   }
 }
 
@@ -208,27 +228,6 @@ function readFully(fd: number, into: Buffer): number {
     have += got;
   }
   return have;
-}
-
-/**
- * Whether the file that was just read has the content that the index names. By git's own rule: its stat is the one the
- * index recorded, and it is older than the index (a younger one may have changed within the clock's grain).
- */
-export function isClean(entry: IndexEntry, before: Stats, after: Stats, indexTimeMs: number): boolean {
-  const { stat } = entry;
-  if (entry.stage !== 0 || entry.intentToAdd || stat.mtimeS === 0) return false;
-  if (after.mtimeMs !== before.mtimeMs || after.ctimeMs !== before.ctimeMs || after.size !== before.size)
-    return false;
-  // 5 microseconds: the grain of a double that holds milliseconds since 1970, generously.
-  const same = (ms: number, s: number, ns: number) =>
-    Math.floor(ms / 1000) === s && (ns === 0 || Math.abs(ms - s * 1000 - ns / 1e6) < 0.005);
-  return (
-    before.size % 2 ** 32 === stat.size &&
-    before.mtimeMs < indexTimeMs - 0.005 &&
-    same(before.mtimeMs, stat.mtimeS, stat.mtimeNs) &&
-    same(before.ctimeMs, stat.ctimeS, stat.ctimeNs) &&
-    before.ino % 2 ** 32 === stat.ino
-  );
 }
 
 /** Finds the entries of files that come in the index's own order. */

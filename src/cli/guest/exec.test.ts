@@ -235,7 +235,9 @@ describe("a command on a terminal", () => {
     expect(await runCli(["vm", "exec", "x", "--", "top"], run.ctx)).toBe(5);
     expect(run.out()).toBe("tty\r\n");
     expect(run.raw).toEqual([true, false]);
-    expect(daemon.calls[0]?.params).toMatchObject({ tty: { columns: 80, rows: 24, term: "tmux-256color" } });
+    expect(daemon.calls.find(({ method }) => method === "guest.exec")?.params).toMatchObject({
+      tty: { columns: 80, rows: 24, term: "tmux-256color" },
+    });
   });
 
   test("hears of a new size", async () => {

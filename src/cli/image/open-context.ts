@@ -34,6 +34,8 @@ export async function openContext(
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
     ...{ project: undefined, toolFiles: [] },
+    tree: async () => "",
+    replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
     dryRun: () => [],
     tar,
     close: () => tar.destroy(),

@@ -1,15 +1,24 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
-import { realpathSync } from "node:fs";
-import { resolve } from "node:path";
-import { readProject } from "../../project/project.ts";
-import { dryRunLines, openRepository, packWorkspace, printable, skippedNotice } from "../../repo/repo.ts";
+import { lstatSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Project, readProject } from "../../project/project.ts";
+import {
+  dryRunLines,
+  openRepository,
+  packWorkspace,
+  parseGuestState,
+  planReplacement,
+  printable,
+  stayBehind,
+  treeOf,
+} from "../../repo/repo.ts";
 import type { Context } from "../context.ts";
-import { projectNotices } from "./project-spec.ts";
+import { escapeLine } from "../output/escape.ts";
 import { toolFilesOf } from "./tool-files.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./workspace.ts";
 
-/** Where a workspace goes in the guest. */
-const guestPath = "/root/repo";
+/** Where a workspace goes in the guest, unless somebody says otherwise. */
+const usualGuestPath = "/root/repo";
 
 export async function openWorkspace(
   ctx: Pick<Context, "cwd" | "signal">,
@@ -19,39 +28,41 @@ export async function openWorkspace(
   const { signal } = ctx;
   const repo = await openRepository(resolve(ctx.cwd, path), { signal });
   try {
-    const { includeUntracked, branch, from } = options;
+    const { includeUntracked, branch, from, guestPath = usualGuestPath } = options;
     // What it asks for is checked before anything is packed.
     const project = options.project ? await readProject(repo.root) : undefined;
+    const { here, missing } = askedFor(repo.root, project);
+    const include = [...new Set([...options.include, ...here])];
     const packed = await packWorkspace(repo, {
-      includeUntracked,
+      ...{ includeUntracked, include },
       signal,
       ...(branch === undefined ? {} : { branch }),
       ...(from === undefined ? {} : { from }),
     });
     // An error before anybody reads is kept by the stream and found by its reader.
     packed.stream.on("error", () => {});
-    const nested = packed.listing.nestedRepositories.map(
-      (inner) => `skipped a repository inside: ${printable(inner)}`,
-    );
     const whole =
       realpathSync(resolve(ctx.cwd, path)) === repo.root
         ? []
         : [
-            `copying the whole repository ${printable(Buffer.from(repo.root))}; the command starts in ${guestPath}`,
+            `copying the whole repository ${printable(Buffer.from(repo.root))}; commands start in ${escapeLine(guestPath)}`,
           ];
-    const skipped = packed.skippedUntracked > 0 ? [skippedNotice(packed.skippedUntracked)] : [];
     const wanted = options.bootstrap && project?.settings.bootstrap !== false;
     const toolFiles = wanted ? toolFilesOf(packed.listing) : [];
     const { env = {} } = project?.settings ?? {};
     return {
       workspace: {
         ...{ guestPath, hostPath: repo.root, head: packed.head },
+        ...(includeUntracked ? { untracked: true } : {}),
+        ...(include.length > 0 ? { include } : {}),
         ...(toolFiles.length === 0 ? {} : { tools: true }),
         ...(Object.keys(env).length === 0 ? {} : { env }),
       },
-      notices: [...(project === undefined ? [] : projectNotices(project)), ...whole, ...skipped, ...nested],
+      notices: [...missing, ...whole, ...stayBehind(repo, packed.listing)],
       project,
       toolFiles,
+      tree: () => treeOf(repo, packed.baseline, signal),
+      replace: (state) => planReplacement(repo, packed, parseGuestState(state), signal),
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {
@@ -63,4 +74,15 @@ export async function openWorkspace(
     repo.close();
     throw error;
   }
+}
+
+/** What the repository wants along: not everybody who has it has made all of that. */
+function askedFor(root: string, project: Project | undefined): { here: string[]; missing: string[] } {
+  const here: string[] = [];
+  const missing: string[] = [];
+  for (const path of project?.settings.include ?? []) {
+    if (lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined) here.push(path);
+    else missing.push(`${project?.file}: include ${escapeLine(path)} is not here`);
+  }
+  return { here, missing };
 }

@@ -64,9 +64,9 @@ async function runIn(ctx: Context, plan: RunPlan, forwards: Forwards[]): Promise
       ...(source === undefined ? {} : { workspace: true }),
       ...(plan.bare === true ? { bare: true } : {}),
     };
-    const spec = project === undefined ? plan.spec : await specFor(plan.spec, project);
+    const { spec, told } = await specFor(plan.spec, project);
     const params = await planVm(ctx, client, spec, { start: true, ephemeral: plan.remove, ...how });
-    for (const notice of source?.notices ?? []) ctx.note(notice);
+    for (const notice of [...told, ...(source?.notices ?? [])]) ctx.note(notice);
     const progress = startProgress(ctx);
     const vm = await bringUp(ctx, client, params, source, progress);
     source?.close();
@@ -117,8 +117,13 @@ async function enter(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
 }
 
 /** Loads what knows of projects, and with it the repo room, only where there is one. */
-async function specFor(spec: SpecInput, project: Project): Promise<SpecInput> {
-  return (await import("./project-spec.ts")).withProject(spec, project);
+async function specFor(
+  spec: SpecInput,
+  project: Project | undefined,
+): Promise<{ spec: SpecInput; told: string[] }> {
+  if (project === undefined) return { spec, told: [] };
+  const { projectNotices, withProject } = await import("./project-spec.ts");
+  return { spec: withProject(spec, project), told: projectNotices(project) };
 }
 
 /** Loads what prepares only for a repository that wants something prepared. */

@@ -10,7 +10,14 @@ const file = (path: string) => ({
 
 test("of what travels, what mise reads at the root tells of tools", () => {
   const paths = [".config/mise.toml", ".tool-versions", "a/mise.toml", "mise.toml", "mise.toml.orig"];
-  const listing = { skippedUntracked: 0, nestedRepositories: [], commit: undefined };
+  const listing = {
+    included: [],
+    ignored: [],
+    changed: { present: [], gone: [] },
+    skippedUntracked: 0,
+    nestedRepositories: [],
+    commit: undefined,
+  };
   const tracked = paths.map(file);
   expect(toolFilesOf({ ...listing, tracked, untracked: [] })).toEqual([
     ".config/mise.toml",

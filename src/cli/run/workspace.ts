@@ -4,7 +4,11 @@ import type { Project } from "../../project/project.ts";
 import type { Workspace } from "../../rpc/contract.ts";
 
 export interface WorkspaceOptions {
+  /** Default: where vm run puts it. */
+  guestPath?: string;
   includeUntracked: boolean;
+  /** Named by the user, whatever git says of it. */
+  include: readonly string[];
   branch: string | undefined;
   from: string | undefined;
   /** Read what the repository itself asks for. */
@@ -22,6 +26,13 @@ export interface WorkspaceSource {
   project: Project | undefined;
   /** Its files that say which tools it needs, to mise; none with bootstrap off. */
   toolFiles: string[];
+  /** The tree of what is copied: two are equal when their content is. */
+  tree(): Promise<string>;
+  /**
+   * What this copy means to a guest that says it has `state`: what it would lose (names, harmless for a terminal) and what is to be
+   * removed there first (repo room's Replacement). From then on the tar has only what that guest lacks.
+   */
+  replace(state: Buffer): Promise<{ lost: string[]; removals: Buffer }>;
   /** What is copied, a line per file, harmless for a terminal. */
   dryRun(): Iterable<string>;
   /** The tar stream; ends with an error when the repository changes under it. */

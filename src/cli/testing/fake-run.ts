@@ -44,6 +44,8 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
       workspace,
       notices: [],
       ...{ project: undefined, toolFiles: [] },
+      tree: async () => "b".repeat(40),
+      replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
       dryRun: () => ["100644 README.md"],
       tar: Readable.from([Buffer.from("tar bytes")]),
       close: () => void made.tar.destroy(),

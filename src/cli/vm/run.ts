@@ -2,7 +2,7 @@
 import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
-import { specFlags, text, toggle } from "../flags.ts";
+import { isGiven, specFlags, text, toggle, whatToCopy } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
 import { manyForwards } from "../guest/forward-spec.ts";
 import { statusOf } from "../interrupts.ts";
@@ -16,6 +16,7 @@ const workspaceOnly = {
   branch: "--branch",
   from: "--from",
   includeUntracked: "--include-untracked",
+  include: "--include",
   dryRun: "--dry-run",
 } as const;
 
@@ -43,7 +44,7 @@ export const command = defineCommand({
     rm: toggle("delete the VM afterwards, whatever the command's status"),
     branch: text("NAME", "make this branch in the VM's copy and switch to it", "b"),
     from: text("REF", "with --branch: where the branch begins (default: HEAD)"),
-    includeUntracked: toggle("copy untracked files too; ignored ones never are"),
+    ...whatToCopy,
     publish: manyForwards(
       "let a port of this host lead to one of the VM while the run lasts; repeatable",
       "p",
@@ -62,8 +63,8 @@ export const command = defineCommand({
     const { path, rest } = input;
     checkTogether(input);
     checkCommandLine(rest ?? []);
-    const { branch, from, includeUntracked, bootstrap, project } = input;
-    const options = { includeUntracked, branch, from, bootstrap, project };
+    const { branch, from, includeUntracked, include, bootstrap, project } = input;
+    const options = { includeUntracked, include, branch, from, bootstrap, project };
     if (path !== undefined && input.dryRun) {
       await dryRun(await ctx.openWorkspace(path, options), input, ctx);
       return undefined;
@@ -115,6 +116,7 @@ interface Together {
   branch: string | undefined;
   from: string | undefined;
   includeUntracked: boolean;
+  include: readonly string[];
   dryRun: boolean;
   detach: boolean;
   publish: readonly unknown[];
@@ -126,7 +128,7 @@ interface Together {
 function checkTogether(input: Together): void {
   const { path, rest, detach } = input;
   const keys = Object.keys(workspaceOnly) as (keyof typeof workspaceOnly)[];
-  const stray = keys.find((key) => input[key] !== undefined && input[key] !== false);
+  const stray = keys.find((key) => isGiven(input[key]));
   if (path === undefined && stray !== undefined) {
     const flag = workspaceOnly[stray];
     throw wrongUse(`${flag} needs a repository`, `give its path: banger vm run ./repo ${flag}`);

@@ -1,0 +1,36 @@
+/** banger vm diff */
+import { defineCommand } from "../command.ts";
+import { oneVm, text, toggle } from "../flags.ts";
+import { guestOutput } from "../guest/output.ts";
+import { placeOf } from "../workspace/place.ts";
+import { diffScript, statScript } from "../workspace/scripts.ts";
+import { showPatch } from "../workspace/show-patch.ts";
+
+/** A patch that is looked at or applied; who has more moves files otherwise. */
+const mostPatchBytes = 4 * 1024 ** 3;
+
+export const command = defineCommand({
+  summary: "show what has changed in a VM's workspace since it was copied",
+  details:
+    "Commits made in the guest and what is not committed there, as one patch that git apply takes; files that git ignores there are left out. Nothing in the guest changes. What was uncommitted here when it was copied is no change.",
+  examples: [
+    { command: "vm diff calm-otter", note: "as a patch" },
+    { command: "vm diff calm-otter --stat", note: "the commits, and how much in which files" },
+    { command: "vm diff calm-otter > work.patch", note: "to keep it; git apply work.patch" },
+  ],
+  args: { vm: oneVm() },
+  flags: {
+    stat: toggle("only the commits, and how much has changed in which files"),
+    guestPath: text("DIR", "another directory in the guest than the workspace"),
+  },
+  run: async ({ vm: ref, stat, guestPath: named }, ctx) => {
+    const client = await ctx.client();
+    const { vm, guestPath, workspace } = await placeOf(client, ref, named, ctx.signal);
+    const script = stat ? statScript : diffScript;
+    const args = [guestPath, workspace?.head ?? ""];
+    await guestOutput(client, { ref: vm.id, script, args, maxBytes: mostPatchBytes }, ctx.signal, (output) =>
+      showPatch(ctx, output, { forPeople: stat }),
+    );
+    return undefined;
+  },
+});
