@@ -11,14 +11,7 @@ import {
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
 import { type Pruned, pruneBlobs } from "../download/download.ts";
-import {
-  cleanShared,
-  isOutdated,
-  listImages,
-  readImage,
-  removeImage,
-  type StoredImage,
-} from "../image/image.ts";
+import { cleanShared, isOutdated, listImages, removeImage, type StoredImage } from "../image/image.ts";
 import { importKernel, listKernels, readKernel, removeKernel, type StoredKernel } from "../kernel/kernel.ts";
 import { downloadsIn } from "../release/release.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
@@ -37,7 +30,16 @@ import { catalogOffers } from "./shelf/offers.ts";
 import { type OwnImages, ownImages } from "./shelf/own-images.ts";
 import { recipes } from "./shelf/recipes.ts";
 import { needRoom } from "./shelf/room-for.ts";
-import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
+import {
+  adoptImage,
+  damagedImages,
+  findImage,
+  findKernel,
+  idOf,
+  reconcileRows,
+  rowOf,
+  type Stores,
+} from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
 import { canComplete } from "./shelf/tools.ts";
 
@@ -65,6 +67,8 @@ export interface ImageShelf {
   /** With a context also what the catalogs offer, which may have to be asked. */
   listImages(ctx?: ProgressContext): Promise<ImageInfo[]>;
   image(ref: string): Promise<ImageInfo>;
+  /** The image that is meant, even when nothing of it can be read: by the name that it had. */
+  removable(ref: string): Promise<{ id: string; name: string }>;
   deleteImage(id: string): Promise<void>;
   listKernels(ctx?: ProgressContext): Promise<KernelInfo[]>;
   kernel(ref: string): Promise<KernelInfo>;
@@ -171,9 +175,15 @@ export function imageShelf(
       ArtifactName.safeParse(ref).success && (await offers.image(ref, ctx)) !== undefined,
     listImages: async (ctx) => imageInfos(stores.images, ctx === undefined ? [] : await offers.images(ctx)),
     image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images), imageCatalog)),
+    removable: async (ref) =>
+      pick(
+        "image",
+        ref,
+        [...(await listImages(stores.images)), ...(await damagedImages(state, stores))],
+        imageCatalog,
+      ),
     deleteImage: async (id) => {
-      const image = await readImage(stores.images, id);
-      state.images.remove(image.name);
+      for (const row of state.images.list()) if (row.id === id) state.images.remove(row.name);
       await removeImage(stores.images, id);
     },
     listKernels: async (ctx) =>

@@ -5,7 +5,7 @@ import { BangerError } from "../base/base.ts";
 import { stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, kernelRelease, makeWay, manifestName } from "./store.ts";
+import { type KernelManifest, kernelRelease, sealKernel } from "./store.ts";
 import { unpackModules } from "./unpack-modules.ts";
 
 export interface KernelImport {
@@ -48,8 +48,7 @@ export function importKernel(
       createdAt: new Date().toISOString(),
     };
     // One of the user's own gives way to what the user brings now.
-    await makeWay(kernelsDir, manifest.id, (there) => there.name !== name);
-    await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    await sealKernel(staging, manifest, (there) => there.name !== name);
     return digest;
   });
 }
