@@ -111,7 +111,8 @@ export function imageShelf(
   const takeKernel = async (
     name: string,
     from: string,
-    force: boolean,
+    /** What to do when the name is taken; undefined: nothing, its kernel gives way. */
+    hint: string | undefined,
     ctx: ProgressContext,
   ): Promise<StoredKernel> => {
     if (kernelCatalog.some((entry) => entry.name === name)) {
@@ -119,8 +120,7 @@ export function imageShelf(
         hint: "give yours another name",
       });
     }
-    if (!force)
-      await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
+    if (hint !== undefined) await refuseKernel(name, hint);
     const directory = await importKernel(
       {
         ...{ name, from, signal: ctx.signal },
@@ -139,7 +139,12 @@ export function imageShelf(
   };
   const own = ownImages(state, stores, {
     ...{ paths, kernelOf, storeOnly: rootDiskStrategy === "snapshot" },
-    importKernel: (name, from, ctx) => takeKernel(name, from, false, ctx),
+    importKernel: (name, from, ctx) =>
+      takeKernel(name, from, `give the image another name, or take that kernel: --kernel-ref ${name}`, ctx),
+    dropKernel: async ({ id, name }) => {
+      state.kernels.remove(name);
+      await removeKernel(stores.kernels, id);
+    },
   });
   return {
     own,
@@ -194,7 +199,8 @@ export function imageShelf(
       await supplyKernel(ref, ctx);
     },
     importKernel: async (name, from, force, ctx) => {
-      await takeKernel(name, from, force, ctx);
+      const hint = "give this one another name, or --force to have it take that one's place";
+      await takeKernel(name, from, force ? undefined : hint, ctx);
     },
     removeKernel: async (id) => {
       const kernel = await readKernel(stores.kernels, id);
