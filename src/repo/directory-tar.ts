@@ -1,5 +1,5 @@
 /** A directory as it is, as a tar: for builds, which want all of it, tracked or not. */
-import type { Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { BangerError } from "../base/base.ts";
 import { type TarMember, tarEnd, tarHeader, tarPadding } from "./tar-header.ts";
@@ -35,7 +35,8 @@ function memberOf(path: Buffer, kind: TarMember["kind"], { mode, mtimeMs }: Stat
 }
 
 async function* fileOf(from: Buffer, path: Buffer, found: Stats): AsyncGenerator<Buffer> {
-  const file = await open(from, "r");
+  // Somebody may have put a link, or a pipe, in its place by now.
+  const file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const { size } = found;
     yield tarHeader({ ...memberOf(path, "file", found), size });
