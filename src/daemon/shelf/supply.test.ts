@@ -153,6 +153,15 @@ test("where nothing can be built, the bundle's failure is the error", async () =
   expect(await failure(supplyOf(catalog).image("team", ctx))).toMatchObject({ code: "not_found" });
 });
 
+test("what a catalog has at no address is an error, and not looked for elsewhere", async () => {
+  const catalog = await publish("team", (bundle) => {
+    bundle.url = "http://[";
+  });
+  expect(await failure(supplyOf(catalog).image("team", ctx))).toMatchObject(
+    saying("corrupt", /has image team at no address/),
+  );
+});
+
 test("an image whose very kernel is not here has the one of its name, and the difference is said", async () => {
   const catalog = await publish("team");
   rmSync(join(stores.kernels, "c".repeat(64)), { recursive: true });
