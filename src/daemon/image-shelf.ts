@@ -23,6 +23,7 @@ import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { bundles } from "./shelf/bundles.ts";
 import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.ts";
+import { HeldKernels } from "./shelf/held-kernels.ts";
 import { type ImageImports, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
@@ -89,10 +90,12 @@ export function imageShelf(
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const offers = catalogOffers(config, paths);
   const downloads = downloadsIn(paths.cache);
+  const held = new HeldKernels();
   const { image: supplyImage, kernel: supplyKernel } = supply(state, stores, {
     offers,
     bundles: bundles(stores, paths),
     recipes: recipes({ config, stores, paths, downloads, buildImage }),
+    held,
   });
   const kernelOf = async (ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> => {
     const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
@@ -138,7 +141,7 @@ export function imageShelf(
     return kernel;
   };
   const own = ownImages(state, stores, {
-    ...{ paths, kernelOf, storeOnly: rootDiskStrategy === "snapshot" },
+    ...{ paths, kernelOf, held, storeOnly: rootDiskStrategy === "snapshot" },
     importKernel: (name, from, ctx) =>
       takeKernel(name, from, `give the image another name, or take that kernel: --kernel-ref ${name}`, ctx),
     dropKernel: async ({ id, name }) => {
@@ -165,7 +168,7 @@ export function imageShelf(
       const current = stale ? await supplyImage(name, ctx) : stored;
       return bootSource(current.id, current.kernel.id);
     },
-    imports: imageImports(state, stores, { paths, kernelOf }),
+    imports: imageImports(state, stores, { paths, kernelOf, held }),
     pruneCache: (remove) => pruneBlobs(paths.cache, remove),
     removeReplaced: async (used) => {
       const named = new Map(state.images.list().map((row) => [row.name, row.id]));
@@ -211,6 +214,16 @@ export function imageShelf(
           `kernel ${kernel.name} belongs to image ${users.map((image) => image.name).join(", ")}`,
           {
             hint: `remove the image first: banger image delete ${users[0]?.name}`,
+          },
+        );
+      }
+      const [making] = held.by(id);
+      if (making !== undefined) {
+        throw new BangerError(
+          "precondition",
+          `kernel ${kernel.name} is for image ${making}, which is being made`,
+          {
+            hint: "wait until the image is there, or end its making",
           },
         );
       }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failure, saying } from "../../oci/testing/failures.ts";
 import { openState, type State } from "../../state/state.ts";
+import { HeldKernels } from "./held-kernels.ts";
 import { type OwnImages, type OwnImagesMeans, ownImages } from "./own-images.ts";
 
 const kernel = { id: `sha256:${"c".repeat(64)}`, name: "generic" };
@@ -21,6 +22,7 @@ function means(): OwnImagesMeans {
   const place = { directory: dir, vmlinux: "", modules: "" };
   return {
     ...{ paths: { state: dir, cache: dir, largerState: "" }, storeOnly: false },
+    held: new HeldKernels(),
     kernelOf: async () => ({ ...stored, ...place }),
     importKernel: async (name) => {
       imported.push(name);

@@ -13,6 +13,7 @@ import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import { openState, type State } from "../../state/state.ts";
 import { stageDirectory } from "../../sys/sys.ts";
 import { bundles } from "./bundles.ts";
+import { HeldKernels } from "./held-kernels.ts";
 import { catalogOffers } from "./offers.ts";
 import type { Recipes } from "./recipes.ts";
 import type { Stores } from "./rows.ts";
@@ -109,6 +110,7 @@ function supplyOf(catalog: string): Supply {
     offers: catalogOffers(config, paths),
     bundles: bundles(stores, paths),
     recipes,
+    held: new HeldKernels(),
   });
 }
 
