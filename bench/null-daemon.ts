@@ -119,6 +119,7 @@ await runDaemon(
           isOffered: async () => true,
           importKernel: none,
           image: none,
+          removable: none,
           deleteImage: none,
           listKernels: async () => [],
           kernel: none,

@@ -14,6 +14,12 @@ describe("what was thrown, as an error of ours", () => {
     });
   });
 
+  test("a file that would be larger than its disk's files can be is no bug either", () => {
+    const failure = thrown("EFBIG", "EFBIG: file too large, ftruncate");
+    expect(failure.code).toBe("no_space");
+    expect(failure.hint).toContain("smaller size");
+  });
+
   test("a failing disk is no bug either, and says where to look", () => {
     for (const code of ["EIO", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"]) {
       const failure = thrown(code, "disk I/O error");

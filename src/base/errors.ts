@@ -105,6 +105,11 @@ export function toBangerError(error: unknown): BangerError {
         cause: error,
         hint: "free some disk space and try again",
       });
+    case "EFBIG":
+      return new BangerError("no_space", message, {
+        cause: error,
+        hint: "no file can be so large on that disk: ask for a smaller size",
+      });
     case "EIO":
       return new BangerError("operation_failed", message, { cause: error, hint: failingDiskHint });
     case "ENOMEM":

@@ -22,6 +22,9 @@ describe("every command", () => {
   const without = [
     ...[
       "vm run",
+      "vm diff",
+      "vm pull",
+      "vm workspace",
       "vm cp",
       "vm port-forward",
       "vm exec",

@@ -11,14 +11,7 @@ import {
 import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
 import { type Pruned, pruneBlobs } from "../download/download.ts";
-import {
-  cleanShared,
-  isOutdated,
-  listImages,
-  readImage,
-  removeImage,
-  type StoredImage,
-} from "../image/image.ts";
+import { cleanShared, isOutdated, listImages, removeImage, type StoredImage } from "../image/image.ts";
 import { importKernel, listKernels, readKernel, removeKernel, type StoredKernel } from "../kernel/kernel.ts";
 import { downloadsIn } from "../release/release.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
@@ -30,6 +23,7 @@ import type { Platform } from "./platform.ts";
 import { bootSources } from "./shelf/boot-source.ts";
 import { bundles } from "./shelf/bundles.ts";
 import { type CommandDefaults, commandDefaults } from "./shelf/command-defaults.ts";
+import { HeldKernels } from "./shelf/held-kernels.ts";
 import { type ImageImports, imageImports } from "./shelf/imports.ts";
 import { imageInfo, imageInfos, kernelInfo, kernelInfos } from "./shelf/info.ts";
 import { pick } from "./shelf/names.ts";
@@ -37,7 +31,16 @@ import { catalogOffers } from "./shelf/offers.ts";
 import { type OwnImages, ownImages } from "./shelf/own-images.ts";
 import { recipes } from "./shelf/recipes.ts";
 import { needRoom } from "./shelf/room-for.ts";
-import { adoptImage, findImage, findKernel, idOf, reconcileRows, rowOf, type Stores } from "./shelf/rows.ts";
+import {
+  adoptImage,
+  damagedImages,
+  findImage,
+  findKernel,
+  idOf,
+  reconcileRows,
+  rowOf,
+  type Stores,
+} from "./shelf/rows.ts";
 import { supply } from "./shelf/supply.ts";
 import { canComplete } from "./shelf/tools.ts";
 
@@ -65,6 +68,8 @@ export interface ImageShelf {
   /** With a context also what the catalogs offer, which may have to be asked. */
   listImages(ctx?: ProgressContext): Promise<ImageInfo[]>;
   image(ref: string): Promise<ImageInfo>;
+  /** The image that is meant, even when nothing of it can be read: by the name that it had. */
+  removable(ref: string): Promise<{ id: string; name: string }>;
   deleteImage(id: string): Promise<void>;
   listKernels(ctx?: ProgressContext): Promise<KernelInfo[]>;
   kernel(ref: string): Promise<KernelInfo>;
@@ -85,10 +90,12 @@ export function imageShelf(
   const stores: Stores = { images: join(paths.state, "images"), kernels: join(paths.state, "kernels") };
   const offers = catalogOffers(config, paths);
   const downloads = downloadsIn(paths.cache);
+  const held = new HeldKernels();
   const { image: supplyImage, kernel: supplyKernel } = supply(state, stores, {
     offers,
     bundles: bundles(stores, paths),
     recipes: recipes({ config, stores, paths, downloads, buildImage }),
+    held,
   });
   const kernelOf = async (ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel> => {
     const wanted = ref ?? imageCatalog[0]?.kernel ?? "";
@@ -107,7 +114,8 @@ export function imageShelf(
   const takeKernel = async (
     name: string,
     from: string,
-    force: boolean,
+    /** What to do when the name is taken; undefined: nothing, its kernel gives way. */
+    hint: string | undefined,
     ctx: ProgressContext,
   ): Promise<StoredKernel> => {
     if (kernelCatalog.some((entry) => entry.name === name)) {
@@ -115,8 +123,7 @@ export function imageShelf(
         hint: "give yours another name",
       });
     }
-    if (!force)
-      await refuseKernel(name, "give this one another name, or --force to have it take that one's place");
+    if (hint !== undefined) await refuseKernel(name, hint);
     const directory = await importKernel(
       {
         ...{ name, from, signal: ctx.signal },
@@ -133,10 +140,15 @@ export function imageShelf(
     state.kernels.put(rowOf(kernel));
     return kernel;
   };
-  const imports = imageImports(state, stores, { paths, kernelOf });
+  const imports = imageImports(state, stores, { paths, kernelOf, held });
   const own = ownImages(state, stores, {
-    ...{ paths, kernelOf, storeOnly: rootDiskStrategy === "snapshot" },
-    importKernel: (name, from, ctx) => takeKernel(name, from, false, ctx),
+    ...{ paths, kernelOf, held, storeOnly: rootDiskStrategy === "snapshot" },
+    importKernel: (name, from, ctx) =>
+      takeKernel(name, from, `give the image another name, or take that kernel: --kernel-ref ${name}`, ctx),
+    dropKernel: async ({ id, name }) => {
+      state.kernels.remove(name);
+      await removeKernel(stores.kernels, id);
+    },
   });
   return {
     own,
@@ -174,9 +186,15 @@ export function imageShelf(
       ArtifactName.safeParse(ref).success && (await offers.image(ref, ctx)) !== undefined,
     listImages: async (ctx) => imageInfos(stores.images, ctx === undefined ? [] : await offers.images(ctx)),
     image: async (ref) => imageInfo(pick("image", ref, await listImages(stores.images), imageCatalog)),
+    removable: async (ref) =>
+      pick(
+        "image",
+        ref,
+        [...(await listImages(stores.images)), ...(await damagedImages(state, stores))],
+        imageCatalog,
+      ),
     deleteImage: async (id) => {
-      const image = await readImage(stores.images, id);
-      state.images.remove(image.name);
+      for (const row of state.images.list()) if (row.id === id) state.images.remove(row.name);
       await removeImage(stores.images, id);
     },
     listKernels: async (ctx) =>
@@ -187,7 +205,8 @@ export function imageShelf(
       await supplyKernel(ref, ctx);
     },
     importKernel: async (name, from, force, ctx) => {
-      await takeKernel(name, from, force, ctx);
+      const hint = "give this one another name, or --force to have it take that one's place";
+      await takeKernel(name, from, force ? undefined : hint, ctx);
     },
     removeKernel: async (id) => {
       const kernel = await readKernel(stores.kernels, id);
@@ -198,6 +217,16 @@ export function imageShelf(
           `kernel ${kernel.name} belongs to image ${users.map((image) => image.name).join(", ")}`,
           {
             hint: `remove the image first: banger image delete ${users[0]?.name}`,
+          },
+        );
+      }
+      const [making] = held.by(id);
+      if (making !== undefined) {
+        throw new BangerError(
+          "precondition",
+          `kernel ${kernel.name} is for image ${making}, which is being made`,
+          {
+            hint: "wait until the image is there, or end its making",
           },
         );
       }

@@ -16,7 +16,7 @@ export interface GetRequest {
   headers: Readonly<Record<string, string>>;
   /** Sent to the host of `url` only. */
   authorization?: string | undefined;
-  /** For a form; the only other method that is ever needed. */
+  /** Posted to the host of `url` only, which may not send it on to another; the only other method that is ever needed. */
   form?: URLSearchParams;
   /** Plain http may be spoken with this host. */
   plainHttpHost: string | undefined;
@@ -57,6 +57,11 @@ export async function get(request: GetRequest): Promise<Answer> {
     if (url.protocol === "https:" && next.protocol !== "https:") {
       throw new BangerError("denied", `${url.host} redirects from https to ${next.protocol}//${next.host}`, {
         hint: "nobody may read or change on the way what was asked for by https",
+      });
+    }
+    if (request.form !== undefined && next.origin !== request.url.origin) {
+      throw new BangerError("denied", `${url.host} sends on to ${next.host} what is for it alone`, {
+        hint: "a token server must take an identity token where the registry says that it is",
       });
     }
     url = next;

@@ -1,8 +1,7 @@
 /** Emptying the cache of blobs. Nothing but time is lost; who reads a blob meanwhile has it open, and goes on reading. */
-import { randomBytes } from "node:crypto";
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type FileLock, lockFile, removeTree } from "../sys/sys.ts";
+import { type FileLock, lockFile } from "../sys/sys.ts";
 import { blobsDirectory } from "./cache.ts";
 
 export interface Pruned {
@@ -15,7 +14,7 @@ export interface Pruned {
 
 const blobName = /^([0-9a-f]{64}|[0-9a-f]{128})$/;
 const partialName = /^\.([0-9a-f]{64}|[0-9a-f]{128})\.partial$/;
-const asidePrefix = ".removed-";
+const lockName = /^\.([0-9a-f]{64}|[0-9a-f]{128})\.lock$/;
 
 /** `remove`: else it is only counted. A blob that is on its way stays. `cache` is banger's cache directory. */
 export async function pruneBlobs(cache: string, remove: boolean): Promise<Pruned> {
@@ -25,14 +24,16 @@ export async function pruneBlobs(cache: string, remove: boolean): Promise<Pruned
     const place = join(directory, algorithm);
     for (const name of await readdir(place).catch(() => [])) {
       const path = join(place, name);
-      if (name.startsWith(asidePrefix) && remove) await removeTree(path);
+      // Of a pull that was killed before the first byte.
+      const locked = remove ? lockName.exec(name)?.[1] : undefined;
+      if (locked !== undefined) await freeLock(place, locked)?.release();
       const hex = blobName.exec(name)?.[1] ?? partialName.exec(name)?.[1];
       if (hex === undefined) continue;
       const found = await stat(path).catch(() => undefined);
       const lock = found?.isFile() === true ? freeLock(place, hex) : undefined;
       if (found === undefined || lock === undefined) continue;
       try {
-        if (remove) await removeAside(place, path);
+        if (remove) await rm(path, { force: true });
         pruned.bytes += found.blocks * 512;
         pruned.blobs += 1;
       } finally {
@@ -54,11 +55,4 @@ function freeLock(place: string, hex: string): { release(): Promise<void> } | un
       lock.release();
     },
   };
-}
-
-/** Renamed first, so that nobody finds a blob that is going. */
-async function removeAside(place: string, path: string): Promise<void> {
-  const aside = join(place, asidePrefix + randomBytes(6).toString("hex"));
-  await rename(path, aside);
-  await removeTree(aside);
 }

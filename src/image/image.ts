@@ -14,4 +14,12 @@ export { type Packing, packImage } from "./pack-image.ts";
 export { type ImagePull, pullImage } from "./pull-image.ts";
 export { checkRootfs, copyIntoStore, promoteImage, type Registration, registerImage } from "./register.ts";
 export { type Saving, saveImage } from "./save.ts";
-export { isOutdated, listImages, readImage, removeImage, type StoredImage, verifyImage } from "./store.ts";
+export {
+  isOutdated,
+  listDamaged,
+  listImages,
+  readImage,
+  removeImage,
+  type StoredImage,
+  verifyImage,
+} from "./store.ts";

@@ -1,6 +1,6 @@
 /** An image that comes ready-made, as a bundle. */
 import { createHash } from "node:crypto";
-import { chmod, mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import {
@@ -66,6 +66,9 @@ async function takeWorkDisk(member: string, workBytes: number, staging: string):
   const { size } = await stat(member);
   if (size !== workBytes || !(await looksLikeExt4(member)))
     throw new BangerError("corrupt", "the bundle's work.ext4 is not the work disk that its manifest says");
+  const file = await open(member, "r+");
+  await file.sync();
+  await file.close();
   await chmod(member, 0o400);
   await rename(member, join(staging, workName));
 }

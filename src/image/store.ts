@@ -2,12 +2,12 @@
  * Images on disk: <dir>/<digest>/{rootfs.ext4,seed/,manifest.json}; with work.ext4 in place of seed/ where the image was
  * saved of a VM, and without rootfs.ext4 where it is a file of the user's.
  */
-import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, open, readdir, readFile, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../base/base.ts";
 import { imageCatalog } from "../catalog/catalog.ts";
-import { removeTree } from "../sys/sys.ts";
+import { atomicWrite, removeTree } from "../sys/sys.ts";
 
 export const manifestName = "manifest.json";
 export const rootfsName = "rootfs.ext4";
@@ -89,9 +89,23 @@ export async function sealImage(staging: string, known: KnownOfImage): Promise<v
   await writeManifest(staging, known, rootfs);
 }
 
+/** Of directories that nothing can be read of: what can still be done is removing them. */
+export async function listDamaged(imagesDir: string): Promise<string[]> {
+  const ids = (await digestsIn(imagesDir)).map((digest) => `sha256:${digest}`);
+  const read = await Promise.all(ids.map((id) => isReadable(imagesDir, id)));
+  return ids.filter((_, index) => read[index] === false);
+}
+
+function isReadable(imagesDir: string, id: string): Promise<boolean> {
+  return readImage(imagesDir, id).then(
+    () => true,
+    () => false,
+  );
+}
+
 export type KnownOfImage = Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt">;
 
-/** Says what `rootfs` is at present. */
+/** Says what `rootfs` is at present. What there is of the image already, and cannot be read, gives way to it. */
 export async function writeManifest(staging: string, known: KnownOfImage, rootfs: string): Promise<void> {
   const { size, mtimeMs } = await stat(rootfs);
   const manifest: ImageManifest = {
@@ -100,7 +114,10 @@ export async function writeManifest(staging: string, known: KnownOfImage, rootfs
     rootfsModifiedMs: mtimeMs,
     createdAt: new Date().toISOString(),
   };
-  await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+  // On the disk before the directory gets its name: whole, or not there at all.
+  await atomicWrite(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
+  const imagesDir = dirname(staging);
+  if (!(await isReadable(imagesDir, known.id))) await removeImage(imagesDir, known.id);
 }
 
 /** The image of a digest. Throws not_found, or corrupt when its manifest makes no sense. */
@@ -168,12 +185,17 @@ export async function looksLikeExt4(path: string): Promise<boolean> {
 
 /** All images whose manifests can be read. */
 export async function listImages(imagesDir: string): Promise<StoredImage[]> {
-  const names = await readdir(imagesDir).catch(() => []);
-  const digests = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
   const read = await Promise.all(
-    digests.map((digest) => readImage(imagesDir, `sha256:${digest}`).catch(() => undefined)),
+    (await digestsIn(imagesDir)).map((digest) =>
+      readImage(imagesDir, `sha256:${digest}`).catch(() => undefined),
+    ),
   );
   return read.filter((image) => image !== undefined);
+}
+
+async function digestsIn(imagesDir: string): Promise<string[]> {
+  const names = await readdir(imagesDir).catch(() => []);
+  return names.filter((name) => /^[0-9a-f]{64}$/.test(name));
 }
 
 /** Whether the catalog has a newer recipe for an image that was built by one. */

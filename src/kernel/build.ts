@@ -7,7 +7,7 @@ import { BangerError } from "../base/base.ts";
 import type { KernelRecipe } from "../catalog/catalog.ts";
 import { removeTree, runChecked, stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux } from "./bzimage.ts";
-import { type KernelManifest, makeWay, manifestName } from "./store.ts";
+import { type KernelManifest, sealKernel } from "./store.ts";
 
 export interface BuildContext {
   mirror: DebianMirror;
@@ -49,8 +49,7 @@ export function buildKernel(
       createdAt: new Date().toISOString(),
     };
     // Somebody else's with this vmlinux may have other modules.
-    await makeWay(kernelsDir, manifest.id, ({ source }) => source === manifest.source);
-    await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    await sealKernel(staging, manifest, ({ source }) => source === manifest.source);
     return digest;
   });
 }

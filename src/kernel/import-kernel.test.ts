@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -165,6 +166,30 @@ describe("a directory", () => {
       expect(await failure(imported(from))).toMatchObject(saying("corrupt", /cannot be unpacked/));
       expect(readdirSync(join(dir, "kernels"))).toEqual([]);
     }
+  });
+
+  test("is measured without what its links lead to, and has neither pipes nor directories for modules", async () => {
+    const from = join(dir, "from");
+    const modules = join(from, "lib/modules", release);
+    mkdirSync(join(modules, "a.ko.gz"), { recursive: true });
+    mkdirSync(join(dir, "linux"));
+    writeFileSync(join(from, "vmlinux"), vmlinux());
+    writeFileSync(join(dir, "linux/vmlinux.o"), "");
+    // Where it was built there is more than modules take.
+    truncateSync(join(dir, "linux/vmlinux.o"), 3 * 1024 ** 3);
+    symlinkSync(join(dir, "linux"), join(modules, "build"));
+    symlinkSync(".", join(modules, "loop"));
+    Bun.spawnSync(["mkfifo", join(modules, "modules.builtin"), join(modules, "b.ko.xz")]);
+    expect(readdirSync((await imported(from)).modules)).toEqual(["a.ko.gz"]);
+  });
+
+  test("that has a module twice is refused", async () => {
+    const from = join(dir, "from");
+    mkdirSync(join(from, "lib/modules", release), { recursive: true });
+    writeFileSync(join(from, "vmlinux"), vmlinux());
+    writeFileSync(join(from, "lib/modules", release, "a.ko"), "plain");
+    writeFileSync(join(from, "lib/modules", release, "a.ko.gz"), gzipSync("packed"));
+    expect(await failure(imported(from))).toMatchObject(saying("corrupt", /there twice/));
   });
 
   test("whose kernel has its ext4 as a module is refused", async () => {

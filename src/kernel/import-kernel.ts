@@ -1,11 +1,11 @@
 /** A kernel of the user's own: a file, or a directory with its modules, as a build or a distribution's package leaves it. */
-import { cp, lstat, mkdir, open, readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdir, open, readdir, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BangerError } from "../base/base.ts";
-import { stageDirectory } from "../sys/sys.ts";
+import { filesBelow, readPlainFile, stageDirectory } from "../sys/sys.ts";
 import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, kernelRelease, makeWay, manifestName } from "./store.ts";
+import { type KernelManifest, kernelRelease, sealKernel } from "./store.ts";
 import { unpackModules } from "./unpack-modules.ts";
 
 export interface KernelImport {
@@ -48,8 +48,7 @@ export function importKernel(
       createdAt: new Date().toISOString(),
     };
     // One of the user's own gives way to what the user brings now.
-    await makeWay(kernelsDir, manifest.id, (there) => there.name !== name);
-    await writeFile(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    await sealKernel(staging, manifest, (there) => there.name !== name);
     return digest;
   });
 }
@@ -104,14 +103,14 @@ async function modulesOf(from: string, release: string): Promise<string | undefi
   return undefined;
 }
 
+const maxListBytes = 16 * 1024 ** 2;
 /** Modules of a whole distribution are half a gigabyte. */
 const maxModulesBytes = 2 * 1024 ** 3;
 
 async function apparentBytes(modules: string): Promise<number> {
   let bytes = 0;
-  for (const name of await readdir(modules, { recursive: true })) {
-    const found = await lstat(join(modules, name));
-    if (found.isFile()) bytes += found.size;
+  for await (const path of filesBelow(modules)) {
+    bytes += (await lstat(path)).size;
     if (bytes > maxModulesBytes)
       throw new BangerError("corrupt", `${modules} has more in it than modules take`);
   }
@@ -120,8 +119,8 @@ async function apparentBytes(modules: string): Promise<number> {
 
 /** A guest's root is mounted before anything could be loaded that is on it. */
 async function needBuiltIn(modules: string, release: string): Promise<void> {
-  const builtIn = await readFile(join(modules, "modules.builtin"), "utf8").catch(() => undefined);
-  if (builtIn === undefined || /\/ext4\.ko$/m.test(builtIn)) return;
+  const builtIn = await readPlainFile(join(modules, "modules.builtin"), maxListBytes).catch(() => undefined);
+  if (builtIn === undefined || /\/ext4\.ko$/m.test(builtIn.toString("utf8"))) return;
   throw new BangerError(
     "precondition",
     `kernel ${release} has ext4 as a module, and could not mount its guest's root`,

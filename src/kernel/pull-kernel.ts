@@ -1,5 +1,5 @@
 /** A kernel that comes ready-made, as a bundle; and one of the store as a bundle. */
-import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../bundle/bundle.ts";
 import { removeTree, stageDirectory } from "../sys/sys.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, makeWay, manifestName, type StoredKernel } from "./store.ts";
+import { type KernelManifest, type StoredKernel, sealKernel } from "./store.ts";
 
 export interface KernelPull extends Omit<PullRequest<KernelBundleManifest>, "shape"> {
   /** In the store. */
@@ -40,8 +40,7 @@ export function pullKernel(pull: KernelPull, kernelsDir: string): Promise<string
       source: `${manifest.source}, from ${pull.from}`,
       createdAt: new Date().toISOString(),
     };
-    await makeWay(kernelsDir, stored.id, () => true);
-    await writeFile(join(staging, manifestName), `${JSON.stringify(stored, null, 2)}\n`);
+    await sealKernel(staging, stored, () => true);
     return digest;
   });
 }

@@ -1,9 +1,9 @@
 /** Kernels on disk: <dir>/<digest>/{vmlinux,modules/RELEASE,manifest.json}; without modules/ one that has all built in. */
-import { readdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { open, readdir, readFile, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
-import { removeTree } from "../sys/sys.ts";
+import { atomicWrite, removeTree } from "../sys/sys.ts";
 
 /** A directory is named by it: it begins with a letter or a digit. */
 export const kernelRelease = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}$/;
@@ -83,10 +83,26 @@ export async function removeKernel(kernelsDir: string, id: string): Promise<void
 }
 
 /**
+ * Finishes a kernel in its staging directory, once vmlinux is there: what it boots is on the disk before the directory gets
+ * its name. `mayStay` as for makeWay.
+ */
+export async function sealKernel(
+  staging: string,
+  manifest: KernelManifest,
+  mayStay: (there: StoredKernel) => boolean,
+): Promise<void> {
+  const vmlinux = await open(join(staging, "vmlinux"), "r+");
+  await vmlinux.sync();
+  await vmlinux.close();
+  await atomicWrite(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
+  await makeWay(dirname(staging), manifest.id, mayStay);
+}
+
+/**
  * Clears the place of a kernel that is about to get it. An id is vmlinux's digest, and says nothing of modules: so one that
  * is there stays only if it can be read, and `mayStay`.
  */
-export async function makeWay(
+async function makeWay(
   kernelsDir: string,
   id: string,
   mayStay: (there: StoredKernel) => boolean,

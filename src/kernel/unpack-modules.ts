@@ -1,8 +1,7 @@
 /** Distributions pack their modules, each by itself; banger's init gives the kernel plain ones. */
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { BangerError } from "../base/base.ts";
-import { run } from "../sys/sys.ts";
+import { filesBelow, run } from "../sys/sys.ts";
 import { decompressed } from "./decompress.ts";
 
 const maxModuleBytes = 128 * 1024 * 1024;
@@ -11,8 +10,11 @@ const atOnce = 200;
 
 /** In `directory`, lib/modules/RELEASE: each NAME.ko.gz, .xz or .zst becomes NAME.ko. Throws corrupt. */
 export async function unpackModules(directory: string, signal: AbortSignal): Promise<void> {
-  const names = await readdir(directory, { recursive: true });
-  const paths = names.filter((name) => /\.ko\.(gz|xz|zst)$/.test(name)).map((name) => join(directory, name));
+  const files = await Array.fromAsync(filesBelow(directory));
+  const paths = files.filter((path) => /\.ko\.(gz|xz|zst)$/.test(path));
+  const unpacked = [...files.filter((path) => path.endsWith(".ko")), ...paths.map(unpackedPath)];
+  if (new Set(unpacked).size < unpacked.length)
+    throw new BangerError("corrupt", "a module is there twice, packed and plain or packed in two ways");
   for (const path of paths.filter((each) => !each.endsWith(".xz"))) {
     signal.throwIfAborted();
     const bytes = await readFile(path);
@@ -20,7 +22,7 @@ export async function unpackModules(directory: string, signal: AbortSignal): Pro
     const module = await decompressed(bytes, format, maxModuleBytes).catch((cause: unknown) => {
       throw new BangerError("corrupt", `the module ${path} cannot be unpacked`, { cause });
     });
-    await writeFile(path.slice(0, path.lastIndexOf(".")), module, { flag: "wx" });
+    await writeFile(unpackedPath(path), module, { flag: "wx" });
     await rm(path);
   }
   const byXz = paths.filter((each) => each.endsWith(".xz"));
@@ -30,6 +32,10 @@ export async function unpackModules(directory: string, signal: AbortSignal): Pro
     const { status, stderr } = await run("xz", ["-d", "--", ...some], { signal });
     if (status !== 0) throw new BangerError("corrupt", `modules cannot be unpacked: ${stderr.trim()}`);
   }
+}
+
+function unpackedPath(path: string): string {
+  return path.slice(0, path.lastIndexOf("."));
 }
 
 /** What their own indexes say, which xz holds them to (xz(1), --robot --list: a file's fifth column is its size unpacked). */

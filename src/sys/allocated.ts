@@ -1,6 +1,6 @@
 /** Disk space that files take: allocated, not apparent. Holes take none, and blocks shared by reflinks count for each file. */
-import { lstat, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat } from "node:fs/promises";
+import { filesBelow } from "./files.ts";
 
 /** Files that were counted already, whatever they are called: a second name takes nothing. */
 export type Counted = Set<string>;
@@ -21,9 +21,11 @@ export async function allocated(paths: Iterable<string>, counted: Counted = new 
 
 /** The same of all files below a directory. */
 export async function allocatedIn(directory: string, counted?: Counted): Promise<number> {
-  const names = await readdir(directory, { recursive: true }).catch(() => []);
-  return allocated(
-    names.map((name) => join(directory, name)),
-    counted,
-  );
+  const paths: string[] = [];
+  try {
+    for await (const path of filesBelow(directory)) paths.push(path);
+  } catch {
+    // It is not there, or is just going.
+  }
+  return allocated(paths, counted);
 }

@@ -1,9 +1,10 @@
 /** File-system effects that are either there or not. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
+import { identify } from "./identity.ts";
 
 export interface AsideFile {
   /** The name it is made under, in the same directory; nothing of that name may be there. */
@@ -40,16 +41,32 @@ export async function makeAside(
   }
 }
 
-/** Writes a file so that a crash or a power cut leaves the old content or the new, never a mixture. */
+/**
+ * Writes a file so that a crash or a power cut leaves the old content or the new, never a mixture. What a writer that was
+ * killed has left beside it goes with the next write.
+ */
 export async function atomicWrite(
   path: string,
   content: string | Uint8Array,
   options: { mode: number },
 ): Promise<void> {
+  const prefix = `.${basename(path)}.`;
+  await removeAbandoned(dirname(path), prefix);
   // Random, so that two writers of one file never write into each other's; the last rename wins.
-  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.new`);
+  const random = randomBytes(6).toString("hex");
+  const aside = join(dirname(path), `${prefix}${process.pid}-${random}.new`);
   await makeAside(path, { aside, mode: options.mode }, (file) => file.writeFile(content));
   await syncDirectory(dirname(path));
+}
+
+async function removeAbandoned(directory: string, prefix: string): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) {
+    const writer = name.startsWith(prefix)
+      ? /^(\d+)-[0-9a-f]{12}\.new$/.exec(name.slice(prefix.length))
+      : null;
+    if (writer !== null && identify(Number(writer[1])) === undefined)
+      await rm(join(directory, name), { force: true });
+  }
 }
 
 /** Makes renames and unlinks in a directory survive a power cut. */
@@ -65,6 +82,15 @@ export async function syncDirectory(path: string): Promise<void> {
 /** Removes a file or a whole tree; a symlink is removed, never followed. Absent is success. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 2 });
+}
+
+/** The paths of all plain files below a directory. It follows no links, as readdir's own `recursive` does (Bun 1.4.5). */
+export async function* filesBelow(directory: string): AsyncGenerator<string> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(path);
+    else if (entry.isFile()) yield path;
+  }
 }
 
 /** A plain file, whole: not a pipe or a device, which have no end. Throws not_found; corrupt for another kind, or a larger one. */

@@ -33,6 +33,19 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("an atomic write", () => {
+  test("removes what a writer of the same file left that was killed, and nobody else's", async () => {
+    const gone = Bun.spawn(["true"]);
+    await gone.exited;
+    const [dead, alive, other] = [
+      `.file.${gone.pid}-0123456789ab.new`,
+      `.file.${process.ppid}-0123456789ab.new`,
+      `.files.${gone.pid}-0123456789ab.new`,
+    ];
+    for (const name of [dead, alive, other]) writeFileSync(join(dir, name), "");
+    await atomicWrite(join(dir, "file"), "new", { mode: 0o600 });
+    expect(readdirSync(dir).sort()).toEqual(["file", alive, other].sort());
+  });
+
   test("replaces the content, sets the mode and leaves nothing beside it", async () => {
     const path = join(dir, "file");
     await atomicWrite(path, "old", { mode: 0o644 });

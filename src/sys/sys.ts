@@ -21,7 +21,7 @@ export {
   startMapped,
 } from "./dm.ts";
 export { waitForExit } from "./exit.ts";
-export { atomicWrite, makeAside, readPlainFile, removeTree, syncDirectory } from "./files.ts";
+export { atomicWrite, filesBelow, makeAside, readPlainFile, removeTree, syncDirectory } from "./files.ts";
 export {
   type FoundProcess,
   findProcesses,

@@ -100,7 +100,7 @@ export function imageHandlers(parts: Parts): Pick<Handlers, ImageMethods> {
       }),
     "image.prune_cache": ({ dryRun }) => images.pruneCache(!dryRun),
     "image.delete": async ({ ref }, ctx) => {
-      const image = await images.image(ref);
+      const image = await images.removable(ref);
       await refuseUsed("image", image.id, image.name, ctx);
       await images.deleteImage(image.id);
       for (const { key, record } of await parts.templates.list())

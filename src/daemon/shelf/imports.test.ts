@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failure, saying } from "../../oci/testing/failures.ts";
 import { openState, type State } from "../../state/state.ts";
+import { HeldKernels } from "./held-kernels.ts";
 import { type ImageImports, imageImports } from "./imports.ts";
 
 const ctx = { signal: new AbortController().signal, emit: () => {} };
@@ -21,6 +22,7 @@ beforeEach(() => {
     {
       paths: { state: dir, cache: dir, largerState: "" },
       kernelOf: () => Promise.reject(new Error("no kernel is needed")),
+      held: new HeldKernels(),
     },
   );
 });

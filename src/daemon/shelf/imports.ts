@@ -14,6 +14,7 @@ import { dockerCredentials, formatImageName, nameInStore, parseImageName } from 
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import { byteStages } from "./byte-stages.ts";
+import type { HeldKernels } from "./held-kernels.ts";
 import { isCatalogName, refuseTaken } from "./names.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
 import { byAge, idOf, rowOf, type Stores } from "./rows.ts";
@@ -42,6 +43,7 @@ export interface ImportMeans {
   paths: RoomPaths;
   /** The kernel of a name, which may have to be fetched; undefined: the one of banger's own images. */
   kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel>;
+  held: HeldKernels;
 }
 
 export interface ImageImports {
@@ -53,7 +55,11 @@ export interface ImageImports {
   nameOf(request: Pick<ImportRequest, "ref" | "name">): Promise<string>;
 }
 
-export function imageImports(state: State, stores: Stores, { paths, kernelOf }: ImportMeans): ImageImports {
+export function imageImports(
+  state: State,
+  stores: Stores,
+  { paths, kernelOf, held }: ImportMeans,
+): ImageImports {
   const shared = new SharedWork();
   const nameOf: ImageImports["nameOf"] = async ({ ref, name: given }) => {
     // An image of the user's own is not looked for at a registry by its name: there somebody else could have put one.
@@ -66,46 +72,48 @@ export function imageImports(state: State, stores: Stores, { paths, kernelOf }: 
     const from = parseImageName(request.ref);
     const name = await nameOf(request);
     const key = JSON.stringify([formatImageName(from), name, request.sizeBytes, request.kernel]);
-    return await shared.run(key, asked, async (ctx) => {
-      const report = byteStages((event) => ctx.emit(event));
-      const { directory, totals } = await importImage(
-        {
-          ...{
-            from,
-            name,
-            recordedAs: request.recordedAs,
-            sizeBytes: request.sizeBytes,
-            cache: paths.cache,
-            signal: ctx.signal,
+    return await shared.run(key, asked, (ctx) =>
+      held.during(name, async (hold) => {
+        const report = byteStages((event) => ctx.emit(event));
+        const { directory, totals } = await importImage(
+          {
+            ...{
+              from,
+              name,
+              recordedAs: request.recordedAs,
+              sizeBytes: request.sizeBytes,
+              cache: paths.cache,
+              signal: ctx.signal,
+            },
+            kernel: async () => {
+              report.end();
+              return hold(await kernelOf(request.kernel, ctx));
+            },
+            registry: {
+              credentials: dockerCredentials(process.env),
+              insecureHttp: request.insecureHttp,
+              patience,
+              authorities: (host) => trustedAuthorities(process.env, host),
+            },
+            needSpace: (where, bytes) => needRoom(paths, where, bytes, `image ${name}`),
+            progress: (part, done, total) => report.progress(stageOf[part], done, total),
           },
-          kernel: () => {
-            report.end();
-            return kernelOf(request.kernel, ctx);
-          },
-          registry: {
-            credentials: dockerCredentials(process.env),
-            insecureHttp: request.insecureHttp,
-            patience,
-            authorities: (host) => trustedAuthorities(process.env, host),
-          },
-          needSpace: (where, bytes) => needRoom(paths, where, bytes, `image ${name}`),
-          progress: (part, done, total) => report.progress(stageOf[part], done, total),
-        },
-        stores.images,
-      );
-      report.end();
-      const image = await readImage(stores.images, idOf(directory));
-      await refuseTaken(state, stores, name).catch(async (error: unknown) => {
-        await removeImage(stores.images, image.id);
-        throw error;
-      });
-      state.images.put({ ...rowOf(image), name });
-      if (totals.specials > 0) {
-        const message = `${totals.specials} devices and FIFOs of ${name} were left out: a guest's kernel makes its own`;
-        ctx.emit({ kind: "warning", message });
-      }
-      return image;
-    });
+          stores.images,
+        );
+        report.end();
+        const image = await readImage(stores.images, idOf(directory));
+        await refuseTaken(state, stores, name).catch(async (error: unknown) => {
+          await removeImage(stores.images, image.id);
+          throw error;
+        });
+        state.images.put({ ...rowOf(image), name });
+        if (totals.specials > 0) {
+          const message = `${totals.specials} devices and FIFOs of ${name} were left out: a guest's kernel makes its own`;
+          ctx.emit({ kind: "warning", message });
+        }
+        return image;
+      }),
+    );
   };
   const byReference: ImageImports["byReference"] = async (ref, ctx) => {
     const reference = formatImageName(parseImageName(ref));

@@ -48,6 +48,13 @@ export function catalogOffers(
     offers: readonly Offer<E>[],
   ): Offer<E> | undefined => {
     const found = offers.find(({ entry }) => entry.name === name);
+    const lister = catalogs.find((each) => each[`${kind}s`].some((entry) => entry.name === name));
+    // As below: who has the name has said where it is, if wrongly.
+    if (found === undefined && lister !== undefined) {
+      throw new BangerError("corrupt", `catalog ${lister.source} has ${kind} ${name} at no address`, {
+        hint: "tell whoever publishes it: what is on another machine has an https address",
+      });
+    }
     // What a catalog that is silent might have is not looked for elsewhere: there somebody else could have put it.
     if (
       catalogs.length < sources.length &&

@@ -17,10 +17,11 @@ import type { StoredKernel } from "../../kernel/kernel.ts";
 import type { State } from "../../state/state.ts";
 import { allocated } from "../../sys/sys.ts";
 import type { ProgressContext } from "../parts.ts";
+import type { HeldKernels } from "./held-kernels.ts";
 import { pick, refuseTaken } from "./names.ts";
 import { asStage } from "./recipes.ts";
 import { needRoom, type RoomPaths } from "./room-for.ts";
-import { idOf, rowOf, type Stores } from "./rows.ts";
+import { findImage, idOf, rowOf, type Stores } from "./rows.ts";
 
 export interface OwnImages {
   /** Throws already_exists for a name that is taken; else as registerImage and as a kernel's import. */
@@ -44,12 +45,15 @@ export interface OwnImagesMeans {
   /** The kernel of a name, which may have to be fetched; undefined: the one of banger's own images. */
   kernelOf(ref: string | undefined, ctx: ProgressContext): Promise<StoredKernel>;
   importKernel(name: string, from: string, ctx: ProgressContext): Promise<StoredKernel>;
+  /** One that was imported for an image which could not be made after all. */
+  dropKernel(kernel: StoredKernel): Promise<void>;
+  held: HeldKernels;
 }
 
 export function ownImages(
   state: State,
   stores: Stores,
-  { paths, storeOnly, kernelOf, importKernel }: OwnImagesMeans,
+  { paths, storeOnly, kernelOf, importKernel, dropKernel, held }: OwnImagesMeans,
 ): OwnImages {
   const named = async (directory: string, name: string): Promise<StoredImage> => {
     const image = await readImage(stores.images, idOf(directory));
@@ -75,17 +79,28 @@ export function ownImages(
   const spaceFor = (name: string) => (bytes: number) => needRoom(paths, "store", bytes, `image ${name}`);
   return {
     register: ({ name, rootfs, kernelRef, kernel }, ctx) =>
-      underName(name, async () => {
-        await checkRootfs(rootfs);
-        const its =
-          kernel === undefined ? await kernelOf(kernelRef, ctx) : await importKernel(name, kernel, ctx);
-        const request = { name, rootfs, kernel: its, needSpace: spaceFor(name), signal: ctx.signal };
-        if (!storeOnly) return await named(await registerImage(request, stores.images), name);
-        const directory = await asStage("image_copy", ctx, () => copyIntoStore(request, stores.images));
-        return await named(directory, name);
-      }),
+      underName(name, () =>
+        held.during(name, async (hold) => {
+          await checkRootfs(rootfs);
+          const its = hold(
+            kernel === undefined ? await kernelOf(kernelRef, ctx) : await importKernel(name, kernel, ctx),
+          );
+          const request = { name, rootfs, kernel: its, needSpace: spaceFor(name), signal: ctx.signal };
+          try {
+            if (!storeOnly) return await named(await registerImage(request, stores.images), name);
+            const directory = await asStage("image_copy", ctx, () => copyIntoStore(request, stores.images));
+            return await named(directory, name);
+          } catch (error) {
+            if (kernel !== undefined) await dropKernel(its);
+            throw error;
+          }
+        }),
+      ),
     promote: async (ref, ctx) => {
-      const image = pick("image", ref, await listImages(stores.images), imageCatalog);
+      // By its name first: a promotion that was killed may have left its copy, of the same name and newer.
+      const image =
+        (await findImage(state, stores, ref)) ??
+        pick("image", ref, await listImages(stores.images), imageCatalog);
       const means = { needSpace: spaceFor(image.name), signal: ctx.signal };
       const directory = await asStage("image_copy", ctx, () => promoteImage(image, stores.images, means));
       return await named(directory, image.name);

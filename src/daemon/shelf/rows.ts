@@ -1,7 +1,7 @@
 /** The database's rows of images and kernels: which stored artifact a name means at present. */
 import { statSync } from "node:fs";
 import { BangerError } from "../../base/base.ts";
-import { listImages, readImage, type StoredImage } from "../../image/image.ts";
+import { listDamaged, listImages, readImage, type StoredImage } from "../../image/image.ts";
 import { listKernels, readKernel, type StoredKernel } from "../../kernel/kernel.ts";
 import type { Artifact, ArtifactTable, State } from "../../state/state.ts";
 
@@ -37,6 +37,16 @@ export async function adoptKernel(
   return (
     (await findKernel(state, stores, name)) ?? adopt(state.kernels, name, await listKernels(stores.kernels))
   );
+}
+
+/** Images that cannot be read, under the names that they had; one whose row is lost, too, is found by its digest alone. */
+export async function damagedImages(state: State, stores: Stores): Promise<Omit<Artifact, "directory">[]> {
+  const rows = state.images.list();
+  return (await listDamaged(stores.images)).map((id) => ({
+    id,
+    name: rows.find((row) => row.id === id)?.name ?? id,
+    createdAt: "",
+  }));
 }
 
 export function rowOf({ name, id, directory, createdAt }: Artifact): Artifact {

@@ -13,6 +13,7 @@ import type { LifecycleEvent } from "../../rpc/rpc.ts";
 import { openState, type State } from "../../state/state.ts";
 import { stageDirectory } from "../../sys/sys.ts";
 import { bundles } from "./bundles.ts";
+import { HeldKernels } from "./held-kernels.ts";
 import { catalogOffers } from "./offers.ts";
 import type { Recipes } from "./recipes.ts";
 import type { Stores } from "./rows.ts";
@@ -109,6 +110,7 @@ function supplyOf(catalog: string): Supply {
     offers: catalogOffers(config, paths),
     bundles: bundles(stores, paths),
     recipes,
+    held: new HeldKernels(),
   });
 }
 
@@ -151,6 +153,15 @@ test("where nothing can be built, the bundle's failure is the error", async () =
     bundle.url = "gone.tar.zst";
   });
   expect(await failure(supplyOf(catalog).image("team", ctx))).toMatchObject({ code: "not_found" });
+});
+
+test("what a catalog has at no address is an error, and not looked for elsewhere", async () => {
+  const catalog = await publish("team", (bundle) => {
+    bundle.url = "http://[";
+  });
+  expect(await failure(supplyOf(catalog).image("team", ctx))).toMatchObject(
+    saying("corrupt", /has image team at no address/),
+  );
 });
 
 test("an image whose very kernel is not here has the one of its name, and the difference is said", async () => {

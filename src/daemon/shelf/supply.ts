@@ -6,6 +6,7 @@ import { readKernel, type StoredKernel } from "../../kernel/kernel.ts";
 import type { State } from "../../state/state.ts";
 import type { ProgressContext } from "../parts.ts";
 import type { Bundles } from "./bundles.ts";
+import type { HeldKernels } from "./held-kernels.ts";
 import { unknownName } from "./names.ts";
 import type { Offers } from "./offers.ts";
 import type { Recipes } from "./recipes.ts";
@@ -22,9 +23,14 @@ export interface SupplyMeans {
   offers: Offers;
   bundles: Bundles;
   recipes: Recipes;
+  held: HeldKernels;
 }
 
-export function supply(state: State, stores: Stores, { offers, bundles, recipes }: SupplyMeans): Supply {
+export function supply(
+  state: State,
+  stores: Stores,
+  { offers, bundles, recipes, held }: SupplyMeans,
+): Supply {
   const shared = new SharedWork();
 
   const makeKernel = (name: string, asked: ProgressContext): Promise<StoredKernel> =>
@@ -57,21 +63,24 @@ export function supply(state: State, stores: Stores, { offers, bundles, recipes 
   };
 
   const makeImage = (name: string, asked: ProgressContext): Promise<StoredImage> =>
-    shared.run(`image ${name}`, asked, async (ctx) => {
-      const { entry, bundle } = await offered("image", name, ctx);
-      const kernelOf = async () =>
-        (await adoptKernel(state, stores, entry.kernel)) ?? (await makeKernel(entry.kernel, ctx));
-      const directory = await readyMadeOr(
-        { kind: "image", name, mayBuild: entry.recipe !== undefined, ctx },
-        bundle === undefined
-          ? undefined
-          : () => bundles.image(name, bundle, (wanted) => kernelFor(name, wanted, ctx), ctx),
-        () => recipes.image({ ...entry, recipe: known(entry.recipe) }, kernelOf, ctx),
-      );
-      const image = await readImage(stores.images, idOf(directory));
-      state.images.put({ ...rowOf(image), name });
-      return image;
-    });
+    shared.run(`image ${name}`, asked, (ctx) =>
+      held.during(name, async (hold) => {
+        const { entry, bundle } = await offered("image", name, ctx);
+        const kernelOf = async () =>
+          hold((await adoptKernel(state, stores, entry.kernel)) ?? (await makeKernel(entry.kernel, ctx)));
+        const directory = await readyMadeOr(
+          { kind: "image", name, mayBuild: entry.recipe !== undefined, ctx },
+          bundle === undefined
+            ? undefined
+            : () =>
+                bundles.image(name, bundle, async (wanted) => hold(await kernelFor(name, wanted, ctx)), ctx),
+          () => recipes.image({ ...entry, recipe: known(entry.recipe) }, kernelOf, ctx),
+        );
+        const image = await readImage(stores.images, idOf(directory));
+        state.images.put({ ...rowOf(image), name });
+        return image;
+      }),
+    );
 
   async function offered(kind: "image", name: string, ctx: ProgressContext): Promise<Offer<ImageEntry>>;
   async function offered(kind: "kernel", name: string, ctx: ProgressContext): Promise<Offer<KernelEntry>>;

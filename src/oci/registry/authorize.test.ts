@@ -102,6 +102,24 @@ describe("a registry that wants to know who asks", () => {
     });
   });
 
+  test.each([302, 307, 308])(
+    "whose token server sends on elsewhere (%d) has an identity token shown there to nobody",
+    async (status) => {
+      const seen: string[] = [];
+      const elsewhere = await bench.serve((request, response) => {
+        request.on("data", (chunk: Buffer) => seen.push(chunk.toString()));
+        request.on("end", () => response.end(JSON.stringify({ access_token: "t0ken" })));
+      });
+      const host = await bench.serve((_, response) =>
+        response.writeHead(status, { location: `http://${elsewhere}/` }).end(),
+      );
+      demand(`Bearer realm="http://${host}/"`, () => "Bearer t0ken");
+      const pulled = pull({ credentials: async () => ({ kind: "identity", token: "id+1" }) });
+      expect(await failure(pulled)).toMatchObject(saying("denied", /sends on to .* what is for it alone/));
+      expect(seen).toEqual([]);
+    },
+  );
+
   test("is asked with Bearer where it offers several ways, whatever else it says", async () => {
     const host = await bench.serve((_, response) => response.end(JSON.stringify({ token: "t0ken" })));
     const challenges = [
