@@ -161,8 +161,9 @@ describe("help", () => {
         banger vm exec [flags] <vm> -- <command...>
 
       The command runs as root in the VM's workspace (/root when it has none), not
-      through a shell. On a terminal it gets a terminal; otherwise its three streams
-      stay separate. Its exit status is banger's.
+      through a shell, and with the tools that the repository names to mise, if it
+      does. On a terminal it gets a terminal; otherwise its three streams stay
+      separate. Its exit status is banger's.
 
       Arguments:
         vm       name, id or beginning of the id

@@ -9,7 +9,7 @@ import { statusOf } from "../interrupts.ts";
 export const command = defineCommand({
   summary: "run a command in a running VM",
   details:
-    "The command runs as root in the VM's workspace (/root when it has none), not through a shell. On a terminal it gets a terminal; otherwise its three streams stay separate. Its exit status is banger's.",
+    "The command runs as root in the VM's workspace (/root when it has none), not through a shell, and with the tools that the repository names to mise, if it does. On a terminal it gets a terminal; otherwise its three streams stay separate. Its exit status is banger's.",
   examples: [
     { command: "vm exec calm-otter -- make test", note: "in the workspace" },
     { command: "vm exec calm-otter --guest-path /etc -- ls -l", note: "in another directory" },
