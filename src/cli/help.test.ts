@@ -187,10 +187,11 @@ describe("help", () => {
         banger vm exec [flags] <vm> -- <command...>
 
       The command runs as root in the VM's workspace (/root when it has none), not
-      through a shell. On a terminal it gets a terminal; otherwise its three streams
-      stay separate. Its exit status is banger's. With --auto-prepare the repository
-      is copied again first, as vm workspace prepare does, unless nothing has
-      changed here.
+      through a shell, and with the tools that the repository names to mise, if it
+      does. On a terminal it gets a terminal; otherwise its three streams stay
+      separate. Its exit status is banger's. With --auto-prepare the repository is
+      copied again first, as vm workspace prepare does, unless nothing has changed
+      here.
 
       Arguments:
         vm       name, id or beginning of the id

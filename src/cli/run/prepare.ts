@@ -39,7 +39,12 @@ export async function prepare(
       "operation_failed",
       `command ${index + 1} of ${commands.length} in post_create of ${project?.file} ended with status ${status}: ${short(shown)}`,
       {
-        hint: `what it said is above; to do without it: --no-project${vm.ephemeral ? "" : `; VM ${vm.name} is still there: banger vm ssh ${vm.name}, or banger vm delete ${vm.name}`}`,
+        hint: [
+          "what it said is above; to do without it: --no-project",
+          ...(vm.ephemeral
+            ? []
+            : [`VM ${vm.name} stays: banger vm ssh ${vm.name}, or banger vm delete ${vm.name}`]),
+        ].join("\n        "),
       },
     );
   }

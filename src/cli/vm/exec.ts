@@ -10,7 +10,7 @@ import { prepareAgain, warnWhenMoved } from "../workspace/again.ts";
 export const command = defineCommand({
   summary: "run a command in a running VM",
   details:
-    "The command runs as root in the VM's workspace (/root when it has none), not through a shell. On a terminal it gets a terminal; otherwise its three streams stay separate. Its exit status is banger's. With --auto-prepare the repository is copied again first, as vm workspace prepare does, unless nothing has changed here.",
+    "The command runs as root in the VM's workspace (/root when it has none), not through a shell, and with the tools that the repository names to mise, if it does. On a terminal it gets a terminal; otherwise its three streams stay separate. Its exit status is banger's. With --auto-prepare the repository is copied again first, as vm workspace prepare does, unless nothing has changed here.",
   examples: [
     { command: "vm exec calm-otter -- make test", note: "in the workspace" },
     { command: "vm exec calm-otter --auto-prepare -- make test", note: "with what is here now" },
