@@ -209,6 +209,19 @@ test("a copy that is cut short is gone on with", async () => {
   expect(existsSync(join(both.guest, ".git.banger-old"))).toBe(false);
 });
 
+test("a change beyond a sparse checkout comes into the working tree", async () => {
+  using both = pair();
+  write(both.host, "other/x.txt", "x\n");
+  commitAll(both.host, "two");
+  git(both.host, "sparse-checkout", "set", "dir");
+  expect(existsSync(join(both.host, "other"))).toBe(false);
+  await both.prepare();
+  git(both.guest, "sparse-checkout", "disable");
+  write(both.guest, "other/x.txt", "changed\n");
+  expect((await both.ok("vm", "pull", "calm-otter", "--apply")).out).toBe("other/x.txt\n");
+  expect(read(both.host, "other/x.txt")).toBe("changed\n");
+});
+
 test("two copies at once are one after the other", async () => {
   using both = pair();
   await both.prepare();
