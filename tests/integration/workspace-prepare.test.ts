@@ -170,16 +170,19 @@ test("pointers of Git LFS are told of; content that stands in their place travel
   expect(read(both.guest, "one.bin")).toStartWith("content\n");
 });
 
-test("a linked work tree, a shallow clone and a sparse checkout go there and come back", async () => {
+test("a linked work tree, a shallow, a partial and a sparse clone go there and come back", async () => {
   using both = pair();
   const main = both.host;
   appendFileSync(join(main, "a.txt"), "two\n");
   commitAll(main, "two");
   git(main, "worktree", "add", "-q", join(both.temp.path, "linked"), "-b", "side");
   git(both.temp.path, "clone", "-q", "--depth", "1", `file://${main}`, "shallow");
+  git(main, "config", "uploadpack.allowFilter", "true");
+  git(both.temp.path, "clone", "-q", "--filter=blob:none", `file://${main}`, "partial");
+  git(join(both.temp.path, "partial"), "remote", "set-url", "origin", "https://example.org/x.git");
   git(both.temp.path, "clone", "-q", `file://${main}`, "sparse");
   git(join(both.temp.path, "sparse"), "sparse-checkout", "set", "dir");
-  for (const name of ["linked", "shallow", "sparse"]) {
+  for (const name of ["linked", "shallow", "partial", "sparse"]) {
     const from = join(both.temp.path, name);
     const to = join(both.temp.path, "guest", name);
     await both.ok("vm", "workspace", "prepare", "calm-otter", from, "--guest-path", to);

@@ -37,7 +37,7 @@ export async function warnWhenMoved(ctx: Context, client: Daemon, ref: string): 
   // A VM that cannot be shown: the command itself says why.
   const vm = await client.call("vm.show", { ref }, { signal: ctx.signal }).catch(() => undefined);
   const workspace = vm?.workspace;
-  if (vm === undefined || workspace == null) return;
+  if (vm === undefined || workspace == null || workspace.head === "") return;
   const { headCommit } = await import("../../repo/repo.ts");
   const head = headCommit(workspace.hostPath);
   if (head === undefined || head === workspace.head) return;
