@@ -156,6 +156,20 @@ test("--include copies what git ignores, as links where it has links, and no .gi
   }
 });
 
+test("exec --auto-prepare sends what is included again when that has changed, and only then", async () => {
+  using both = pair();
+  write(both.host, ".env", "ONE\n");
+  write(both.host, "ignored/dep.js", "dep\n");
+  await both.prepare("--include", ".env", "--include", "ignored");
+  const exec = () =>
+    both.banger("vm", "exec", "calm-otter", "--auto-prepare", "--", "cat", ".env", "ignored/dep.js");
+  write(both.guest, "ignored/dep.js", "the guest's own\n");
+  write(both.host, "a.txt", "newer\n");
+  expect(await exec()).toEqual({ status: 0, out: "ONE\nthe guest's own\n", err: "" });
+  write(both.host, ".env", "TWO, longer\n");
+  expect((await exec()).out).toBe("TWO, longer\ndep\n");
+});
+
 test("pointers of Git LFS are told of; content that stands in their place travels", async () => {
   using both = pair();
   write(both.host, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");

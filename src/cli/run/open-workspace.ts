@@ -35,6 +35,7 @@ export async function openWorkspace(
     });
     // An error before anybody reads is kept by the stream and found by its reader.
     packed.stream.on("error", () => {});
+    const { includedDigest } = packed.listing;
     const whole =
       realpathSync(resolve(ctx.cwd, path)) === repo.root
         ? []
@@ -46,10 +47,11 @@ export async function openWorkspace(
         ...{ guestPath, hostPath: repo.root, head: packed.head },
         ...(includeUntracked ? { untracked: true } : {}),
         ...(include.length > 0 ? { include: [...include] } : {}),
+        ...(includedDigest === undefined ? {} : { included: includedDigest }),
       },
       notices: [...whole, ...stayBehind(repo, packed.listing)],
       tree: () => treeOf(repo, packed.baseline, signal),
-      replace: (state) => planReplacement(repo, packed, parseGuestState(state), signal),
+      replace: (state, how) => planReplacement(repo, packed, parseGuestState(state), { ...how, signal }),
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

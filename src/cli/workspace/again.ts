@@ -12,12 +12,12 @@ export async function prepareAgain(ctx: Context, client: Daemon, ref: string): P
   ]);
   const { workspace } = vm;
   if (workspace === null) throw noWorkspace(vm);
-  const { guestPath, hostPath, head, untracked = false, include = [] } = workspace;
+  const { guestPath, hostPath, head, untracked = false, include = [], included } = workspace;
   const source = await ctx.openWorkspace(hostPath, {
     ...{ guestPath, includeUntracked: untracked, include, branch: undefined, from: undefined },
   });
   try {
-    const params = { ref: vm.id, force: false, head, onlyIfNew: true };
+    const params = { ref: vm.id, force: false, head, included, onlyIfNew: true };
     await prepareWorkspace(ctx, client, params, source);
   } catch (error) {
     if (!(error instanceof BangerError) || error.code !== "precondition") throw error;
