@@ -40,5 +40,10 @@ export const Workspace = z.strictObject({
   /** What was copied beside tracked files, so that it can be again. */
   untracked: z.boolean().optional(),
   include: z.array(z.string().min(1).max(4096)).max(1000).optional(),
+  /** Digest by which it is seen whether something of that has changed since. */
+  included: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 export type Workspace = z.infer<typeof Workspace>;

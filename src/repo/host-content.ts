@@ -23,7 +23,13 @@ export async function hostContent(
   const look = new Looker(repo);
   const present: Buffer[] = [];
   const gone: Buffer[] = [];
-  for (const path of paths) (look.file(path, undefined) === undefined ? gone : present).push(path);
+  // What a sparse checkout leaves out is as the index has it.
+  const sparse = repo.inside.index.filter(({ skipWorktree, stage }) => skipWorktree && stage === 0);
+  const leftOut = new Set(sparse.map(({ path }) => path.toString("latin1")));
+  for (const path of paths) {
+    if (look.file(path, undefined) !== undefined) present.push(path);
+    else if (!leftOut.has(path.toString("latin1"))) gone.push(path);
+  }
   // What is gone first: a file may have taken the place of its directory.
   await updateIndex(place, { present, gone }, signal);
   const wanted = new Set(paths.map((path) => path.toString("latin1")));

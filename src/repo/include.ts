@@ -1,5 +1,6 @@
 /** What is copied because somebody named it, though git ignores it: node_modules, .env. */
-import { readdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, type Stats } from "node:fs";
 import { isAbsolute, normalize, relative } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { WorkspaceFile } from "./list.ts";
@@ -10,12 +11,17 @@ import { printable } from "./printable.ts";
 const mostFiles = 1_000_000;
 
 /**
- * The files at and below each path that git does not track; a path is relative to the repository's root or absolute and inside of it. Links are
- * copied as links and never followed; a .git directory below is left out. Throws bad_request for a path that is not
- * there, outside, or behind a link.
+ * The files at and below each path that git does not track; a path is relative to the repository's root or absolute and inside
+ * of it. Links are copied as links and never followed; a .git directory below is left out. Throws bad_request for a path that is
+ * not there, outside, or behind a link. The digest changes when a file comes, goes or changes (by size, time and mode).
  */
-export function includedFiles(repo: Repository, look: Looker, paths: readonly string[]): WorkspaceFile[] {
-  if (paths.length === 0) return [];
+export function includedFiles(
+  repo: Repository,
+  look: Looker,
+  paths: readonly string[],
+): { files: WorkspaceFile[]; digest: string | undefined } {
+  if (paths.length === 0) return { files: [], digest: undefined };
+  const stats = new Map<WorkspaceFile, Stats>();
   const found: WorkspaceFile[] = [];
   const seen = new Set(repo.inside.index.map(({ path }) => path.toString("latin1")));
   const walk = (path: Buffer, name: string): void => {
@@ -31,7 +37,9 @@ export function includedFiles(repo: Repository, look: Looker, paths: readonly st
     if (seen.has(key)) return;
     seen.add(key);
     const file = look.file(path, undefined);
-    if (file !== undefined) found.push(file);
+    if (file === undefined || stat === undefined) return;
+    found.push(file);
+    stats.set(file, stat);
     if (found.length > mostFiles) throw refused(name, `has more than ${mostFiles} files`, "name less of it");
   };
   for (const name of paths) {
@@ -45,7 +53,13 @@ export function includedFiles(repo: Repository, look: Looker, paths: readonly st
     }
     walk(path, name);
   }
-  return found.sort((a, b) => a.path.compare(b.path));
+  found.sort((a, b) => a.path.compare(b.path));
+  const hash = createHash("sha256");
+  for (const file of found) {
+    const { size = 0, mtimeMs = 0, mode = 0 } = stats.get(file) ?? {};
+    hash.update(file.path).update(`\0${size} ${mtimeMs} ${mode}\0`);
+  }
+  return { files: found, digest: hash.digest("hex") };
 }
 
 const slash = Buffer.from("/");

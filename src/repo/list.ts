@@ -34,6 +34,8 @@ export interface FileListing {
   untracked: WorkspaceFile[];
   /** What git ignores and was asked for by name. */
   included: WorkspaceFile[];
+  /** Of all that was asked for by name: see include.ts. */
+  includedDigest: string | undefined;
   /** How many untracked files stay behind. */
   skippedUntracked: number;
   /** Tracked names that stay behind because .bangerignore says so; git in the guest takes them for unchanged. */
@@ -65,7 +67,7 @@ export async function listFiles(repo: Repository, options: ListOptions): Promise
   const leftOut = new Set(ignored.tracked.map((path) => path.toString("latin1")));
   const { files: tracked, changed } = look.tracked(index, repo.inside.private.indexTimeMs, leftOut);
   const named = includedFiles(repo, look, options.include ?? []);
-  const byName = new Map(named.map((file) => [file.path.toString("latin1"), file]));
+  const byName = new Map(named.files.map((file) => [file.path.toString("latin1"), file]));
   const untracked: WorkspaceFile[] = [];
   const nestedRepositories: Buffer[] = [];
   let skippedUntracked = 0;
@@ -81,12 +83,19 @@ export async function listFiles(repo: Repository, options: ListOptions): Promise
   }
   const included = [...byName.values()];
   const lists = { tracked, untracked, included, skippedUntracked, nestedRepositories, changed };
-  return { ...lists, ignored: ignored.tracked, commit: undefined };
+  return { ...lists, includedDigest: named.digest, ignored: ignored.tracked, commit: undefined };
 }
 
 function onlyCommit(oid: string, files: CommitFile[]): FileListing {
   return {
-    ...{ tracked: files, untracked: [], included: [], skippedUntracked: 0, ignored: [] },
+    ...{
+      tracked: files,
+      untracked: [],
+      included: [],
+      includedDigest: undefined,
+      skippedUntracked: 0,
+      ignored: [],
+    },
     ...{ nestedRepositories: [], changed: { present: [], gone: [] }, commit: { oid, files } },
   };
 }

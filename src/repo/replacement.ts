@@ -16,12 +16,15 @@ export interface Replacement {
   removals: Buffer;
 }
 
-/** From now on `packed` has only what the guest does not have already: its stream must not have been read yet. */
+/**
+ * From now on `packed` has only what the guest does not have already: its stream must not have been read yet. `hasIncluded`: the
+ * guest was given the included files before, the very same.
+ */
 export async function planReplacement(
   repo: Repository,
   packed: PackedWorkspace,
   state: GuestState,
-  signal?: AbortSignal,
+  { hasIncluded, signal }: { hasIncluded: boolean; signal?: AbortSignal },
 ): Promise<Replacement> {
   const lost = await lostByReplacing(repo, state, signal);
   const { listing } = packed;
@@ -34,6 +37,8 @@ export async function planReplacement(
     const there = state.files.get(name);
     if (there !== undefined && sameEntry(there, coming.get(name))) same.add(name);
   }
+  // Ignored there, so they have stayed.
+  if (hasIncluded) for (const { path } of listing.included) same.add(path.toString("latin1"));
   packed.leaveOut(same);
   const gone = [...state.files.keys()].filter((name) => !copied.has(name));
   return { lost, removals: removalsOf(gone) };

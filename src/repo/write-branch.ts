@@ -110,7 +110,7 @@ function checkedOutAt(repo: Repository, ref: string): string | undefined {
   const linked = readMetadataDir(join(commonDir, "worktrees")).filter((entry) => entry.isDirectory());
   for (const dir of [commonDir, ...linked.map(({ name }) => join(commonDir, "worktrees", name))]) {
     const head = readMetadata(join(dir, "HEAD"), 4096)?.toString("latin1").trim();
-    if (head === `ref: ${ref}`) return printable(Buffer.from(dir));
+    if (head === `ref: ${ref}`) return printable(Buffer.from(dir.replace(/\/\.git$/, "")));
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** Workspaces both ways between a real repository and a guest's shell: looked at and brought back. */
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commitAll, git } from "./repo-fixture.ts";
 import { pair, read, write } from "./workspace-fixture.ts";
@@ -62,6 +62,12 @@ test("export is the working tree against HEAD or another commit, and changes not
   expect(read(both.host, "dir/c.txt")).toBe("edited after add\n");
   const refused = await both.banger("vm", "workspace", "export", "calm-otter", "--base-commit", "nonsense");
   expect([refused.status, refused.err.includes("nonsense is no commit in the guest")]).toEqual([1, true]);
+  const nowhere = await both.banger("vm", "workspace", "export", "calm-otter", "-o", "/nowhere/x");
+  expect([nowhere.status, nowhere.err.includes('"/nowhere/x" could not be written')]).toEqual([1, true]);
+  const words = ["vm", "workspace", "export", "calm-otter", "-o", file, "--base-commit", "nonsense"];
+  expect((await both.banger(...words)).status).toBe(1);
+  expect(read(file, "")).toContain("+edited after add");
+  expect(readdirSync(both.temp.path).filter((name) => name.endsWith(".part"))).toEqual([]);
 });
 
 test("pull makes a branch of the guest's commits, author and message kept, and of what is uncommitted", async () => {

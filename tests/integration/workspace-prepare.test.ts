@@ -156,6 +156,20 @@ test("--include copies what git ignores, as links where it has links, and no .gi
   }
 });
 
+test("exec --auto-prepare sends what is included again when that has changed, and only then", async () => {
+  using both = pair();
+  write(both.host, ".env", "ONE\n");
+  write(both.host, "ignored/dep.js", "dep\n");
+  await both.prepare("--include", ".env", "--include", "ignored");
+  const exec = () =>
+    both.banger("vm", "exec", "calm-otter", "--auto-prepare", "--", "cat", ".env", "ignored/dep.js");
+  write(both.guest, "ignored/dep.js", "the guest's own\n");
+  write(both.host, "a.txt", "newer\n");
+  expect(await exec()).toEqual({ status: 0, out: "ONE\nthe guest's own\n", err: "" });
+  write(both.host, ".env", "TWO, longer\n");
+  expect((await exec()).out).toBe("TWO, longer\ndep\n");
+});
+
 test("pointers of Git LFS are told of; content that stands in their place travels", async () => {
   using both = pair();
   write(both.host, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
@@ -170,16 +184,19 @@ test("pointers of Git LFS are told of; content that stands in their place travel
   expect(read(both.guest, "one.bin")).toStartWith("content\n");
 });
 
-test("a linked work tree, a shallow clone and a sparse checkout go there and come back", async () => {
+test("a linked work tree, a shallow, a partial and a sparse clone go there and come back", async () => {
   using both = pair();
   const main = both.host;
   appendFileSync(join(main, "a.txt"), "two\n");
   commitAll(main, "two");
   git(main, "worktree", "add", "-q", join(both.temp.path, "linked"), "-b", "side");
   git(both.temp.path, "clone", "-q", "--depth", "1", `file://${main}`, "shallow");
+  git(main, "config", "uploadpack.allowFilter", "true");
+  git(both.temp.path, "clone", "-q", "--filter=blob:none", `file://${main}`, "partial");
+  git(join(both.temp.path, "partial"), "remote", "set-url", "origin", "https://example.org/x.git");
   git(both.temp.path, "clone", "-q", `file://${main}`, "sparse");
   git(join(both.temp.path, "sparse"), "sparse-checkout", "set", "dir");
-  for (const name of ["linked", "shallow", "sparse"]) {
+  for (const name of ["linked", "shallow", "partial", "sparse"]) {
     const from = join(both.temp.path, name);
     const to = join(both.temp.path, "guest", name);
     await both.ok("vm", "workspace", "prepare", "calm-otter", from, "--guest-path", to);
@@ -207,6 +224,19 @@ test("a copy that is cut short is gone on with", async () => {
   expect(read(both.guest, "a.txt")).toBe("newer\n");
   expect(git(both.guest, "status", "--porcelain")).toBe(" M a.txt\n");
   expect(existsSync(join(both.guest, ".git.banger-old"))).toBe(false);
+});
+
+test("a change beyond a sparse checkout comes into the working tree", async () => {
+  using both = pair();
+  write(both.host, "other/x.txt", "x\n");
+  commitAll(both.host, "two");
+  git(both.host, "sparse-checkout", "set", "dir");
+  expect(existsSync(join(both.host, "other"))).toBe(false);
+  await both.prepare();
+  git(both.guest, "sparse-checkout", "disable");
+  write(both.guest, "other/x.txt", "changed\n");
+  expect((await both.ok("vm", "pull", "calm-otter", "--apply")).out).toBe("other/x.txt\n");
+  expect(read(both.host, "other/x.txt")).toBe("changed\n");
 });
 
 test("two copies at once are one after the other", async () => {

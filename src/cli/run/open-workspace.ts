@@ -41,6 +41,7 @@ export async function openWorkspace(
     });
     // An error before anybody reads is kept by the stream and found by its reader.
     packed.stream.on("error", () => {});
+    const { includedDigest } = packed.listing;
     const whole =
       realpathSync(resolve(ctx.cwd, path)) === repo.root
         ? []
@@ -57,12 +58,13 @@ export async function openWorkspace(
         ...(include.length > 0 ? { include } : {}),
         ...(toolFiles.length === 0 ? {} : { tools: true }),
         ...(Object.keys(env).length === 0 ? {} : { env }),
+        ...(includedDigest === undefined ? {} : { included: includedDigest }),
       },
       notices: [...missing, ...whole, ...stayBehind(repo, packed.listing)],
       project,
       toolFiles,
       tree: () => treeOf(repo, packed.baseline, signal),
-      replace: (state) => planReplacement(repo, packed, parseGuestState(state), signal),
+      replace: (state, how) => planReplacement(repo, packed, parseGuestState(state), { ...how, signal }),
       dryRun: () => dryRunLines(repo, packed.listing),
       tar: packed.stream,
       close: () => {

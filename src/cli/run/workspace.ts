@@ -30,9 +30,9 @@ export interface WorkspaceSource {
   tree(): Promise<string>;
   /**
    * What this copy means to a guest that says it has `state`: what it would lose (names, harmless for a terminal) and what is to be
-   * removed there first (repo room's Replacement). From then on the tar has only what that guest lacks.
+   * removed there first (repo room's Replacement). From then on the tar has only what that guest lacks. `hasIncluded`: it was given the included files before, the very same.
    */
-  replace(state: Buffer): Promise<{ lost: string[]; removals: Buffer }>;
+  replace(state: Buffer, how: { hasIncluded: boolean }): Promise<{ lost: string[]; removals: Buffer }>;
   /** What is copied, a line per file, harmless for a terminal. */
   dryRun(): Iterable<string>;
   /** The tar stream; ends with an error when the repository changes under it. */

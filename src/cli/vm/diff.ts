@@ -4,10 +4,7 @@ import { oneVm, text, toggle } from "../flags.ts";
 import { guestOutput } from "../guest/output.ts";
 import { placeOf } from "../workspace/place.ts";
 import { diffScript, statScript } from "../workspace/scripts.ts";
-import { showPatch } from "../workspace/show-patch.ts";
-
-/** A patch that is looked at or applied; who has more moves files otherwise. */
-const mostPatchBytes = 4 * 1024 ** 3;
+import { mostPatchBytes, showPatch } from "../workspace/show-patch.ts";
 
 export const command = defineCommand({
   summary: "show what has changed in a VM's workspace since it was copied",

@@ -90,7 +90,12 @@ async function prepare(
   const source = await ctx.openWorkspace(path, { ...options, guestPath });
   try {
     const head = vm.workspace?.guestPath === guestPath ? vm.workspace.head : "";
-    await prepareWorkspace(ctx, client, { ref: vm.id, force, head, onlyIfNew: false }, source);
+    await prepareWorkspace(
+      ctx,
+      client,
+      { ref: vm.id, force, head, included: undefined, onlyIfNew: false },
+      source,
+    );
     ctx.err(`${vm.name}: ${escapeLine(guestPath)} is now what ${escapeLine(source.workspace.hostPath)} is`);
   } finally {
     source.close();

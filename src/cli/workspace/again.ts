@@ -12,13 +12,13 @@ export async function prepareAgain(ctx: Context, client: Daemon, ref: string): P
   ]);
   const { workspace } = vm;
   if (workspace === null) throw noWorkspace(vm);
-  const { guestPath, hostPath, head, untracked = false, include = [] } = workspace;
+  const { guestPath, hostPath, head, untracked = false, include = [], included } = workspace;
   const source = await ctx.openWorkspace(hostPath, {
     ...{ guestPath, includeUntracked: untracked, include, branch: undefined, from: undefined },
     ...{ project: true, bootstrap: true },
   });
   try {
-    const params = { ref: vm.id, force: false, head, onlyIfNew: true };
+    const params = { ref: vm.id, force: false, head, included, onlyIfNew: true };
     await prepareWorkspace(ctx, client, params, source);
   } catch (error) {
     if (!(error instanceof BangerError) || error.code !== "precondition") throw error;
@@ -38,7 +38,7 @@ export async function warnWhenMoved(ctx: Context, client: Daemon, ref: string): 
   // A VM that cannot be shown: the command itself says why.
   const vm = await client.call("vm.show", { ref }, { signal: ctx.signal }).catch(() => undefined);
   const workspace = vm?.workspace;
-  if (vm === undefined || workspace == null) return;
+  if (vm === undefined || workspace == null || workspace.head === "") return;
   const { headCommit } = await import("../../repo/repo.ts");
   const head = headCommit(workspace.hostPath);
   if (head === undefined || head === workspace.head) return;

@@ -100,6 +100,8 @@ export interface Preparation {
   force: boolean;
   /** The commit that was copied there last, if banger knows. */
   head: string;
+  /** And the digest of what was included then. */
+  included: string | undefined;
   /** Nothing is done where the very same was copied last. */
   onlyIfNew: boolean;
 }
@@ -120,10 +122,10 @@ export async function prepareWorkspace(
 async function isTheSame(
   ctx: Context,
   client: Daemon,
-  { ref, head }: Preparation,
+  { ref, head, included }: Preparation,
   { workspace, tree }: WorkspaceSource,
 ): Promise<boolean> {
-  if (head !== workspace.head) return false;
+  if (head !== workspace.head || included !== workspace.included) return false;
   const [here, there] = await Promise.all([
     tree(),
     answerOf(client, ref, preparedScript, [workspace.guestPath], ctx.signal),
@@ -137,7 +139,7 @@ async function lookAndReplace(
   preparation: Preparation,
   source: WorkspaceSource,
 ): Promise<boolean> {
-  const { ref, force, head, onlyIfNew } = preparation;
+  const { ref, force, head, included, onlyIfNew } = preparation;
   const { guestPath } = source.workspace;
   const found = await lookInGuest(client, { ref, guestPath, head }, ctx.signal).catch((error: unknown) => {
     // A guest without git, or whose repository is broken, has nothing to say; --force goes on all the same.
@@ -155,7 +157,10 @@ async function lookAndReplace(
       },
     );
   }
-  const replacement = found.kind === "repository" ? await source.replace(found.state) : undefined;
+  // Who asks for a copy gets all of it.
+  const hasIncluded = onlyIfNew && included === source.workspace.included;
+  const replacement =
+    found.kind === "repository" ? await source.replace(found.state, { hasIncluded }) : undefined;
   if (replacement !== undefined && !force) refuseLoss(replacement.lost, guestPath);
   for (const notice of source.notices) ctx.note(notice);
   await replaceInGuest(ctx, client, ref, source, replacement?.removals);

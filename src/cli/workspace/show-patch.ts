@@ -5,6 +5,8 @@ import { copyOut, isReaderGone } from "../guest/streams.ts";
 import { escapeLine } from "../output/escape.ts";
 import { styleFor } from "../output/style.ts";
 
+/** A patch that is looked at or applied; who has more moves files otherwise. */
+export const mostPatchBytes = 4 * 1024 ** 3;
 /** A longer line is shown in pieces: guests need not end lines. */
 const mostHeld = 64 * 1024;
 
