@@ -12,8 +12,8 @@ export const command = defineCommand({
   flags: {},
   run: async (_input, ctx) => {
     if (!ctx.tty.stdin || !ctx.tty.stdout || ctx.env.TERM === "dumb") {
-      const what = ctx.env.TERM === "dumb" ? "can do no more than print" : "is not there";
-      throw new BangerError("bad_request", `the table needs a terminal, and that ${what}`, {
+      const what = ctx.env.TERM === "dumb" ? "this one can do no more than print" : "there is none";
+      throw new BangerError("bad_request", `the table needs a terminal, and ${what}`, {
         hint: "as lines: banger vm stats --watch; for programs: banger vm stats --watch --json",
       });
     }

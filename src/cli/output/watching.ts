@@ -40,6 +40,8 @@ export async function watchText(ctx: WatchContext, text: () => Promise<string>):
   } finally {
     forget();
   }
+  // Behind the ^C that the terminal shows.
+  if (live && ctx.signal.aborted) ctx.stdout.write("\n");
   seenEnough(ctx);
 }
 

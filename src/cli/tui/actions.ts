@@ -66,6 +66,8 @@ export class Actions {
       return `${name} is ${state}: S starts it`;
     const { ctx } = this;
     this.inShell = true;
+    // A guest that is slow to bring its prompt shows nothing else meanwhile.
+    ctx.err(ctx.style.dim(`a shell in ${escapeLine(name)}; its end leads back to the table`));
     try {
       const outcome = await execInGuest(ctx, this.client, { ref: id, argv: loginShell });
       // A signal from outside meant banger, not the shell.

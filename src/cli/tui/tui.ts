@@ -7,7 +7,7 @@ import { Actions } from "./actions.ts";
 import { keysOf } from "./keys.ts";
 import { LogPane } from "./log-pane.ts";
 import { Screen } from "./screen.ts";
-import { emptyTable, moved, selectedRow, type TableState, withRows } from "./state.ts";
+import { emptyTable, moved, type Row, selectedRow, type TableState, withRows } from "./state.ts";
 import { type Look, logLines, tableLines } from "./view.ts";
 
 export class Tui {
@@ -133,21 +133,18 @@ export class Tui {
   };
 
   #press(key: string): void {
-    if (key === "quit") return this.#over.abort();
-    if (key === "suspend") return this.#job.stop();
-    if (key === "redraw") {
-      this.#screen.forget();
-      return this.#draw();
-    }
-    if (this.#log !== undefined) return this.#pressInLog(this.#log, key);
     const { question, help } = this.#state;
-    if (question !== undefined) {
+    if (key === "quit") this.#over.abort();
+    else if (key === "suspend") this.#job.stop();
+    else if (key === "redraw") {
+      this.#screen.forget();
+      this.#draw();
+    } else if (this.#log !== undefined) this.#pressInLog(this.#log, key);
+    else if (question !== undefined) {
       this.#change((state) => ({ ...state, question: undefined }));
       if (key === "y" || key === "Y") this.#actions.delete(question);
-      return;
-    }
-    if (help) return this.#change((state) => ({ ...state, help: false }));
-    this.#pressInTable(key);
+    } else if (help) this.#change((state) => ({ ...state, help: false }));
+    else this.#pressInTable(key);
   }
 
   #pressInTable(key: string): void {
@@ -157,12 +154,17 @@ export class Tui {
       ...{ home: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY },
     };
     const step = steps[key];
-    if (step !== undefined) return this.#change((state) => moved({ ...state, message: "" }, step));
-    if (key === "q") return this.#over.abort();
-    if (key === "?") return this.#change((state) => ({ ...state, help: true, message: "" }));
-    const vm = selectedRow(this.#state)?.stats.vm;
-    if (vm === undefined) return;
     this.#state = { ...this.#state, message: "" };
+    if (step !== undefined) this.#change((state) => moved(state, step));
+    else if (key === "q") this.#over.abort();
+    else if (key === "?") this.#change((state) => ({ ...state, help: true }));
+    else {
+      const vm = selectedRow(this.#state)?.stats.vm;
+      if (vm !== undefined) this.#pressForVm(key, vm);
+    }
+  }
+
+  #pressForVm(key: string, vm: Row["stats"]["vm"]): void {
     if (key === "enter" || key === "s") void this.#shell(vm);
     else if (key === "l") this.#openLog(vm);
     else if (key === "x") this.#actions.stop(vm);
