@@ -8,7 +8,7 @@ const clones = 10;
 
 /** In MiB: its own pages, and its share of those that others map too (Documentation/filesystems/proc.rst). */
 function pssMiB(name: string): number {
-  const { pid } = JSON.parse(text(["vm", "show", name])) as { pid: number };
+  const { pid } = JSON.parse(text(["vm", "show", "--json", name])) as { pid: number };
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
   return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) / 1024;
 }

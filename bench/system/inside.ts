@@ -113,7 +113,7 @@ async function clones(): Promise<{ tenth: number; cold: number }> {
     run(["vm", "create", "--name", name, ...more, ...usual]);
     run(["vm", "exec", name, "--", "true"]);
   };
-  const pss = (name: string) => pssKiB((JSON.parse(run(["vm", "show", name])) as { pid: number }).pid) / 1024;
+  const pss = (name: string) => pssKiB((JSON.parse(run(["vm", "show", "--json", name])) as { pid: number }).pid) / 1024;
   const names = Array.from({ length: 10 }, (_, index) => `clone-${index}`);
   for (const name of names) make(name);
   const tenth = pss(names.at(-1) ?? "");
@@ -160,7 +160,7 @@ async function idlePss(): Promise<{ byHand: number; banger: number; helper: numb
   run(["vm", "create", "--name", "idle", ...small]);
   run(["vm", "exec", "idle", "--", "echo", "x"]);
   await Bun.sleep(idleMs);
-  const { pid } = JSON.parse(run(["vm", "show", "idle"])) as { pid: number };
+  const { pid } = JSON.parse(run(["vm", "show", "--json", "idle"])) as { pid: number };
   const bangerKiB = pssKiB(pid);
   run(["vm", "delete", "idle"]);
   await Bun.sleep(idleMs);

@@ -74,7 +74,7 @@ describe(`${count} clones of a template`, () => {
     "go on from it, all of them",
     async () => {
       for (const name of names) {
-        const { start } = JSON.parse(await banger.ok(["vm", "show", name]));
+        const { start } = JSON.parse(await banger.ok(["vm", "show", "--json", name]));
         expect(start).toMatchObject({ how: "warm" });
         said.set(name, (await banger.ok(["vm", "exec", name, "--", "sh", "-c", facts])).trim().split("\n"));
       }

@@ -106,7 +106,7 @@ describe("forks of a running VM", () => {
   });
 
   test("cost what they write: memory and disks are shared otherwise", async () => {
-    const { cost, pid } = JSON.parse(await banger.ok(["vm", "show", "fork-1"]));
+    const { cost, pid } = JSON.parse(await banger.ok(["vm", "show", "--json", "fork-1"]));
     expect(cost.memory.sharedBytes).toBeGreaterThan(16 << 20);
     // QEMU's own is in that, and in emulation most of it is translated code: the guest's memory is one mapping of a file.
     const maps = readFileSync(`/proc/${pid}/smaps`, "utf8").split(/^(?=[0-9a-f]+-)/m);

@@ -106,10 +106,10 @@ for (const [end, words] of [
     `a restored guest that is ${end} under load leaves whole file systems`,
     async () => {
       await banger.ok(["vm", "create", "--name", "busy", ...size]);
-      expect(JSON.parse(await banger.ok(["vm", "show", "busy"]))).toMatchObject({ start: { how: "warm" } });
+      expect(JSON.parse(await banger.ok(["vm", "show", "--json", "busy"]))).toMatchObject({ start: { how: "warm" } });
       await banger.ok(["vm", "exec", "busy", "--", "sh", "-c", load]);
       await banger.ok([...words, "busy"]);
-      const { id } = JSON.parse(await banger.ok(["vm", "show", "busy"]));
+      const { id } = JSON.parse(await banger.ok(["vm", "show", "--json", "busy"]));
       const disks = join(stateDir, "vms", id);
       const copy = (name: string) => join(banger.dir, name);
       execFileSync("qemu-img", ["convert", "-O", "raw", join(disks, "root.qcow2"), copy("root")]);

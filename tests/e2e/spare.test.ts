@@ -30,7 +30,7 @@ async function oneWaits(): Promise<number> {
   return pids[0] ?? 0;
 }
 
-const show = async (name: string) => JSON.parse(await banger.ok(["vm", "show", name]));
+const show = async (name: string) => JSON.parse(await banger.ok(["vm", "show", "--json", name]));
 /** User and system time, in clock ticks (proc(5), stat). */
 const ticks = (pid: number) => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];

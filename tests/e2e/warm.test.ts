@@ -21,7 +21,7 @@ async function made(): Promise<string> {
 }
 
 async function how(name: string): Promise<unknown> {
-  return JSON.parse(await banger.ok(["vm", "show", name])).start;
+  return JSON.parse(await banger.ok(["vm", "show", "--json", name])).start;
 }
 
 beforeAll(async () => {

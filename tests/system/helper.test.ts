@@ -26,7 +26,7 @@ beforeAll(async () => {
   await machine.giveStore();
   await machine.ok("sudo ./banger system install --owner dev", slow);
   await machine.ok(`banger vm create --no-start --name asked ${small}`, slow);
-  const shown = JSON.parse(await machine.ok("banger vm show asked"));
+  const shown = JSON.parse(await machine.ok("banger vm show --json asked"));
   vm = VmId.parse(shown.id);
   image = shown.image.id;
 }, 600_000);
@@ -78,7 +78,7 @@ test("a layer of garbage, or one that was cut short, makes no machine, and harms
 
 test("a machine runs as the owner, without a capability or a way to one, behind Firecracker's seccomp filters", async () => {
   await machine.ok("banger vm start asked", slow);
-  const { pid } = JSON.parse(await machine.ok("banger vm show asked"));
+  const { pid } = JSON.parse(await machine.ok("banger vm show --json asked"));
   const lines = await machine.ok(
     `grep -hE '^(Uid|Gid|Groups|CapPrm|CapEff|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/${pid}/task/*/status | sort | uniq`,
     root,

@@ -100,7 +100,7 @@ systemctl daemon-reload && systemctl restart bangerd`,
   );
   await settledVms(machine);
   await machine.ok(`banger vm create --name bystander ${small}`, slow);
-  bystander = JSON.parse(await machine.ok("banger vm show bystander")).pid;
+  bystander = JSON.parse(await machine.ok("banger vm show --json bystander")).pid;
   quiet = await allOf(machine);
 }, 600_000);
 

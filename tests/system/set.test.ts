@@ -22,7 +22,7 @@ systemd-run --quiet --unit outside-server --property=NetworkNamespacePath=/run/n
 const connections = async () =>
   Number(/packets (\d+)/.exec(await machine.ok("ip netns exec outside nft list table ip count", root))?.[1]);
 
-const shown = async (name: string) => JSON.parse(await machine.ok(`banger vm show ${name}`));
+const shown = async (name: string) => JSON.parse(await machine.ok(`banger vm show --json ${name}`));
 const fetched = (name: string) =>
   machine.run(
     `banger vm exec ${name} -- /bin/busybox timeout 10 /bin/busybox wget -q -O - http://${outside}:8080/`,

@@ -4,7 +4,7 @@ import { host } from "./host.ts";
 
 const machine = await host();
 const slow = { timeoutMs: 400_000 } as const;
-const shown = async () => JSON.parse(await machine.ok("banger vm show mute"));
+const shown = async () => JSON.parse(await machine.ok("banger vm show --json mute"));
 const told = "the guest agent does not answer";
 
 /** The agent is the process of this name; a child of its own that stays when it is stopped sends the signal. */

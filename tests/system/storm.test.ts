@@ -36,7 +36,7 @@ test(
       const vms = await settledVms(machine);
       expect(vms.map(({ state }) => state)).toEqual(names.map(() => "running"));
       const shown = await Promise.all(
-        names.map(async (name) => JSON.parse(await machine.ok(`banger vm show ${name}`, slow))),
+        names.map(async (name) => JSON.parse(await machine.ok(`banger vm show --json ${name}`, slow))),
       );
       expect(new Set(shown.map(({ ip }) => ip)).size).toBe(count);
       expect(failures(await atOnce(names.map((name) => `banger vm exec ${name} -- /bin/true`)))).toEqual([]);
@@ -64,7 +64,7 @@ test("a stop and a delete in the middle of a start leave what was asked for last
     await machine.run("banger vm stop twice", slow);
     const starting = machine.run("banger vm start twice", slow);
     await machine.ok(
-      "until [ $(banger vm show twice | grep -c '\"starting\"') = 1 ]; do sleep 0.1; done",
+      "until [ $(banger vm show --json twice | grep -c '\"starting\"') = 1 ]; do sleep 0.1; done",
       slow,
     );
     const { status, stderr } = await machine.run(`banger vm ${word} twice`, slow);

@@ -46,7 +46,7 @@ test("a repository is on the VM's work disk when its command runs", async () => 
 
 test("a VM has an address of the bridge, survives both services' restart, and keeps its disks over stop and start", async () => {
   await machine.ok(`banger vm create --name kept ${small}`, slow);
-  const shown = async () => JSON.parse(await machine.ok("banger vm show kept"));
+  const shown = async () => JSON.parse(await machine.ok("banger vm show --json kept"));
   const { pid, ip, layer } = await shown();
   expect(ip).toBe("172.16.0.2");
   expect(layer.overflowed).toBe(false);
@@ -65,21 +65,21 @@ test("a VM has an address of the bridge, survives both services' restart, and ke
 
 test("two VMs get an address each, and neither reaches the other", async () => {
   await machine.ok(`banger vm create --name other ${small}`, slow);
-  const { ip } = JSON.parse(await machine.ok("banger vm show other"));
+  const { ip } = JSON.parse(await machine.ok("banger vm show --json other"));
   expect(ip).toBe("172.16.0.3");
   const { status } = await machine.run("banger vm exec other -- /bin/ping -c 1 -W 3 172.16.0.2", slow);
   expect(status).toBe(1);
 }, 400_000);
 
 test("a Firecracker that is killed leaves a stopped VM that says why, and no device", async () => {
-  const { pid } = JSON.parse(await machine.ok("banger vm show other"));
+  const { pid } = JSON.parse(await machine.ok("banger vm show --json other"));
   await machine.ok(`kill -9 ${pid}`, root);
   for (let tries = 0; tries < 60; tries += 1) {
-    const vm = JSON.parse(await machine.ok("banger vm show other"));
+    const vm = JSON.parse(await machine.ok("banger vm show --json other"));
     if (vm.state === "stopped") break;
     await Bun.sleep(500);
   }
-  expect(JSON.parse(await machine.ok("banger vm show other"))).toMatchObject({ state: "stopped", pid: null });
+  expect(JSON.parse(await machine.ok("banger vm show --json other"))).toMatchObject({ state: "stopped", pid: null });
 }, 200_000);
 
 test("a start starts no process but jailer, which becomes Firecracker", async () => {

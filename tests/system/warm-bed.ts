@@ -15,7 +15,7 @@ export function warmBed(machine: Host) {
     JSON.parse(await machine.ok("banger template list --json", slow));
   return {
     listed,
-    shown: async (name: string) => JSON.parse(await machine.ok(`banger vm show ${name}`, slow)),
+    shown: async (name: string) => JSON.parse(await machine.ok(`banger vm show --json ${name}`, slow)),
     /** One with this much memory; made when the VM before it has been left alone for some seconds. */
     templateOf: async (memoryMiB: number): Promise<string> => {
       for (;;) {
