@@ -113,7 +113,8 @@ async function clones(): Promise<{ tenth: number; cold: number }> {
     run(["vm", "create", "--name", name, ...more, ...usual]);
     run(["vm", "exec", name, "--", "true"]);
   };
-  const pss = (name: string) => pssKiB((JSON.parse(run(["vm", "show", "--json", name])) as { pid: number }).pid) / 1024;
+  const pss = (name: string) =>
+    pssKiB((JSON.parse(run(["vm", "show", "--json", name])) as { pid: number }).pid) / 1024;
   const names = Array.from({ length: 10 }, (_, index) => `clone-${index}`);
   for (const name of names) make(name);
   const tenth = pss(names.at(-1) ?? "");

@@ -106,7 +106,9 @@ for (const [end, words] of [
     `a restored guest that is ${end} under load leaves whole file systems`,
     async () => {
       await banger.ok(["vm", "create", "--name", "busy", ...size]);
-      expect(JSON.parse(await banger.ok(["vm", "show", "--json", "busy"]))).toMatchObject({ start: { how: "warm" } });
+      expect(JSON.parse(await banger.ok(["vm", "show", "--json", "busy"]))).toMatchObject({
+        start: { how: "warm" },
+      });
       await banger.ok(["vm", "exec", "busy", "--", "sh", "-c", load]);
       await banger.ok([...words, "busy"]);
       const { id } = JSON.parse(await banger.ok(["vm", "show", "--json", "busy"]));

@@ -79,7 +79,10 @@ test("a Firecracker that is killed leaves a stopped VM that says why, and no dev
     if (vm.state === "stopped") break;
     await Bun.sleep(500);
   }
-  expect(JSON.parse(await machine.ok("banger vm show --json other"))).toMatchObject({ state: "stopped", pid: null });
+  expect(JSON.parse(await machine.ok("banger vm show --json other"))).toMatchObject({
+    state: "stopped",
+    pid: null,
+  });
 }, 200_000);
 
 test("a start starts no process but jailer, which becomes Firecracker", async () => {

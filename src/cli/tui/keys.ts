@@ -30,5 +30,5 @@ const one = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO[A-Za-z]|[\s\S]/gu;
 
 /** The keys of what was typed at once: their names, or the character itself. Sequences that are nobody's are dropped. */
 export function keysOf(typed: string): string[] {
-  return (typed.match(one) ?? []).flatMap((key) => named[key] ?? (key.length > 1 ? [] : [key]));
+  return (typed.match(one) ?? []).flatMap((key) => named[key] ?? (key.startsWith("\x1b") ? [] : [key]));
 }

@@ -1,10 +1,9 @@
 /** A terminal's screen, drawn by lines: only those that have changed are written, all in one write. */
-import type { Writable } from "node:stream";
 
 export class Screen {
   #shown: string[] | undefined;
 
-  constructor(private readonly out: Writable) {}
+  constructor(private readonly out: { write(text: string): unknown }) {}
 
   /** `lines` must fit it: it does not wrap. */
   draw(lines: readonly string[]): void {

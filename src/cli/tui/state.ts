@@ -56,8 +56,8 @@ export function withVm(state: TableState, id: string, vm: VmStats["vm"] | undefi
   const rows = state.rows?.flatMap((row) => {
     if (row.stats.vm.id !== id) return [row];
     if (vm === undefined) return [];
-    const { host, guest } = vm.pid === null ? { host: null, guest: null } : row.stats;
-    return [{ ...row, stats: { ...row.stats, vm, host, guest } }];
+    const gone = vm.pid === null ? { host: null, guest: null, uptimeMs: null } : {};
+    return [{ ...row, stats: { ...row.stats, vm, ...gone } }];
   });
   return rows === undefined ? state : withRows(state, rows);
 }

@@ -1,6 +1,14 @@
 /** Logs by their end, and what follows. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -38,7 +46,9 @@ describe("the last lines", () => {
 
   test("may be only those that are about something", async () => {
     const wanted = (line: Buffer) => line.includes("mine");
-    expect(await last("mine 1\nmine 2\nother\nmine 3\nother\n", 2, wanted)).toBe("mine 2\nother\nmine 3\nother\n");
+    expect(await last("mine 1\nmine 2\nother\nmine 3\nother\n", 2, wanted)).toBe(
+      "mine 2\nother\nmine 3\nother\n",
+    );
   });
 });
 

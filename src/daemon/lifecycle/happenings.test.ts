@@ -7,7 +7,10 @@ const silent = { info: () => {} };
 const vm = (name: string) => ({ id: `id-${name}`, name });
 const names = (told: Happening[]) => told.map(({ kind, subject }) => subject?.name ?? kind);
 
-function reading(events: Happenings, change: { sinceMs?: number; follow?: boolean; ready?: () => Promise<void> }) {
+function reading(
+  events: Happenings,
+  change: { sinceMs?: number; follow?: boolean; ready?: () => Promise<void> },
+) {
   const told: Happening[] = [];
   const leave = new AbortController();
   const over = events.tell({
