@@ -71,6 +71,7 @@ export const testPackages = [
     programs: ["openssl"],
   },
   { name: "zstd", why: "packs bundles of images and kernels", programs: ["zstd"] },
+  { name: "tmux", why: "a real terminal for the tests of banger tui", programs: ["tmux"] },
   { name: "rsync", why: "puts bundles onto another machine", programs: ["rsync"] },
   { name: "rclone", why: "puts bundles into object stores", programs: ["rclone"] },
   { name: "attr", why: "reads the extended attributes of what umoci unpacked", programs: ["getfattr"] },

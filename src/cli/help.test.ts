@@ -30,6 +30,8 @@ describe("help", () => {
         system       install banger's services, restart and remove them
         firecracker  fetch Firecracker, the VMM of the supported path
         ps           list VMs
+        events       follow what happens to VMs, images, kernels and templates
+        tui          look after VMs in a live table: shells, logs, stop, start, delete
         df           show what banger takes of this machine's disk
         prune        remove VMs that do not run, and what no other VM needs
         doctor       check this machine: what works, what is missing, what to do
@@ -73,7 +75,8 @@ describe("help", () => {
         kill      end VMs at once, keeping their disks
         delete    delete VMs with all their disks
         list      list VMs
-        show      show everything about a VM, as JSON
+        show      show everything about a VM
+        stats     show what VMs take: processor, memory, disk, network
         ssh       log in to a running VM with ssh
         exec      run a command in a running VM
         logs      show what a VM's console printed

@@ -79,7 +79,7 @@ describe("a wrong command line is refused before anything happens", () => {
     ],
     [
       "vm logs x --source disk",
-      '1 banger: --source "disk": must be console or vmm\n  hint: see: banger vm logs --help',
+      '1 banger: --source "disk": must be console, vmm or daemon\n  hint: see: banger vm logs --help',
     ],
     ["vm exec x", "1 banger: command is missing\n  hint: it goes after --: banger vm exec ... -- command"],
     ["vm exec x --", "1 banger: command is missing after --\n  hint: see: banger vm exec --help"],

@@ -4,7 +4,7 @@ import { defineCommand } from "./command.ts";
 import { Tui } from "./tui/tui.ts";
 
 export const command = defineCommand({
-  summary: "look after VMs in a table that lives: shells, logs, stop, start, delete",
+  summary: "look after VMs in a live table: shells, logs, stop, start, delete",
   details:
     "Keys: up and down choose a VM, enter opens a shell in it, l shows its console, x stops it, S starts it, d deletes it after a question, ? helps, q leaves. VMs run on when it ends. The numbers are those of vm stats, looked at every two seconds.",
   examples: [{ command: "tui", note: "the table" }],

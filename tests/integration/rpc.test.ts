@@ -7,7 +7,17 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BangerError } from "../../src/base/base.ts";
-import { type Client, connect, type Handlers, owner, type Server, serve } from "../../src/rpc/rpc.ts";
+import { Happenings } from "../../src/daemon/lifecycle/happenings.ts";
+import { FrameReader, frame } from "../../src/rpc/frames.ts";
+import {
+  type Client,
+  connect,
+  type Handlers,
+  type Happening,
+  owner,
+  type Server,
+  serve,
+} from "../../src/rpc/rpc.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 let dir: string;
@@ -50,6 +60,71 @@ const failure = async (promise: Promise<unknown>): Promise<BangerError> => {
   if (error instanceof BangerError) return error;
   throw new Error(`expected a BangerError, got ${error}`);
 };
+
+describe("events without end", () => {
+  test("grow nothing for a reader that does not read: it is told how many it missed, and goes on", async () => {
+    const happenings = new Happenings(quiet, 100);
+    await start({
+      "events.follow": async ({ sinceMs, follow }, { signal, emit, ready }) => {
+        await happenings.tell({ sinceMs, follow, signal, emit, ready });
+        return {};
+      },
+    });
+    const reader = dial(socketPath);
+    reader.write("rpc\n");
+    const asked = {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "events.follow",
+      params: { op: "00000001", params: { follow: true } },
+    };
+    reader.write(frame(JSON.stringify(asked)));
+    await Bun.sleep(50);
+    reader.pause();
+    const count = 20_000;
+    for (let number = 0; number < count; number += 1) {
+      happenings.add("vm.failed", { id: String(number), name: "vm" }, { error: "x".repeat(300) });
+      if (number % 100 === 0) await Bun.sleep(0);
+    }
+    const frames = new FrameReader();
+    const told: Happening[] = [];
+    const all = Promise.withResolvers<void>();
+    reader.on("data", (chunk: Buffer) => {
+      for (const text of frames.read(chunk)) told.push(JSON.parse(text).params.event);
+      if (told.at(-1)?.subject?.id === String(count - 1)) all.resolve();
+    });
+    reader.resume();
+    await all.promise;
+    reader.destroy();
+    const dropped = told.filter(({ kind }) => kind === "events.dropped");
+    const missed = dropped.reduce((sum, { details }) => sum + Number(details.count), 0);
+    expect(missed).toBeGreaterThan(count / 2);
+    expect(told.length - dropped.length + missed).toBe(count);
+  });
+
+  test("are cancelled by their reader, like any call", async () => {
+    const happenings = new Happenings(quiet);
+    const client = await start({
+      "events.follow": async ({ follow }, { signal, emit, ready }) => {
+        await happenings.tell({ sinceMs: undefined, follow, signal, emit, ready });
+        return {};
+      },
+    });
+    const leave = new AbortController();
+    const told: string[] = [];
+    const call = client.call(
+      "events.follow",
+      { follow: true },
+      { signal: leave.signal, onEvent: ({ kind }) => void told.push(kind) },
+    );
+    await Bun.sleep(50);
+    happenings.add("vm.created", { id: "i", name: "a" });
+    await Bun.sleep(50);
+    leave.abort();
+    expect(await call).toEqual({});
+    expect(told).toEqual(["vm.created"]);
+  });
+});
 
 describe("calls", () => {
   test("carry params there and results back, and the socket is the owner's alone", async () => {
