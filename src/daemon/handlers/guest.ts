@@ -79,8 +79,12 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         const session = await runtimes.session(vm, ctx.signal);
         const stream = await session.connect({ port }, ctx.signal);
         stream.once("close", over);
+        let taken = false;
+        // Whoever goes without having come for it has no use of the VM any more.
+        void ctx.connectionClosed.then(() => taken || stream.destroy());
         return {
           ticket: ctx.ticket((socket) => {
+            taken = true;
             joinStreams(stream, socket);
           }),
           ...(session.channel === "ssh" ? { warning: goingBySsh } : {}),
