@@ -2,6 +2,7 @@
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { Terminal } from "./context.ts";
+import { escapeText } from "./output/escape.ts";
 
 export function processTerminal(env: Record<string, string | undefined>): Terminal {
   let raw = false;
@@ -12,10 +13,19 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
     if (on) stopOutputProcessing();
   };
   let inScreen = false;
-  process.on("exit", () => {
+  const giveBack = () => {
     setRaw(false);
     if (inScreen) writeNow(leaveScreen);
-  });
+    inScreen = false;
+  };
+  process.on("exit", giveBack);
+  /** What is said of a bug must not go with the screen; and Bun (1.4.5) goes on after one while a module is awaited. */
+  const onBug = (error: unknown) => {
+    giveBack();
+    const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`banger: ${escapeText(said)}\n`);
+    process.exit(1);
+  };
   return {
     stdin: isatty(0),
     stdout: isatty(1),
@@ -31,6 +41,8 @@ export function processTerminal(env: Record<string, string | undefined>): Termin
     setScreen: (on) => {
       if (inScreen === on || !isatty(1)) return;
       inScreen = on;
+      for (const bug of ["uncaughtException", "unhandledRejection"] as const)
+        process[on ? "on" : "off"](bug, onBug);
       // Behind what was drawn before, which may still be on its way.
       process.stdout.write(on ? enterScreen : leaveScreen);
     },

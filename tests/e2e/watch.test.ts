@@ -125,7 +125,7 @@ test("the table shows it, and keys stop it, start it, and open a shell, in a rea
   press("S");
   await sees(/> {2}watched {2}running/, 120_000);
   press("q");
-  await sees(/host> $/);
+  await sees(/host>\s*$/);
   press("echo left with $?", "Enter");
   await sees(/left with 0/);
   expect(screen()).toContain("15 90");

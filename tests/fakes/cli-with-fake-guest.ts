@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { runProcess } from "../../src/cli/run-process.ts";
 import { FakeDaemon, fakeDefaults, fakeVm } from "../../src/cli/testing/fake-daemon.ts";
 import { type FakeProcess, fakeGuest } from "../../src/cli/testing/fake-guest.ts";
+import { fakeStats } from "../../src/cli/testing/fake-stats.ts";
 
 async function guest(child: FakeProcess): Promise<number> {
   const { argv, stdio, stderr } = child;
@@ -57,6 +58,13 @@ const daemon: FakeDaemon = new FakeDaemon({
   },
   "vm.show": () => vm,
   "vm.list": () => Array.from({ length: 2000 }, () => vm),
+  "vm.stats": () => {
+    if (process.env.FAKE_BUG === "1")
+      setTimeout(() => {
+        throw new Error("a bug of banger's own");
+      }, 100);
+    return [fakeStats("calm-otter")];
+  },
   "vm.delete": () => {
     process.stderr.write("[deleted]\n");
     if (process.env.FAKE_MARK !== undefined) writeFileSync(process.env.FAKE_MARK, "deleted");

@@ -206,3 +206,46 @@ describe("a command on pipes", () => {
     expect(await child.exited).toBe(0);
   });
 });
+
+describe("the table of banger tui", () => {
+  const entered = "\x1b[?1049h";
+  const left = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+  test.each([
+    ["q", "0"],
+    ["\x03", "0"],
+    ["SIGTERM", "143"],
+    ["SIGHUP", "129"],
+    ["SIGINT", "0"],
+  ] as const)("gives the terminal back when it is left by %j", async (way, status) => {
+    const run = onTerminal(["tui"]);
+    await run.until("calm-otter");
+    expect(run.screen()).toContain(entered);
+    if (way.startsWith("SIG")) process.kill(await bangerPid(run.child.pid), way as NodeJS.Signals);
+    else run.terminal.write(way);
+    const end = await run.end();
+    expect([end.after, end.status]).toEqual([end.before, status]);
+    expect(run.screen().lastIndexOf(left)).toBeGreaterThan(run.screen().lastIndexOf("calm-otter"));
+  });
+
+  test("gives it back when banger itself fails", async () => {
+    const run = onTerminal(["tui"], { FAKE_BUG: "1" });
+    const end = await run.end();
+    expect([end.after, end.status === "0"]).toEqual([end.before, false]);
+    expect(run.screen().split(entered).length).toBe(run.screen().split(left).length);
+  });
+
+  test("lends it to a shell, whose keys are its own, and comes back", async () => {
+    const run = onTerminal(["tui"]);
+    await run.until("calm-otter");
+    run.terminal.write("\r");
+    await run.until("ready");
+    run.terminal.write("xq");
+    await run.until("<7871>");
+    // The second time that it is entered.
+    while (run.screen().split(entered).length < 3) await Bun.sleep(10);
+    run.terminal.write("q");
+    const end = await run.end();
+    expect([end.after, end.status]).toEqual([end.before, "0"]);
+  });
+});

@@ -12,6 +12,7 @@ test("of what travels, what mise reads at the root tells of tools", () => {
   const paths = [".config/mise.toml", ".tool-versions", "a/mise.toml", "mise.toml", "mise.toml.orig"];
   const listing = {
     included: [],
+    includedDigest: undefined,
     ignored: [],
     changed: { present: [], gone: [] },
     skippedUntracked: 0,

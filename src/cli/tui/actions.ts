@@ -26,7 +26,13 @@ export class Actions {
     private readonly change: (change: (state: TableState) => TableState) => void,
   ) {}
 
-  stop(vm: Named): void {
+  stop(vm: Named & { state: string }): void {
+    if (vm.state === "suspended") {
+      // Too much for one key.
+      const message = `${vm.name} is suspended: what runs in it would be lost; to stop it: banger vm stop ${vm.name}`;
+      this.change((state) => ({ ...state, message }));
+      return;
+    }
     this.#do(vm, "stopping", (options) => this.client.call("vm.stop", { ref: vm.id }, options));
   }
 

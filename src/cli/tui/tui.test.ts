@@ -102,6 +102,17 @@ describe("the table", () => {
     await status;
   });
 
+  test("does not give up what runs in a suspended VM", async () => {
+    const asleep = fakeStats("dozer", { host: null, guest: null }, { state: "suspended", asleep: true });
+    const { status, sees, press, daemon } = table([asleep]);
+    await sees(/> {2}dozer {2}asleep/);
+    press("x");
+    await sees("dozer is suspended: what runs in it would be lost");
+    expect(daemon.methods).toEqual(["vm.stats"]);
+    press("q");
+    await status;
+  });
+
   test("deletes only after a yes that comes behind the question", async () => {
     const { status, sees, press, daemon } = table(two, { "vm.delete": () => ({}) });
     await sees("calm-otter");

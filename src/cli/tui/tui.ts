@@ -29,7 +29,7 @@ export class Tui {
     this.#failed.promise.catch(() => {});
     this.#actions = new Actions(ctx, client, (change) => this.#change(change));
     this.#job = ctx.tty.onStop(
-      () => this.#give(),
+      () => (this.#actions.inShell ? ctx.tty.setRaw(false) : this.#give()),
       () => this.#retake(),
     );
   }
@@ -112,11 +112,16 @@ export class Tui {
     this.ctx.tty.setRaw(false);
   }
 
-  /** Continued after a stop, during which the terminal may have been anybody's. A guest's shell looks after it itself. */
+  /** Continued after a stop, during which the terminal may have been anybody's. */
   #retake(): void {
-    if (this.#actions.inShell || this.#over.signal.aborted) return;
-    this.#give();
-    this.#take();
+    if (this.#over.signal.aborted) return;
+    if (this.#actions.inShell) {
+      this.ctx.tty.setRaw(false);
+      this.ctx.tty.setRaw(true);
+    } else {
+      this.#give();
+      this.#take();
+    }
   }
 
   #typed = (typed: Buffer): void => {

@@ -69,8 +69,12 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
     },
     "guest.connect": async ({ ref, port }, ctx) => {
       const { stream, channel } = await connectGuestPort(parts, ref, port, ctx.signal);
+      let taken = false;
+      // Whoever goes without having come for it has no use of the VM any more.
+      void ctx.connectionClosed.then(() => taken || stream.destroy());
       return {
         ticket: ctx.ticket((socket) => {
+          taken = true;
           joinStreams(stream, socket);
         }),
         ...(channel === "ssh" ? { warning: goingBySsh } : {}),
