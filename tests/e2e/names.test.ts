@@ -113,10 +113,11 @@ test("its name leads to its ports, for this user and no other", async () => {
   await expect(greeting(address, 3001)).rejects.toThrow("ECONNREFUSED");
   if (process.getuid?.() === 0) {
     const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", "--max-time", "20"];
-    const { status, stderr } = spawnSync("setpriv", [...asNobody, `http://${address}:3000/page`], {
+    const { stdout, stderr } = spawnSync("setpriv", [...asNobody, `http://${address}:3000/page`], {
       encoding: "utf8",
     });
-    expect([status, stderr]).toEqual([56, expect.stringContaining("reset by peer")]);
+    // It may notice when it connects, when it asks, or when it waits.
+    expect([stdout, stderr]).toEqual(["", expect.stringMatching(/reset by peer|Empty reply|connect/)]);
     // Where it takes no more than that.
     expect(await greeting(address, 22)).toStartWith("SSH-2.0-");
   }
