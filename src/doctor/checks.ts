@@ -4,6 +4,7 @@ import { firecrackerChecks } from "./checks/firecracker.ts";
 import { imageChecks } from "./checks/images.ts";
 import { jailChecks } from "./checks/jails.ts";
 import { machineChecks } from "./checks/machine.ts";
+import { nameServerChecks } from "./checks/name-server.ts";
 import { networkChecks } from "./checks/network.ts";
 import { programChecks } from "./checks/programs.ts";
 import { serviceChecks } from "./checks/services.ts";
@@ -21,5 +22,6 @@ export const checks: readonly Check[] = [
   ...firecrackerChecks,
   ...jailChecks,
   ...networkChecks,
+  ...nameServerChecks,
   ...vmChecks,
 ];

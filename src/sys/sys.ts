@@ -61,6 +61,7 @@ export {
 } from "./loop.ts";
 export { type MemoryUse, memoryUse } from "./memory-use.ts";
 export { type FileSystem, fileSystemOf, type Mount, mountOf } from "./mounts.ts";
+export { hostNameServer } from "./name-server.ts";
 export { errnoOf } from "./netlink.ts";
 export { applyNft, listNft } from "./nft.ts";
 export {
