@@ -26,11 +26,11 @@ const nameServer = defineCheck({
       },
     ];
     const another = `in ${settings.path}: default_dns = "9.9.9.9"  # or another that is reached from here`;
-    if (resolvedStopped && !configured) {
+    if (resolvedStopped) {
       const fix = advice.fix("root", "systemctl", "start", "systemd-resolved");
       return fixable(
         warn(
-          "systemd-resolved does not run: neither host nor guests have names",
+          "systemd-resolved does not run, and it is what this host asks for names",
           [fix.line, another],
           ...evidence,
         ),

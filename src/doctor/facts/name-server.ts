@@ -1,6 +1,7 @@
 /** The name server that guests with NAT get, asked for a name from here: a packet there, and one back. */
 import { createSocket } from "node:dgram";
-import { existsSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
+import { hostSystemd } from "../../host/host.ts";
 import { hostNameServer } from "../../sys/sys.ts";
 import type { Place } from "../place.ts";
 import { readSettings } from "./settings.ts";
@@ -28,8 +29,18 @@ export async function askNameServer(place: Place, signal: AbortSignal): Promise<
     answerMs = await query(server, signal);
   return {
     ...{ server, answerMs, configured: config.default_dns !== undefined },
-    resolvedStopped: resolvConf().includes("systemd/resolve") && !existsSync("/run/systemd/resolve"),
+    resolvedStopped: resolvConf().includes("systemd/resolve") && !(await resolvedRuns()),
   };
+}
+
+/** Its files stay when it is stopped. */
+async function resolvedRuns(): Promise<boolean> {
+  try {
+    return (await hostSystemd.state("systemd-resolved.service")).active === "active";
+  } catch {
+    // No systemd to ask: whatever answers there, it is not this check's to start it.
+    return true;
+  }
 }
 
 function resolvConf(): string {
