@@ -15,8 +15,24 @@ async function doctor(words = "", user: HostUser = "dev", program = installed) {
   const check = (id: string) => report.results.find((each) => each.id === id);
   return { ...report, check };
 }
-const asRoot = () => doctor("", "root");
-const fix = () => doctor("--fix --yes", "root");
+/** Until that check is judged: beside others' work this host may not answer in time, which doctor then says. */
+async function look(id: string, user: HostUser = "dev") {
+  for (let tries = 0; ; tries += 1) {
+    const found = (await doctor("", user)).check(id);
+    if (tries === 9 || found?.summary.startsWith("not known") === false) return found;
+  }
+}
+/** The fixes that were run until that check is well. */
+async function fix(id: string): Promise<string[]> {
+  const lines: string[] = [];
+  for (let tries = 0; tries < 10; tries += 1) {
+    const { mended = [], check } = await doctor("--fix --yes", "root");
+    lines.push(...mended.flatMap(({ line, outcome }) => (outcome === "done" ? [line] : [])));
+    if (check(id)?.state === "pass" || (await look(id, "root"))?.state === "pass") return lines;
+  }
+  throw new Error(`${id} is not mended by ${lines.join(", ") || "anything"}`);
+}
+const restart = "banger system restart";
 
 test("/dev/kvm that only root may open is given back to its group, by the lines to paste", async () => {
   await machine.ok("chown root:root /dev/kvm; chmod 600 /dev/kvm", root);
@@ -40,23 +56,19 @@ test("with the services installed all of them is well", async () => {
   expect(
     await machine.ok("man -w banger-vm 2>/dev/null || ls /usr/local/share/man/man1/banger-vm.1"),
   ).toContain("/usr/local/share/man/man1/banger-vm.1");
-  const { results } = await asRoot();
+  const { results } = await doctor("", "root");
   expect(results.filter(({ state }) => state === "fail")).toEqual([]);
 }, 400_000);
 
 test("a service that was stopped is started", async () => {
   await machine.ok("systemctl stop bangerd", root);
-  expect((await doctor()).check("services")).toMatchObject({
+  expect(await look("services")).toMatchObject({
     state: "fail",
     summary: "not active: bangerd.service",
     remedy: ["sudo banger system restart", "journalctl -u bangerd.service"],
   });
-  const mended = await fix();
-  expect(mended.mended?.find(({ line }) => line === "banger system restart")).toMatchObject({
-    checks: expect.arrayContaining(["services"]),
-    outcome: "done",
-  });
-  expect(mended.check("services")?.state).toBe("pass");
+  expect(await fix("services")).toContain(restart);
+  expect((await machine.ok("systemctl is-active bangerd")).trim()).toBe("active");
 }, 400_000);
 
 test("a TAP of no VM is taken away by the services", async () => {
@@ -64,36 +76,33 @@ test("a TAP of no VM is taken away by the services", async () => {
     `ip tuntap add tap-pool-77 mode tap && ip link set tap-pool-77 alias "banger:3f2a91c0-5b7e-4d21-9c3a-0123456789ab 172.16.0.77 02:3f:2a:91:c0:5b no-nat"`,
     root,
   );
-  expect((await doctor()).check("leftovers")).toMatchObject({
+  expect(await look("leftovers")).toMatchObject({
     state: "warn",
     summary: "something is left of VMs that do not run: 3f2a91c0",
   });
-  const mended = await fix();
-  expect(mended.check("leftovers")?.state).toBe("pass");
+  expect(await fix("leftovers")).toContain(restart);
   expect((await machine.run("ip link show tap-pool-77")).status).not.toBe(0);
 }, 400_000);
 
 test("files that others could change, and a state that others could look into, are shut", async () => {
   await machine.ok("chmod 666 /etc/banger/install.toml; chmod 755 /var/lib/banger", root);
-  const ill = await doctor();
-  expect(ill.check("trusted-files")).toMatchObject({ state: "fail" });
-  expect(ill.check("state")?.summary).toBe("others may look into /var/lib/banger: its mode is 755");
-  const mended = await fix();
-  expect(mended.mended?.map(({ line }) => line)).toEqual([
+  expect(await look("trusted-files")).toMatchObject({ state: "fail" });
+  expect((await look("state"))?.summary).toBe("others may look into /var/lib/banger: its mode is 755");
+  expect(await fix("trusted-files")).toEqual([
     "chown root:root /etc/banger/install.toml",
     "chmod go-w /etc/banger/install.toml",
     "chmod go-rwx /var/lib/banger",
   ]);
-  expect([mended.check("trusted-files")?.state, mended.check("state")?.state]).toEqual(["pass", "pass"]);
+  expect((await look("state"))?.state).toBe("pass");
 }, 400_000);
 
 test("systemd-resolved that is stopped is started", async () => {
   await machine.ok("systemctl stop systemd-resolved", root);
-  expect((await doctor()).check("name-server")).toMatchObject({
+  expect(await look("name-server")).toMatchObject({
     state: "warn",
     remedy: ["sudo systemctl start systemd-resolved", expect.stringContaining("default_dns")],
   });
-  await fix();
+  expect(await fix("name-server")).toEqual(["systemctl start systemd-resolved"]);
   expect((await machine.ok("systemctl is-active systemd-resolved")).trim()).toBe("active");
 }, 400_000);
 
@@ -103,12 +112,12 @@ test("a disk that is almost full is told, with what frees it; nothing is removed
     root,
   );
   try {
-    const { check } = await doctor();
-    expect(check("disk-space")).toMatchObject({
+    const found = await look("disk-space");
+    expect(found).toMatchObject({
       state: "warn",
       remedy: ["banger prune", "banger template prune", expect.any(String)],
     });
-    expect(check("disk-space")?.fixes).toEqual([]);
+    expect(found?.fixes).toEqual([]);
   } finally {
     await machine.ok("rm /var/tmp/ballast", root);
   }
@@ -121,15 +130,13 @@ test("a Firecracker that is too old is told, with the line that fetches another"
     root,
   );
   try {
-    const { check } = await doctor();
-    expect(check("firecracker")).toMatchObject({
+    const found = await look("firecracker");
+    expect(found).toMatchObject({
       state: "fail",
       summary: "1.4.0 is too old: 1.5.0 is the least",
       remedy: ["sudo banger firecracker install"],
     });
-    expect(check("firecracker")?.fixes.map(({ command }) => command)).toEqual([
-      ["banger", "firecracker", "install"],
-    ]);
+    expect(found?.fixes.map(({ command }) => command)).toEqual([["banger", "firecracker", "install"]]);
   } finally {
     await machine.ok("mv /srv/kept /usr/local/bin/firecracker", root);
   }
@@ -141,17 +148,17 @@ test("Docker's DROP policy and a host that forwards no longer are opened again f
     slow,
   );
   await machine.ok("iptables -N DOCKER-USER; iptables -P FORWARD DROP", root);
-  expect((await asRoot()).check("forwarding")).toMatchObject({
+  expect(await look("forwarding", "root")).toMatchObject({
     state: "fail",
     summary: "another firewall refuses what guests send: ip filter FORWARD",
-    remedy: ["banger system restart"],
+    remedy: [restart],
   });
-  expect((await fix()).check("forwarding")?.state).toBe("pass");
+  expect(await fix("forwarding")).toContain(restart);
   await machine.ok("sysctl -qw net.ipv4.ip_forward=0", root);
-  expect((await doctor()).check("forwarding")?.summary).toBe(
+  expect((await look("forwarding"))?.summary).toBe(
     "the host does not forward: guests with NAT reach nothing",
   );
-  expect((await fix()).check("forwarding")?.state).toBe("pass");
+  expect(await fix("forwarding")).toContain(restart);
   expect((await machine.ok("cat /proc/sys/net/ipv4/ip_forward")).trim()).toBe("1");
   await machine.ok("banger vm delete way", slow);
 }, 800_000);
