@@ -150,7 +150,7 @@ test("of the CLI, only the system commands go past the daemon", () => {
 });
 
 /** The doctor is for hosts on which no daemon runs, or can. */
-const pastTheDoctor = /^cli\/(context|process-context|output\/report)\.ts$/;
+const pastTheDoctor = /^cli\/(context|process-context|doctor|doctor\/mend|output\/report)\.ts$/;
 
 test("of the CLI, only the process's own context examines the host", () => {
   const wrong = all.filter(

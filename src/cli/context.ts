@@ -67,6 +67,8 @@ export interface Context {
   paths(): Promise<Paths>;
   /** What this host has for banger, and what it lacks: found out without a daemon. */
   examine(): Promise<Report>;
+  /** Runs a program to its end, with stderr for both its outputs; `banger` is this very one. Its exit status. */
+  runProgram(command: readonly string[]): Promise<number>;
   /** `asRoot` is the line that a person would type with sudo; `say` is told what goes on. */
   system(asRoot: string, say: (line: string) => void): Promise<System>;
   /** Checks the repository around `path`. Throws bad_repository. */

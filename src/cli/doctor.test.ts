@@ -4,7 +4,7 @@ import { runCli } from "./run-cli.ts";
 import { banger, session } from "./testing/harness.ts";
 
 const result = (group: string, id: string, change: Partial<Result> = {}): Result => ({
-  ...{ group, id, state: "pass", summary: "good", remedy: [] },
+  ...{ group, id, state: "pass", summary: "good", remedy: [], fixes: [] },
   evidence: [{ looked: `/proc/${id}`, found: "what\x1b[2Jever" }],
   ...change,
 });
@@ -68,6 +68,15 @@ describe("banger doctor", () => {
     });
     await runCli(["doctor"], plain.ctx);
     expect(plain.out()).not.toContain("\x1b");
+  });
+
+  test("fits forty columns, but for what is to be pasted", async () => {
+    const run = session({ examine: async () => report(slow, failed), tty: { stdout: true } });
+    run.resize(40, 24);
+    await runCli(["doctor"], run.ctx);
+    const text = run.out().replace(/\x1b\[\d+m/g, "");
+    expect(text.split("\n").filter((line) => line.length > 40)).toEqual([]);
+    expect(text).toContain("  WARN  kvm\n        VMs are emulated, slow: the CPU\n");
   });
 
   test("ends with 1 when a check fails, and says first what to do about that", async () => {

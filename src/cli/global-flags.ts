@@ -2,7 +2,6 @@
 import { BangerError } from "../base/base.ts";
 import type { Context } from "./context.ts";
 import { toggle } from "./flags.ts";
-import { talkingDaemon } from "./output/talking-daemon.ts";
 
 /** A command that has a flag of the same name gives it more to mean, and nothing else. */
 export const globalFlags = {
@@ -20,6 +19,9 @@ export function withVerbosity(ctx: Context, { quiet, verbose }: Record<string, u
   if (quiet === true) return Object.assign(told, { verbosity: "quiet", note: () => {} } as const);
   return Object.assign(told, {
     verbosity: "verbose",
-    client: async () => talkingDaemon(await ctx.client(), ctx),
+    client: async () => {
+      const { talkingDaemon } = await import("./output/talking-daemon.ts");
+      return talkingDaemon(await ctx.client(), ctx);
+    },
   } as const);
 }

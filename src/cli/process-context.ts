@@ -29,6 +29,11 @@ export function processContext(daemon: DaemonAccess): Context {
     runningClient: () => daemon.running(signal),
     paths: () => daemon.paths(),
     examine: async () => (await import("../doctor/doctor.ts")).examine(env, signal),
+    runProgram: async (command) => {
+      const [program = "", ...words] =
+        command[0] === "banger" ? [...selfCommand(), ...command.slice(1)] : command;
+      return Bun.spawn([program, ...words], { stdio: ["ignore", 2, 2], env }).exited;
+    },
     system: async (asRoot, say) =>
       (await import("./system/this-host.ts")).systemOf({ asRoot, self: selfCommand(), say }),
     openWorkspace: async (path, options) =>

@@ -1,12 +1,13 @@
 /** docs/commands.md: every command's help, in one page. */
 import { groups, topLevel } from "./commands.ts";
 import { commandHelp, groupHelp, rootHelp } from "./help.ts";
+import { wrapWords } from "./output/wrap.ts";
 
 export async function commandReference(): Promise<string> {
   const parts = [
     "# Commands",
     "Made from the commands' own definitions by `bun scripts/gen.ts`: edit those, not this page.",
-    conventions.map((each) => `- ${each}`).join("\n"),
+    conventions.map((each) => `- ${wrapWords(each, lineWidth - 2).join("\n  ")}`).join("\n"),
     fenced(await rootHelp()),
   ];
   for (const [name, group] of Object.entries(groups)) {
@@ -22,6 +23,9 @@ export async function commandReference(): Promise<string> {
   }
   return `${parts.join("\n\n")}\n`;
 }
+
+/** Of this page's own prose. */
+const lineWidth = 132;
 
 /** What all commands have in common. */
 export const conventions: readonly string[] = [

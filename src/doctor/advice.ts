@@ -1,5 +1,7 @@
 /** Remedies as this host's users type them: packages by their name here, and sudo only where it is needed. */
+import { shellWord } from "../base/base.ts";
 import type { Distribution, Family } from "./distribution.ts";
+import type { Fix } from "./verdict.ts";
 
 export type Tool = "qemu" | "e2fsprogs" | "git" | "ssh" | "mmdebstrap" | "newuidmap" | "apt" | "keyring";
 
@@ -87,6 +89,8 @@ export interface Advice {
   distribution: Distribution;
   /** A command line that root must run. */
   asRoot(line: string): string;
+  /** What a program may do about it, as root or as whoever it is. */
+  fix(who: "root" | "you", ...command: readonly string[]): Fix;
   /** What installs these. */
   install(...tools: readonly Tool[]): string[];
 }
@@ -99,6 +103,10 @@ export function adviceFor(distribution: Distribution, isRoot: boolean): Advice {
   return {
     distribution,
     asRoot,
+    fix: (who, ...command) => {
+      const line = command.map(shellWord).join(" ");
+      return { command, line: who === "root" ? asRoot(line) : line, possible: who === "you" || isRoot };
+    },
     install: (...tools) => {
       const packaged = tools.flatMap((tool) => manager?.names[tool] ?? []);
       const line = `${manager?.line} ${packaged.join(" ")}`;

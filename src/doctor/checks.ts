@@ -4,6 +4,7 @@ import { firecrackerChecks } from "./checks/firecracker.ts";
 import { imageChecks } from "./checks/images.ts";
 import { jailChecks } from "./checks/jails.ts";
 import { machineChecks } from "./checks/machine.ts";
+import { nameServerChecks } from "./checks/name-server.ts";
 import { nameChecks } from "./checks/names.ts";
 import { networkChecks } from "./checks/network.ts";
 import { programChecks } from "./checks/programs.ts";
@@ -23,5 +24,6 @@ export const checks: readonly Check[] = [
   ...jailChecks,
   ...networkChecks,
   ...nameChecks,
+  ...nameServerChecks,
   ...vmChecks,
 ];

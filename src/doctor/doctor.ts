@@ -2,7 +2,7 @@
  * The doctor room: what this host has for banger, and what it lacks.
  *
  * Owns the table of checks, the probes of facts that they judge, and the remedies of each distribution. Promises: it
- * changes nothing, starts no daemon and needs none, needs no root, and answers within a few seconds whatever hangs.
+ * changes nothing (fixes are data, which its caller may run), starts no daemon and needs none, needs no root, and answers within a few seconds whatever hangs.
  * Rooms are asked by their own probes: none is written twice. Never knows how it is shown.
  */
 import { BangerError, toBangerError } from "../base/base.ts";
@@ -47,4 +47,4 @@ export async function examine(
 export type { Conclusion } from "./conclusion.ts";
 export type { Result } from "./judge.ts";
 export { troubleshooting } from "./reference.ts";
-export type { Evidence, State } from "./verdict.ts";
+export type { Evidence, Fix, State } from "./verdict.ts";

@@ -12,6 +12,7 @@ import { type JailFacts, lookAtJails } from "./facts/jails.ts";
 import { type KernelPart, lookForKernelParts } from "./facts/kernel-parts.ts";
 import { type KvmFacts, lookAtKvm } from "./facts/kvm.ts";
 import { lookAtMachine, type MachineFacts } from "./facts/machine.ts";
+import { askNameServer, type NameServerFacts } from "./facts/name-server.ts";
 import { lookAtNetwork, type NetworkFacts } from "./facts/network.ts";
 import { askQemu, lookForPrograms, type ProgramFacts } from "./facts/programs.ts";
 import {
@@ -45,6 +46,7 @@ export interface Facts {
   kernelParts: KernelPart[];
   jails: JailFacts;
   network: NetworkFacts;
+  nameServer: NameServerFacts;
   inventory: HelperResult<"inventory">;
 }
 export type FactName = keyof Facts;
@@ -73,6 +75,7 @@ const probes: Probes = {
   kernelParts: lookForKernelParts,
   jails: lookAtJails,
   network: lookAtNetwork,
+  nameServer: askNameServer,
   inventory: (_place, signal) => takeInventory(signal),
 };
 

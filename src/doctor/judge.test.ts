@@ -120,6 +120,7 @@ describe("the conclusion", () => {
     summary: "",
     evidence: [],
     remedy: [],
+    fixes: [],
   });
 
   test("says what works, and what to look at", () => {

@@ -13,10 +13,12 @@ export function troubleshooting(): string {
 const head = `# Troubleshooting
 
 \`banger doctor\` says what this machine has for banger, what it lacks, and what to do about it, in the words of its distribution. It
-changes nothing, needs no daemon and no root, and takes a second or so. Exit status: 0 when nothing FAILs, else 1.
+changes nothing unless it is told to, needs no daemon and no root, and takes a second or so. Exit status: 0 when nothing FAILs, else 1.
 
 - **PASS**: all is well. **WARN**: it works, but not as well as it could, or not for long. **FAIL**: something that people ask for does
   not work. **SKIP**: it was not looked at: something that it depends on has failed, or this user may not see it.
+- \`--fix\` names each remedy that loses nothing, asks, and runs it (\`--yes\`: without asking); what needs root is done as root only, else
+  it is printed as the line to type. Without it nothing is changed.
 - \`--verbose\` shows what was looked at and found, \`--json\` all of it for programs. Checks keep their names.
 - Where KVM hangs instead of failing, the first doctor after a boot waits three seconds for it; the daemon's answer is remembered.
 - Logs: \`banger daemon logs\`, \`banger vm logs VM\`; of the system services \`journalctl -u bangerd -u bangerd-root\`.

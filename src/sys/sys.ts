@@ -62,6 +62,7 @@ export {
 export { loopbackPeer, type TcpEnd } from "./loopback-peer.ts";
 export { type MemoryUse, memoryUse } from "./memory-use.ts";
 export { type FileSystem, fileSystemOf, type Mount, mountOf } from "./mounts.ts";
+export { hostNameServer } from "./name-server.ts";
 export { errnoOf } from "./netlink.ts";
 export { applyNft, listNft } from "./nft.ts";
 export {

@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -139,6 +140,29 @@ describe("doctor", () => {
       summary: expect.stringMatching(/^the last one could not start: .*log_level/),
     });
     expect(existsSync(join(dir, "run/banger/bangerd.sock"))).toBe(false);
+  });
+
+  test("mends what it is told to, and nothing before it is", async () => {
+    mkdirSync(join(dir, "state/banger"), { recursive: true });
+    chmodSync(join(dir, "state/banger"), 0o755);
+    // Not as root, for whom more could be mended on this host than is the test's to mend.
+    for (const each of ["", "config", "run", "state", "state/banger"])
+      chownSync(join(dir, each), user.uid, user.gid);
+    const env = { TMPDIR: "/tmp" };
+    const mode = () => (statSync(join(dir, "state/banger")).mode & 0o777).toString(8);
+    expect((await doctor(env, user)).check("state")).toMatchObject({
+      state: "warn",
+      remedy: [`chmod go-rwx ${join(dir, "state/banger")}`],
+    });
+    // Nobody is there to be asked.
+    expect((await banger(["doctor", "--fix"], env, user)).status).toBe(1);
+    expect(mode()).toBe("755");
+    const { out } = await banger(["doctor", "--fix", "--yes", "--json"], env, user);
+    const { mended, results } = JSON.parse(out) as Report & { mended: { line: string; outcome: string }[] };
+    expect(mended).toContainEqual({
+      ...{ line: `chmod go-rwx ${join(dir, "state/banger")}`, checks: ["state"], outcome: "done" },
+    });
+    expect([mode(), results.find(({ id }) => id === "state")?.state]).toEqual(["700", "pass"]);
   });
 
   test("knows a directory that its user may not write to", async () => {

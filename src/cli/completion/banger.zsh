@@ -2,8 +2,9 @@
 # Completion of banger for zsh. Made by: banger completion zsh
 
 _banger() {
-  local answer line word about
+  local answer line word
   local -a lines typed names shown
+  integer widest=0
 
   # Words as zsh reads them, up to the cursor.
   typed=("${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}")
@@ -11,9 +12,12 @@ _banger() {
   lines=("${(@f)answer}")
   for line in "${(@)lines[2,-1]}"; do
     word=${line%%$'\t'*}
-    about=${line#*$'\t'}
     names+=("$word")
-    shown+=("$word${about:+  -- $about}")
+    (( $#word > widest )) && widest=$#word
+  done
+  for line in "${(@)lines[2,-1]}"; do
+    word=${line%%$'\t'*}
+    shown+=("${(r:widest:)word}  ${line#*$'\t'}")
   done
   # A word is quoted where it needs it by compadd itself.
   (( $#names )) && compadd -l -d shown -a names

@@ -15,8 +15,8 @@ export interface ReportLook {
   columns: number | undefined;
 }
 
-/** Narrower than this, wrapping helps nobody. */
-const narrowest = 60;
+/** On fewer columns than this what a check says goes below its name. */
+const roomBeside = 60;
 
 export function renderReport(report: Report, look: ReportLook): string {
   const { results } = report;
@@ -37,11 +37,15 @@ export function renderReport(report: Report, look: ReportLook): string {
 
 function lines({ id, state, summary, evidence }: Result, idWidth: number, look: ReportLook): string[] {
   const { style, verbose, columns } = look;
-  const indent = " ".repeat(2 + 4 + 2 + idWidth + 2);
+  const beside = columns === undefined || columns >= roomBeside;
+  const indent = " ".repeat(beside ? 2 + 4 + 2 + idWidth + 2 : 8);
   const [first = "", ...more] = wrapped(escapeLine(summary), columns, indent.length);
   const shown = state === "skip" ? style.dim : (text: string) => text;
+  const name = `  ${paint(state, style)(state.toUpperCase())}  `;
   return [
-    `  ${paint(state, style)(state.toUpperCase())}  ${shown(id.padEnd(idWidth))}  ${shown(first)}`,
+    ...(beside
+      ? [`${name}${shown(id.padEnd(idWidth))}  ${shown(first)}`]
+      : [name + shown(id), indent + shown(first)]),
     ...more.map((line) => indent + shown(line)),
     ...(verbose
       ? evidence.map(({ looked, found }) => style.dim(`${indent}${escapeLine(`${looked}: ${found}`)}`))
@@ -54,10 +58,14 @@ function paint(state: State, style: Style): (text: string) => string {
 }
 
 /** What fails comes first. Steps are never broken: they are to be pasted. */
-function toDo(results: readonly Result[], idWidth: number, { style }: ReportLook): string[] {
+function toDo(results: readonly Result[], idWidth: number, { style, columns }: ReportLook): string[] {
   const open = (["fail", "warn"] as const).flatMap((state) => results.filter((each) => each.state === state));
   const rows = open.flatMap(({ id, state, remedy }) =>
     remedy.map((step, index) => {
+      if (columns !== undefined && columns < roomBeside)
+        return [...(index === 0 ? [`  ${paint(state, style)(id)}`] : []), `    ${escapeLine(step)}`].join(
+          "\n",
+        );
       const named = index === 0 ? paint(state, style)(id.padEnd(idWidth)) : " ".repeat(idWidth);
       return `  ${named}  ${escapeLine(step)}`;
     }),
@@ -75,11 +83,11 @@ function ending({ results, conclusion }: Report, { style, verbose, columns }: Re
   const more = verbose ? "docs/troubleshooting.md" : "banger doctor --verbose";
   return [
     ...wrapped(escapeLine(conclusion.text), columns, 0).map((line) => style.bold(colour(line))),
-    style.dim(`${counts}. More: ${more}`),
+    ...wrapped(`${counts}. More: ${more}`, columns, 0).map(style.dim),
     ...(conclusion.next === null ? [] : [`Try it: ${conclusion.next}`]),
   ].join("\n");
 }
 
 function wrapped(text: string, columns: number | undefined, indent: number): string[] {
-  return columns === undefined || columns < narrowest ? [text] : wrapWords(text, columns - indent);
+  return columns === undefined ? [text] : wrapWords(text, columns - indent);
 }

@@ -16,6 +16,8 @@ export interface Options {
   /** Gets the line that does it as root. */
   system?: (asRoot: string) => System;
   examine?: () => Promise<Report>;
+  /** What ends with which status. */
+  runProgram?: (command: readonly string[]) => number;
   stdout?: Writable;
   /** Told of each write to stdout. */
   onOut?: (text: string) => void;
@@ -71,6 +73,10 @@ export function session(options: Options = {}): Session {
     examine: async () => {
       if (options.examine === undefined) throw new Error("this command must not examine the host");
       return options.examine();
+    },
+    runProgram: async (command) => {
+      if (options.runProgram === undefined) throw new Error("this command must not run a program");
+      return options.runProgram(command);
     },
     system: async (asRoot) => {
       if (options.system === undefined) throw new Error("this command must not touch the system services");

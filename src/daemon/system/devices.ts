@@ -1,9 +1,9 @@
 /** What the system mode lends to machines: a TAP device on the bridge, and a root disk made by the device-mapper. */
-import { readFileSync } from "node:fs";
 import { BangerError } from "../../base/base.ts";
 import { ImageId } from "../../base/ids.ts";
 import { allocateAddress, lastFreeAddress, macOf } from "../../net/net.ts";
 import type { HelperResult } from "../../rpc/rpc.ts";
+import { hostNameServer } from "../../sys/sys.ts";
 import type { HostDevices } from "../../vm/vm.ts";
 import type { Helper } from "./helper-client.ts";
 import { homeOf } from "./jailer.ts";
@@ -83,21 +83,3 @@ export function systemDevices(
 
 /** The header and the index of an empty layer, at any chunk size that the helper uses. */
 const untouchedSectors = 512;
-
-/** The first name server that the host asks and that is not the host itself. */
-function hostNameServer(): string | undefined {
-  // systemd-resolved's own list comes first: /etc/resolv.conf may name only its stub.
-  for (const path of ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"]) {
-    let text: string;
-    try {
-      text = readFileSync(path, "utf8");
-    } catch {
-      // A host without one.
-      continue;
-    }
-    const servers = [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].map((match) => match[1]);
-    const outside = servers.find((server) => server !== undefined && !server.startsWith("127."));
-    if (outside !== undefined) return outside;
-  }
-  return undefined;
-}

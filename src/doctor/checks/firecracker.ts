@@ -1,11 +1,16 @@
 /** Checks of Firecracker and its jailer. */
 
 import { followsLinks, judgeVersion, newestTested, oldest } from "../../vmm/vmm.ts";
+import type { Advice } from "../advice.ts";
 import { type Check, defineCheck } from "../check.ts";
 import type { VmmProgram } from "../facts/firecracker.ts";
-import { type Evidence, fail, pass, type Verdict, warn } from "../verdict.ts";
+import { type Evidence, type Fix, fail, fixable, pass, type Verdict, warn } from "../verdict.ts";
 
 const install = "banger firecracker install";
+
+function fixOf(advice: Advice): Fix {
+  return advice.fix("root", "banger", "firecracker", "install");
+}
 
 function evidenceOf(name: string, program: VmmProgram | undefined, lookedIn: readonly string[]): Evidence[] {
   if (program === undefined) return [{ looked: name, found: `not in ${lookedIn.join(", ")}` }];
@@ -25,14 +30,15 @@ function problemOf(
   program: VmmProgram | undefined,
   remedy: readonly string[],
   evidence: readonly Evidence[],
+  fix: Fix,
 ): Verdict | undefined {
-  if (program === undefined) return fail(`${name} is not installed`, remedy, ...evidence);
+  if (program === undefined) return fixable(fail(`${name} is not installed`, remedy, ...evidence), fix);
   if (program.problem !== undefined)
     return fail(`root does not run ${program.path}: ${program.problem}`, remedy, ...evidence);
   if (program.version === undefined)
     return fail(`${program.path} does not say its version`, remedy, ...evidence);
   if (judgeVersion(program.version) === "too old")
-    return fail(`${program.version} is too old: ${oldest} is the least`, remedy, ...evidence);
+    return fixable(fail(`${program.version} is too old: ${oldest} is the least`, remedy, ...evidence), fix);
   return undefined;
 }
 
@@ -48,7 +54,7 @@ const firecracker = defineCheck({
   judge: ({ facts: { firecracker: found }, advice }) => {
     const program = found.firecracker;
     const evidence = evidenceOf("firecracker", program, found.lookedIn);
-    const problem = problemOf("firecracker", program, [advice.asRoot(install)], evidence);
+    const problem = problemOf("firecracker", program, [advice.asRoot(install)], evidence, fixOf(advice));
     if (problem !== undefined) return problem;
     const version = program?.version ?? "";
     const { probe } = found;
@@ -96,7 +102,7 @@ const jailer = defineCheck({
         : []),
     ];
     const remedy = [advice.asRoot(install)];
-    const problem = problemOf("jailer", program, remedy, evidence);
+    const problem = problemOf("jailer", program, remedy, evidence, fixOf(advice));
     if (problem !== undefined) return problem;
     if (exposed && jails.problem !== undefined)
       return fail(`${version} has CVE-2026-1386, and ${jails.path} is not root's alone`, remedy, ...evidence);

@@ -1,6 +1,6 @@
 /** Checks of what jails are made of: a directory of root's, and parts of the kernel. */
 import { type Check, defineCheck } from "../check.ts";
-import { type Evidence, fail, pass } from "../verdict.ts";
+import { type Evidence, fail, fixable, pass } from "../verdict.ts";
 
 const jails = defineCheck({
   id: "jail-base",
@@ -31,7 +31,11 @@ const jails = defineCheck({
     if (!exists || fileSystem === undefined)
       return fail(`${path} is not there`, [advice.asRoot("banger system restart")], ...evidence);
     if (problem !== undefined)
-      return fail(`${path}: ${problem}`, [advice.asRoot(`chown root:root ${path}`)], ...evidence);
+      return fixable(
+        fail(`${path}: ${problem}`, [advice.asRoot(`chown root:root ${path}`)], ...evidence),
+        advice.fix("root", "chown", "root:root", path),
+        advice.fix("root", "chmod", "go-w", path),
+      );
     if (!sameFileSystem)
       return fail(
         `${path} and ${place.paths.state} are on two file systems`,
@@ -69,7 +73,10 @@ const kernelParts = defineCheck({
       advice.asRoot(`modprobe -a ${missing.join(" ")}`),
       `reboot, if modules of ${machine.kernel} are gone since an update`,
     ];
-    return fail(`missing: ${missing.join(", ")}`, remedy, ...evidence);
+    return fixable(
+      fail(`missing: ${missing.join(", ")}`, remedy, ...evidence),
+      advice.fix("root", "modprobe", "-a", ...missing),
+    );
   },
 });
 

@@ -2,7 +2,7 @@
 import type { Advice } from "../advice.ts";
 import { anywhere, defineCheck } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import { type Evidence, fail, pass, type Verdict, warn } from "../verdict.ts";
+import { type Evidence, fail, fixable, pass, type Verdict, warn } from "../verdict.ts";
 
 export const kvm = defineCheck({
   id: "kvm",
@@ -40,20 +40,23 @@ export const kvm = defineCheck({
       );
     const without = jailed ? fail : warn;
     const consequence = jailed ? "no VM can run" : "VMs are emulated, slow";
-    const { summary, remedy } = explain(obstacle.kind, facts, advice, place.user);
+    const { summary, remedy, fixes } = explain(obstacle.kind, facts, advice, place.user);
     const otherwise = jailed
       ? [`or let VMs be emulated, without the services: ${advice.asRoot("banger system uninstall")}`]
       : [];
-    return without(`${consequence}: ${summary}`, [...remedy, ...otherwise], ...evidence);
+    return fixable(
+      without(`${consequence}: ${summary}`, [...remedy, ...otherwise], ...evidence),
+      ...(fixes ?? []),
+    );
   },
 });
 
 function explain(
   kind: "no extension" | "no device" | "no access",
-  { machine, kvm: { device, inGroup, listed } }: Pick<Facts, "machine" | "kvm">,
-  { asRoot }: Advice,
+  { machine, kvm: { device, inGroup, listed, kvmGroup } }: Pick<Facts, "machine" | "kvm">,
+  { asRoot, fix }: Advice,
   user: string,
-): Pick<Verdict, "summary" | "remedy"> {
+): Pick<Verdict, "summary" | "remedy"> & Partial<Pick<Verdict, "fixes">> {
   if (kind === "no extension") {
     const summary = "the CPU has no vmx or svm";
     if (machine.wsl)
@@ -73,13 +76,19 @@ function explain(
         asRoot(`modprobe ${module}`),
         "if that fails: switch on virtualisation in the firmware's setup",
       ],
+      fixes: [fix("root", "modprobe", module)],
     };
   }
   const group = device?.group ?? "kvm";
   const forGroup = device?.mode.slice(4, 6) === "rw" && group !== "root";
   const summary = "you may not open /dev/kvm";
-  if (!forGroup)
+  if (!forGroup && !kvmGroup)
     return { summary, remedy: [`${asRoot(`setfacl -m u:${user}:rw /dev/kvm`)}  # until the next boot`] };
+  if (!forGroup) {
+    // As udev's rules have it; whether this user is in the group, the next doctor says.
+    const fixes = [fix("root", "chgrp", "kvm", "/dev/kvm"), fix("root", "chmod", "660", "/dev/kvm")];
+    return { summary, remedy: fixes.map(({ line }) => line), fixes };
+  }
   return listed && !inGroup
     ? { summary, remedy: [`newgrp ${group}  # or log out and in again: you are in the group since`] }
     : { summary, remedy: [asRoot(`usermod -aG ${group} ${user}`), "log out and in again"] };

@@ -73,7 +73,12 @@ describe("KVM", () => {
     const joined = without("no access", { inGroup: false, listed: true });
     expect(verdict("kvm", joined).remedy[0]).toStartWith("newgrp kvm");
     const rootsOnly = without("no access", { device: { mode: "crw-------", group: "root" } });
-    expect(verdict("kvm", rootsOnly).remedy[0]).toStartWith("sudo setfacl -m u:alice:rw /dev/kvm");
+    expect(verdict("kvm", rootsOnly).remedy).toEqual(["sudo chgrp kvm /dev/kvm", "sudo chmod 660 /dev/kvm"]);
+    const noSuchGroup = without("no access", {
+      device: { mode: "crw-------", group: "root" },
+      kvmGroup: false,
+    });
+    expect(verdict("kvm", noSuchGroup).remedy[0]).toStartWith("sudo setfacl -m u:alice:rw /dev/kvm");
   });
 
   test("is all or nothing for the system services, whose machines have a device of their own", () => {

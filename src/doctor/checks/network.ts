@@ -1,6 +1,6 @@
 /** Checks of the system mode's network, and of what of it is left over. */
 import { type Check, defineCheck } from "../check.ts";
-import { type Evidence, fail, pass, skip, warn } from "../verdict.ts";
+import { type Evidence, fail, fixable, pass, skip, warn } from "../verdict.ts";
 
 const bridge = defineCheck({
   id: "bridge",
@@ -36,8 +36,10 @@ const bridge = defineCheck({
         ...evidence,
       );
     }
-    if (found === "nothing") return fail(`the bridge ${bridge} is not there`, [restart], ...evidence);
-    if (!up) return fail(`the bridge ${bridge} is down`, [restart], ...evidence);
+    const fix = advice.fix("root", "banger", "system", "restart");
+    if (found === "nothing")
+      return fixable(fail(`the bridge ${bridge} is not there`, [restart], ...evidence), fix);
+    if (!up) return fixable(fail(`the bridge ${bridge} is down`, [restart], ...evidence), fix);
     return pass(`${bridge}, ${subnet}`, ...evidence);
   },
 });
@@ -68,11 +70,18 @@ const forwarding = defineCheck({
     ];
     if (withNat === 0) return pass("no VM has NAT: nothing to forward", ...evidence);
     const remedy = [advice.asRoot("banger system restart")];
+    const fix = advice.fix("root", "banger", "system", "restart");
     if (!network.forwards)
-      return fail("the host does not forward: guests with NAT reach nothing", remedy, ...evidence);
+      return fixable(
+        fail("the host does not forward: guests with NAT reach nothing", remedy, ...evidence),
+        fix,
+      );
     const shut = (network.gates ?? []).filter(({ open }) => !open).map(({ chain }) => chain);
     if (shut.length > 0)
-      return fail(`another firewall refuses what guests send: ${shut.join(", ")}`, remedy, ...evidence);
+      return fixable(
+        fail(`another firewall refuses what guests send: ${shut.join(", ")}`, remedy, ...evidence),
+        fix,
+      );
     if (network.gates === undefined)
       return pass("the host forwards; other firewalls are root's to see", ...evidence);
     return pass("the host forwards, and no other firewall refuses", ...evidence);
@@ -119,10 +128,13 @@ const leftovers = defineCheck({
       })),
     ];
     if (stale.length === 0) return pass("nothing that no VM has", ...evidence);
-    return warn(
-      `something is left of VMs that do not run: ${stale.map(({ vm }) => vm.slice(0, 8)).join(", ")}`,
-      [advice.asRoot("banger system restart")],
-      ...evidence,
+    return fixable(
+      warn(
+        `something is left of VMs that do not run: ${stale.map(({ vm }) => vm.slice(0, 8)).join(", ")}`,
+        [advice.asRoot("banger system restart")],
+        ...evidence,
+      ),
+      advice.fix("root", "banger", "system", "restart"),
     );
   },
 });

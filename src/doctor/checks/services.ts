@@ -1,9 +1,10 @@
 /** Checks of the system services. */
 import { commit, version } from "../../base/version.ts";
 import { type Check, defineCheck } from "../check.ts";
-import { type Evidence, fail, pass, warn } from "../verdict.ts";
+import { type Evidence, fail, fixable, pass, warn } from "../verdict.ts";
 
 const restart = "banger system restart";
+const restarting = ["banger", "system", "restart"] as const;
 const install = (owner: string | undefined) => `banger system install --owner ${owner ?? "USER"}`;
 
 const installation = defineCheck({
@@ -54,15 +55,21 @@ const services = defineCheck({
     }));
     const ended = units.filter(({ active }) => active !== "active").map(({ unit }) => unit);
     if (ended.length > 0)
-      return fail(
-        `not active: ${ended.join(", ")}`,
-        [advice.asRoot(restart), `journalctl -u ${ended[0]}`],
-        ...evidence,
+      return fixable(
+        fail(
+          `not active: ${ended.join(", ")}`,
+          [advice.asRoot(restart), `journalctl -u ${ended[0]}`],
+          ...evidence,
+        ),
+        advice.fix("root", ...restarting),
       );
     const disabled = units.filter(({ enabled }) => !enabled).map(({ unit }) => unit);
     if (disabled.length === 0) return pass("active, and started at boot", ...evidence);
     const remedy = [advice.asRoot(`systemctl enable ${disabled.join(" ")}`)];
-    return warn(`not started at the next boot: ${disabled.join(", ")}`, remedy, ...evidence);
+    return fixable(
+      warn(`not started at the next boot: ${disabled.join(", ")}`, remedy, ...evidence),
+      advice.fix("root", "systemctl", "enable", ...disabled),
+    );
   },
 });
 
@@ -87,7 +94,9 @@ const answers = defineCheck({
     }));
     const remedy = [advice.asRoot(restart)];
     const silent = sockets.filter(({ answer }) => answer === null).map(({ socket }) => socket);
-    if (silent.length > 0) return fail(`no answer on ${silent.join(", ")}`, remedy, ...evidence);
+    const fix = advice.fix("root", ...restarting);
+    if (silent.length > 0)
+      return fixable(fail(`no answer on ${silent.join(", ")}`, remedy, ...evidence), fix);
     const { install: wanted } = place;
     const others = sockets.filter(
       ({ answer }) =>
@@ -97,7 +106,7 @@ const answers = defineCheck({
     );
     if (others.length === 0) return pass("both answer, and are the installed build", ...evidence);
     const units = others.map(({ unit }) => unit).join(", ");
-    return fail(`of another build than the installed one: ${units}`, remedy, ...evidence);
+    return fixable(fail(`of another build than the installed one: ${units}`, remedy, ...evidence), fix);
   },
 });
 
@@ -124,10 +133,13 @@ const trusted = defineCheck({
       const remedy = loose.map(({ path }) =>
         advice.asRoot(`sh -c 'chown root:root ${path}; chmod go-w ${path}'`),
       );
-      return fail(
-        `others than root can change ${loose.map(({ path }) => path).join(", ")}`,
-        remedy,
-        ...evidence,
+      return fixable(
+        fail(`others than root can change ${loose.map(({ path }) => path).join(", ")}`, remedy, ...evidence),
+        // Of a file itself; a directory above it that is too open is for a person to look at.
+        ...loose.flatMap(({ path }) => [
+          advice.fix("root", "chown", "root:root", path),
+          advice.fix("root", "chmod", "go-w", path),
+        ]),
       );
     }
     const [first] = trusted.problem?.split("\n") ?? [];

@@ -37,6 +37,14 @@ describe("the state directory", () => {
     expect(verdict("state", state({ isDirectory: false })).state).toBe("fail");
   });
 
+  test("that others may look into is shut to them", () => {
+    expect(verdict("state", state({ mode: 0o755 }))).toMatchObject({
+      state: "warn",
+      summary: `others may look into ${own}: its mode is 755`,
+      remedy: [`chmod go-rwx ${own}`],
+    });
+  });
+
   test("in memory, or with a damaged database, works, but not for long", () => {
     expect(verdict("state", on({ type: "tmpfs" }))).toMatchObject({
       state: "warn",

@@ -2,7 +2,7 @@
 import { formatBytes } from "../../base/base.ts";
 import { anywhere, type Check, defineCheck } from "../check.ts";
 import type { DirectoryFacts } from "../facts/storage.ts";
-import { fail, pass, warn } from "../verdict.ts";
+import { fail, fixable, pass, warn } from "../verdict.ts";
 import { evidenceOf, refusal } from "./directory-words.ts";
 
 /** An image and its kernel, while they are built. */
@@ -39,10 +39,27 @@ const state = defineCheck({
         advice.asRoot(`chown -R ${place.install?.owner ?? place.user} ${state.path}`),
         elsewhere,
       ];
-      return fail(`${state.path} belongs to user ${state.uid}`, remedy, ...evidence);
+      return fixable(
+        fail(`${state.path} belongs to user ${state.uid}`, remedy, ...evidence),
+        advice.fix("root", "chown", "-R", place.install?.owner ?? place.user, state.path),
+      );
     }
     if (state.refused !== undefined)
-      return fail(refusal(state), [...regain(state, advice.asRoot), elsewhere], ...evidence);
+      return fixable(
+        fail(refusal(state), [...regain(state, advice.asRoot), elsewhere], ...evidence),
+        ...(state.exists && state.refused === "EACCES"
+          ? [advice.fix("you", "chmod", "u+rwx", state.path)]
+          : []),
+      );
+    if (state.exists && (state.mode & 0o077) !== 0)
+      return fixable(
+        warn(
+          `others may look into ${state.path}: its mode is ${state.mode.toString(8)}`,
+          [`chmod go-rwx ${state.path}`],
+          ...evidence,
+        ),
+        advice.fix("you", "chmod", "go-rwx", state.path),
+      );
     if (state.fileSystem.type === "tmpfs")
       return warn(
         `${state.path} is in memory: VMs are gone after a reboot`,

@@ -3,7 +3,7 @@ import { formatBytes } from "../../base/base.ts";
 import { commit, version } from "../../base/version.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { anywhere, type Check, defineCheck } from "../check.ts";
-import { type Evidence, fail, pass, skip, warn } from "../verdict.ts";
+import { type Evidence, fail, fixable, pass, skip, warn } from "../verdict.ts";
 
 const daemon = defineCheck({
   id: "daemon",
@@ -15,7 +15,7 @@ const daemon = defineCheck({
   cure: "What kept the last one from starting is said; `banger daemon logs` says more. One of another build is replaced by the next command, unless it is at work: `banger daemon stop`.",
   dependsOn: [],
   needs: ["daemon"],
-  judge: ({ facts: { daemon }, place }) => {
+  judge: ({ facts: { daemon }, place, advice }) => {
     const { answer, socketThere, startError } = daemon;
     const evidence: Evidence[] = [
       {
@@ -43,11 +43,9 @@ const daemon = defineCheck({
     };
     if (status.version === version && status.commit === commit)
       return pass(`runs (pid ${status.pid})`, ...evidence, told);
-    return warn(
-      "it is of another build: the next command replaces it",
-      ["banger daemon stop"],
-      ...evidence,
-      told,
+    return fixable(
+      warn("it is of another build: the next command replaces it", ["banger daemon stop"], ...evidence, told),
+      advice.fix("you", "banger", "daemon", "stop"),
     );
   },
 });

@@ -10,11 +10,14 @@ export interface KvmFacts {
   /** Whether this process is in the device's group; `listed`: whether its user would be after the next login. */
   inGroup: boolean;
   listed: boolean;
+  /** Whether this host has the group whose the device usually is. */
+  kvmGroup: boolean;
 }
 
 export async function lookAtKvm({ user }: Place): Promise<KvmFacts> {
   const found = await stat("/dev/kvm").catch(() => undefined);
-  const group = found === undefined ? undefined : await groupOf(found.gid);
+  const groups = await readGroups();
+  const group = groups.find(({ gid }) => gid === String(found?.gid));
   return {
     obstacle: kvmObstacle(),
     device:
@@ -24,14 +27,14 @@ export async function lookAtKvm({ user }: Place): Promise<KvmFacts> {
     inGroup:
       found !== undefined && [process.getgid?.(), ...(process.getgroups?.() ?? [])].includes(found.gid),
     listed: group?.members.includes(user) ?? false,
+    kvmGroup: groups.some(({ name }) => name === "kvm"),
   };
 }
 
-async function groupOf(gid: number): Promise<{ name: string; members: string[] } | undefined> {
+async function readGroups(): Promise<{ name: string; gid: string; members: string[] }[]> {
   const text = await readFile("/etc/group", "utf8").catch(() => "");
   const fields = text.split("\n").map((line) => line.split(":"));
-  const own = fields.find(([, , id]) => id === String(gid));
-  return own === undefined ? undefined : { name: own[0] ?? "", members: (own[3] ?? "").split(",") };
+  return fields.map(([name = "", , gid = "", members = ""]) => ({ name, gid, members: members.split(",") }));
 }
 
 function modeText(mode: number): string {

@@ -57,7 +57,7 @@ export const healthy: Facts = {
   },
   kvm: {
     ...{ obstacle: undefined, device: { mode: "crw-rw----", group: "kvm" } },
-    ...{ inGroup: true, listed: true },
+    ...{ inGroup: true, listed: true, kvmGroup: true },
   },
   programs: {
     paths: Object.fromEntries([...programs, ...builders].map((name) => [name, `/usr/bin/${name}`])),
@@ -130,6 +130,7 @@ export const healthy: Facts = {
     ...{ bridge: "br-fc", subnet: "172.16.0.0/24", found: "banger's", up: true, overlap: undefined },
     ...{ neighbours: [], forwards: false, gates: undefined },
   },
+  nameServer: { server: "192.0.2.53", configured: false, answerMs: 12, resolvedStopped: false },
   inventory: { vms: [], baseLoops: 0, idleTaps: 4, bridge: "br-fc" },
 };
 
