@@ -109,7 +109,7 @@ test("its name leads to its ports, for this user and no other", async () => {
     );
   });
   expect(address).toMatch(/^127\.66\./);
-  expect(JSON.parse(await banger.ok(["vm", "show", "named"])).ip).toBe(address);
+  expect(JSON.parse(await banger.ok(["vm", "show", "named", "--json"])).ip).toBe(address);
   await expect(greeting(address, 3001)).rejects.toThrow("ECONNREFUSED");
   if (process.getuid?.() === 0) {
     const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", "--max-time", "20"];

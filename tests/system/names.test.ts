@@ -20,7 +20,7 @@ beforeAll(async () => {
 
 test("the host's programs find a running VM by its name, and nobody else's names are asked for here", async () => {
   expect((await status()).names).toEqual({ server: "127.0.0.1:42069", routed: true });
-  const { ip } = JSON.parse(await machine.ok("banger vm show named"));
+  const { ip } = JSON.parse(await machine.ok("banger vm show named --json"));
   expect((await machine.ok("getent ahostsv4 Named.VM")).split(/\s+/)[0]).toBe(ip);
   const serve = "cd /srv && echo hello > page && setsid python3 -m http.server 3000 >/dev/null 2>&1 &";
   await machine.ok(`banger vm exec named -- sh -c '${serve}'`, slow);
