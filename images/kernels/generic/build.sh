@@ -30,6 +30,8 @@ echo '#include <libelf.h>' | gcc -E - > /dev/null 2>&1 || fail "libelf's headers
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$(dirname "$1")"
 out=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+# The source is unpacked beside it.
+case $out in *[[:space:]:]*) fail "the kernel's makefiles take no path with a space or a colon in it: $out" ;; esac
 version=${2-}
 work=$(mktemp -d "$out.work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
