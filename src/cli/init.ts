@@ -18,7 +18,7 @@ export const command = defineCommand({
   ],
   args: {
     path: optional(
-      { description: "a directory inside a git repository (default: .)" },
+      { description: "a directory inside a git repository (default: .)", completes: "directory" },
       matching(/./s, "is empty"),
     ),
   },

@@ -18,8 +18,8 @@ export const command = defineCommand({
     { command: "vm cp ./data/. calm-otter:/srv", note: "a directory's content, without itself" },
   ],
   args: {
-    source: required({ description: "a path, VM:path, or -" }, readPlace),
-    destination: required({ description: "a path, VM:path, or -" }, readPlace),
+    source: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
+    destination: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
   },
   flags: {},
   run: async ({ source, destination }, ctx) => {

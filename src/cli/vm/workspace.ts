@@ -35,7 +35,10 @@ export const command = defineCommand({
     ),
     vm: oneVm(),
     path: optional(
-      { description: "prepare: a directory inside a git repository (default: the one copied last)" },
+      {
+        description: "prepare: a directory inside a git repository (default: the one copied last)",
+        completes: "directory",
+      },
       matching(/./s, "is empty"),
     ),
   },
