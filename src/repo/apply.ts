@@ -64,7 +64,10 @@ export async function applyWork(
     return { kind: "overlap", files: overlap.map(({ path }) => path), patch: patch.path };
   }
   const edits = wanted.filter(isUncommitted).map((change) => ({ path: change.path, entry: here(change) }));
-  const before = await keepEdits(repo, edits, vm, signal);
+  const before = await keepEdits(repo, edits, vm, signal).catch((error: unknown) => {
+    patch.remove();
+    throw error;
+  });
   const { marked, left } = await merge(repo, place, work, { vm, patches: [patch, before], signal });
   before?.remove();
   const keep = marked.length + left.length > 0 || edits.length > 0;
