@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -61,4 +61,14 @@ test.each(["--stdout", "--dry-run"])("init %s only prints", async (flag) => {
 test("init needs a repository", async () => {
   const { status, err } = await init(base);
   expect([status, err]).toEqual([1, expect.stringContaining("is not in a git repository")]);
+});
+
+test("init leaves no part of a banger.toml when the disk is full", async () => {
+  writeFileSync(join(root, ".devcontainer.json"), JSON.stringify({ containerEnv: { A: "a".repeat(2000) } }));
+  const main = join(import.meta.dir, "../main.ts");
+  // A limit is as good: the first KiB can be written.
+  const words = ["-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", process.execPath, main, "init"];
+  const { status } = spawnSync("/bin/sh", words, { cwd: root, stdio: "ignore" });
+  expect(status).not.toBe(0);
+  expect(existsSync(file)).toBe(false);
 });

@@ -53,6 +53,8 @@ function replace(file: string, text: string, force: boolean): void {
       return;
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EEXIST") throw taken(file);
+      // Of a full disk: half a text is none.
+      rmSync(file, { force: true });
       throw error;
     }
   }

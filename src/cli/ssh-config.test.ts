@@ -121,11 +121,13 @@ describe("--install and --uninstall", () => {
     expect(readFileSync(own(), "utf8")).toContain("Include");
   });
 
-  test("find what a killed banger has left beside the file", async () => {
+  test("find what a killed banger has left beside the file, and leave alone what another one is writing", async () => {
     give("Host a\n");
-    writeFileSync(join(home, ".ssh/.config.banger-new"), "half");
+    const another = `.config.banger-new-${process.ppid}-0123456789ab`;
+    writeFileSync(join(home, ".ssh/.config.banger-new-9999999-0123456789ab"), "half");
+    writeFileSync(join(home, ".ssh", another), "half");
     await call("--install");
-    expect(readdirSync(join(home, ".ssh"))).toEqual(["config"]);
+    expect(readdirSync(join(home, ".ssh")).sort()).toEqual([another, "config"]);
   });
 
   test("are not both done", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BangerError } from "../base/base.ts";
 import { fileSyncEntries, parseConfig, specDefaults } from "./config.ts";
+import { userPaths } from "./paths.ts";
 
 function problem(toml: string): string {
   try {
@@ -11,6 +12,12 @@ function problem(toml: string): string {
   }
   return "accepted";
 }
+
+test.each(["HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"])("%s must be absolute", (name) => {
+  expect(() => userPaths({ HOME: "/home/u", [name]: "rel" })).toThrow(
+    `${name}="rel" is not an absolute path`,
+  );
+});
 
 describe("config.toml", () => {
   test("is optional in every key", () => {

@@ -22,9 +22,14 @@ export interface Paths {
   startError: string;
 }
 
-/** Throws bad_config for an XDG variable that is no absolute path. */
+/** Throws bad_config for HOME and XDG variables that are no absolute paths: a daemon has another directory than who calls it. */
 export function userPaths(env: Readonly<Record<string, string | undefined>>): Paths {
-  const home = env.HOME !== undefined && isAbsolute(env.HOME) ? env.HOME : homedir();
+  const home = env.HOME || homedir();
+  if (!isAbsolute(home)) {
+    throw new BangerError("bad_config", `HOME=${JSON.stringify(home)} is not an absolute path`, {
+      hint: "set HOME to your home directory",
+    });
+  }
   const base = (name: string, fallback: string): string => {
     const value = env[name];
     if (value === undefined || value === "") return join(fallback, "banger");

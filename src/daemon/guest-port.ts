@@ -26,10 +26,20 @@ export async function connectGuestPort(
   }
 }
 
-/** Both directions, each half-closed by itself; an error on either side ends both. */
+/** Both directions, each half-closed by itself; an error on either side ends both, and so does one that is closed. */
 export function joinStreams(a: Duplex, b: Duplex): void {
+  endWith(a, b);
+  endWith(b, a);
   a.on("error", () => b.destroy());
   b.on("error", () => a.destroy());
   a.pipe(b);
   b.pipe(a);
+}
+
+/** What it has said goes out before. */
+function endWith(one: Duplex, other: Duplex): void {
+  one.on("close", () => {
+    if (other.writableFinished || !one.readableEnded) other.destroy();
+    else other.once("finish", () => other.destroy());
+  });
 }

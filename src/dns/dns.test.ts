@@ -217,6 +217,24 @@ describe("the server", () => {
     await new Promise((resolve) => socket.once("close", resolve));
   });
 
+  test("is not made to keep answers by who asks by TCP and reads none", async () => {
+    const message = query({ name: "b.vm" });
+    const many = Buffer.concat(Array(4000).fill(Buffer.concat([Buffer.from([0, message.length]), message])));
+    const socket = connect(server.port, "127.0.0.1");
+    socket.on("error", () => {}).pause();
+    let taken = 0;
+    let stuck = false;
+    while (!stuck && taken < 100) {
+      if (!socket.write(many)) {
+        const drained = new Promise<boolean>((resolve) => socket.once("drain", () => resolve(false)));
+        stuck = await Promise.race([drained, Bun.sleep(1500).then(() => true)]);
+      }
+      taken += 1;
+    }
+    socket.destroy();
+    expect(stuck).toBe(true);
+  }, 20_000);
+
   test("goes on after garbage, and after askers that do not wait for their answer", async () => {
     for (let left = 50; left > 0; left -= 1) {
       const socket = createSocket("udp4");

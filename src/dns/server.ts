@@ -1,5 +1,6 @@
 /** The name server's sockets: UDP and TCP on one port of 127.0.0.1. */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { BangerError } from "../base/base.ts";
 import { maxUdpBytes } from "./message.ts";
@@ -133,7 +134,9 @@ async function converse(socket: Socket, lookup: Lookup): Promise<void> {
       if (said === undefined) return void socket.destroy();
       const prefix = Buffer.alloc(2);
       prefix.writeUInt16BE(said.length);
-      socket.write(Buffer.concat([prefix, said]));
+      // Who does not read its answers is not listened to, and before long not at all. Throws then.
+      if (!socket.write(Buffer.concat([prefix, said])))
+        await once(socket, "drain", { signal: AbortSignal.timeout(silentMs) });
     }
   }
 }

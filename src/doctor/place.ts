@@ -30,7 +30,8 @@ export async function thisPlace(env: Place["env"]): Promise<Place> {
     const absolute = Object.entries(env).filter(
       ([name, value]) => !name.startsWith("XDG_") || value?.startsWith("/"),
     );
-    const paths = userPaths(Object.fromEntries(absolute));
+    const home = !env.HOME || env.HOME.startsWith("/") ? env.HOME : "/";
+    const paths = userPaths({ ...Object.fromEntries(absolute), HOME: home });
     const reason = "the daemon that is yours cannot be told";
     return { ...common, mode: "user", reason, paths, install: undefined, problem: toBangerError(error) };
   }

@@ -7,11 +7,11 @@
  */
 
 import { BangerError } from "../base/base.ts";
-import { oneName } from "./baseline.ts";
+import { aside, oneName, setEntries } from "./baseline.ts";
 import { type Change, type Entry, sameEntry } from "./changes.ts";
 import { type GitPlace, runGit } from "./git.ts";
 import { hostContent } from "./host-content.ts";
-import { keepPatch } from "./keep-patch.ts";
+import { type KeptPatch, keepPatch } from "./keep-patch.ts";
 import { Looker } from "./look.ts";
 import { mergeFiles, mergeOne } from "./merge-files.ts";
 import type { Repository } from "./open.ts";
@@ -59,13 +59,18 @@ export async function applyWork(
     wanted.push(change);
     if (unsafe || inTheWay.has(change)) overlap.push(change);
   }
-  const patch = await keepPatch(repo, work, vm, signal);
+  const patch = await keepPatch(repo, { from: work.prepared, to: work.tree }, vm, signal);
   if (overlap.length > 0) {
     return { kind: "overlap", files: overlap.map(({ path }) => path), patch: patch.path };
   }
-  await mergeTrees(place, work, patch.path, signal);
-  const { marked, left } = await mergeFiles(repo, place, vm, signal);
-  const keep = marked.length + left.length > 0 || wanted.some(isUncommitted);
+  const edits = wanted.filter(isUncommitted).map((change) => ({ path: change.path, entry: here(change) }));
+  const before = await keepEdits(repo, edits, vm, signal).catch((error: unknown) => {
+    patch.remove();
+    throw error;
+  });
+  const { marked, left } = await merge(repo, place, work, { vm, patches: [patch, before], signal });
+  before?.remove();
+  const keep = marked.length + left.length > 0 || edits.length > 0;
   if (!keep) patch.remove();
   const stayed = new Set(left.map((path) => path.toString("latin1")));
   const files = wanted.map(({ path }) => path).filter((path) => !stayed.has(path.toString("latin1")));
@@ -84,21 +89,47 @@ async function hasAlready(
   return merged !== undefined && !merged.conflicts && merged.oid === ours?.oid && merged.mode === ours.mode;
 }
 
-/** All files that only one side has changed. Git looks at every one before it touches the first. */
-async function mergeTrees(
+/** What is in no commit and will be overwritten, as a patch on HEAD: a disk may be full by then, or banger killed. */
+async function keepEdits(
+  repo: Repository,
+  edits: readonly { path: Buffer; entry: Entry | undefined }[],
+  vm: string,
+  signal?: AbortSignal,
+): Promise<KeptPatch | undefined> {
+  if (edits.length === 0) return undefined;
+  const place = aside(repo, "index.before");
+  await runGit(place, ["read-tree", repo.head], { signal });
+  await setEntries(repo, place, edits, signal);
+  const to = oneName(await runGit(place, ["write-tree"], { signal }));
+  return keepPatch(repo, { from: repo.head, to }, `${vm}-before`, signal);
+}
+
+/**
+ * The merge, by an index of its own, then all of it in the work tree at once: git looks at every file, whether it is still as it
+ * was read, before it touches the first.
+ */
+async function merge(
+  repo: Repository,
   place: GitPlace,
   work: GuestWork,
-  patch: string,
-  signal?: AbortSignal,
-): Promise<void> {
+  options: { vm: string; patches: readonly (KeptPatch | undefined)[]; signal: AbortSignal | undefined },
+): Promise<{ marked: Buffer[]; left: Buffer[] }> {
+  const { vm, patches, signal } = options;
   const ours = oneName(await runGit(place, ["write-tree"], { signal }));
-  const args = ["read-tree", "-m", "-u", "--aggressive", `${work.prepared}^{tree}`, ours, work.tree];
+  const planned = aside(repo, "index.merge");
   try {
-    await runGit(place, args, { signal });
+    const sides = [`${work.prepared}^{tree}`, ours, work.tree];
+    await runGit(planned, ["read-tree", ours], { signal });
+    await runGit(planned, ["read-tree", "-i", "-m", "--aggressive", ...sides], { signal });
+    const { tree, marked, left } = await mergeFiles(repo, planned, vm, signal);
+    await runGit(place, ["read-tree", "-m", "-u", ours, tree], { signal });
+    return { marked, left };
   } catch (error) {
     if (!(error instanceof BangerError) || error.code !== "bad_repository") throw error;
+    const [changes, edits] = patches.map((patch) => printable(Buffer.from(patch?.path ?? "")));
+    const before = edits === "" ? "" : `; and so are the edits that were in no commit here: ${edits}`;
     throw new BangerError("precondition", `the changes do not fit into the working tree: ${error.message}`, {
-      hint: `they are kept as a patch: ${printable(Buffer.from(patch))}`,
+      hint: `they are kept as a patch: ${changes}${before}`,
       cause: error,
     });
   }

@@ -5,6 +5,7 @@
 import { copyFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
+import type { Entry } from "./changes.ts";
 import { type GitPlace, runGit } from "./git.ts";
 import type { FileListing } from "./list.ts";
 import type { Repository } from "./open.ts";
@@ -75,6 +76,25 @@ export async function updateIndex(
     const args = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
     await runGit(place, args, { signal, input: lines(present) });
   }
+}
+
+/** Has an index say this of these names, whatever it said before; undefined: there is none. */
+export async function setEntries(
+  repo: Repository,
+  place: GitPlace,
+  items: readonly { path: Buffer; entry: Entry | undefined }[],
+  signal?: AbortSignal,
+): Promise<void> {
+  if (items.length === 0) return;
+  const record = (what: string, path: Buffer) => [Buffer.from(`${what}\t`), path, Buffer.from("\0")];
+  const none = "0".repeat(repo.inside.settings.hashBytes * 2);
+  // First all that is to go: a file may take the place of a directory.
+  const gone = items.flatMap(({ path }) => record(`0 ${none}`, path));
+  const there = items.flatMap(({ path, entry }) =>
+    entry === undefined ? [] : record(`${entry.mode.toString(8)} ${entry.oid} 0`, path),
+  );
+  const input = Buffer.concat([...gone, ...there]);
+  await runGit(place, ["update-index", "-z", "--index-info"], { signal, input });
 }
 
 /** The object name that git printed. */

@@ -1,8 +1,8 @@
-/** The files that both sides have changed, after read-tree: merged line by line where that is possible. */
+/** The files that both sides have changed: merged line by line where that is possible. Touches no work tree. */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BangerError } from "../base/base.ts";
-import { oneName } from "./baseline.ts";
+import { oneName, setEntries } from "./baseline.ts";
 import type { Entry } from "./changes.ts";
 import { type GitPlace, runGit } from "./git.ts";
 import { splitNul } from "./list.ts";
@@ -17,38 +17,28 @@ interface Sides {
 const stages = ["", "base", "ours", "theirs"] as const;
 const mostMergedBytes = 256 * 1024 * 1024;
 
-/** `marked` files have marks of a conflict in them; `left` ones are as they were on our side. */
+/**
+ * Makes one tree of an index with both sides in it. `marked` files have marks of a conflict in them; `left` ones are as they were
+ * on our side.
+ */
 export async function mergeFiles(
   repo: Repository,
   place: GitPlace,
   vm: string,
   signal?: AbortSignal,
-): Promise<{ marked: Buffer[]; left: Buffer[] }> {
+): Promise<{ tree: string; marked: Buffer[]; left: Buffer[] }> {
   const { stdout } = await runGit(place, ["ls-files", "-z", "--unmerged"], { signal });
   const marked: Buffer[] = [];
   const left: Buffer[] = [];
-  const written: { path: Buffer; entry: Entry }[] = [];
+  const settled: { path: Buffer; entry: Entry | undefined }[] = [];
   for (const item of parseUnmerged(stdout)) {
     const merged = await mergeOne(repo, place, item, { vm, signal });
-    if (merged === undefined) {
-      left.push(item.path);
-      continue;
-    }
-    if (merged.conflicts) marked.push(item.path);
-    written.push({ path: item.path, entry: { mode: merged.mode, oid: merged.oid } });
+    if (merged === undefined) left.push(item.path);
+    else if (merged.conflicts) marked.push(item.path);
+    settled.push({ path: item.path, entry: merged ?? item.ours });
   }
-  if (written.length === 0) return { marked, left };
-  const records = written.flatMap(({ path, entry }) => [
-    Buffer.from(`0 ${"0".repeat(entry.oid.length)}\t`),
-    path,
-    Buffer.from(`\0${entry.mode.toString(8)} ${entry.oid} 0\t`),
-    path,
-    Buffer.from("\0"),
-  ]);
-  await runGit(place, ["update-index", "-z", "--index-info"], { signal, input: Buffer.concat(records) });
-  const paths = Buffer.concat(written.flatMap(({ path }) => [path, Buffer.from("\0")]));
-  await runGit(place, ["checkout-index", "-f", "-z", "--stdin"], { signal, input: paths });
-  return { marked, left };
+  await setEntries(repo, place, settled, signal);
+  return { tree: oneName(await runGit(place, ["write-tree"], { signal })), marked, left };
 }
 
 /** `MODE OID STAGE\tPATH`, a record per stage. */

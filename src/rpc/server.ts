@@ -150,6 +150,24 @@ function serveTicket(socket: Socket, line: string, tickets: Tickets): void {
   if (onStream === undefined) return void socket.end("error no such ticket\n");
   socket.write("ok\n");
   onStream(socket);
+  closeWhenGone(socket);
+}
+
+/** How often a stream that its client has ended is looked at. In ms. */
+const goneMs = 500;
+
+/**
+ * A client that goes, killed or not, after its own way has ended or with it: of that Bun (1.4.5) tells nothing, and the socket
+ * would stay open on this side for ever. But its descriptor is gone by then.
+ */
+function closeWhenGone(socket: Socket): void {
+  socket.once("end", () => {
+    const timer = setInterval(() => {
+      if (descriptorOf(socket) === undefined) socket.destroy();
+    }, goneMs);
+    timer.unref();
+    socket.once("close", () => clearInterval(timer));
+  });
 }
 
 function serveCalls<T extends Table>(

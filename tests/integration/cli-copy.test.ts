@@ -139,6 +139,14 @@ describe.skipIf(agentMissing !== undefined)("vm cp", () => {
     expect(readdirSync(there).sort()).toEqual(["d", "f"]);
   });
 
+  test("what is no file here is not replaced by one", async () => {
+    writeFileSync(join(there, "f"), "f");
+    execFileSync("mkfifo", [join(here, "pipe")]);
+    const { status, err } = await bed.cp("calm-otter:f", join(here, "pipe"));
+    expect([status, err]).toEqual([1, expect.stringContaining("pipe is neither a file nor a directory")]);
+    expect(lstatSync(join(here, "pipe")).isFIFO()).toBe(true);
+  });
+
   test("links are copied, never what they point to; with a slash behind it a link is its directory", async () => {
     mkdirSync(join(there, "real"));
     writeFileSync(join(there, "real/f"), "x");

@@ -253,6 +253,31 @@ describe("streams by ticket", () => {
     expect(received).toBe(100 << 20);
   });
 
+  test.each([false, true])(
+    "are closed when their client is killed (having ended its own way before: %p)",
+    async (ended) => {
+      const taken = Promise.withResolvers<void>();
+      const closed = Promise.withResolvers<boolean>();
+      const client = await start({
+        "guest.connect": async (_params, ctx) => ({
+          ticket: ctx.ticket((stream) => {
+            taken.resolve();
+            stream.on("close", () => closed.resolve(true)).resume();
+          }),
+        }),
+      });
+      const { ticket } = await client.call("guest.connect", { ref: "x", port: 1 });
+      const line = JSON.stringify(`ticket ${ticket}\n`);
+      const say = `const s = require("node:net").connect({ path: ${JSON.stringify(socketPath)}, allowHalfOpen: true });
+      s.${ended ? "end" : "write"}(${line}); setInterval(() => {}, 1000)`;
+      const other = spawn(process.execPath, ["-e", say], { stdio: "ignore" });
+      await taken.promise;
+      await Bun.sleep(100);
+      other.kill("SIGKILL");
+      expect(await Promise.race([closed.promise, Bun.sleep(3000)])).toBe(true);
+    },
+  );
+
   test("work once, and not by guessing", async () => {
     const client = await start({
       "guest.connect": async (_params, ctx) => ({ ticket: ctx.ticket((stream) => stream.end("hello")) }),

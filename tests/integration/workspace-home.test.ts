@@ -1,7 +1,18 @@
 /** Workspaces both ways between a real repository and a guest's shell: looked at and brought back. */
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { commitAll, git } from "./repo-fixture.ts";
 import { pair, read, write } from "./workspace-fixture.ts";
 
@@ -68,6 +79,24 @@ test("export is the working tree against HEAD or another commit, and changes not
   expect((await both.banger(...words)).status).toBe(1);
   expect(read(file, "")).toContain("+edited after add");
   expect(readdirSync(both.temp.path).filter((name) => name.endsWith(".part"))).toEqual([]);
+});
+
+test("export writes into what is no file, and through a link, and replaces neither", async () => {
+  using both = pair();
+  await both.prepare();
+  write(both.guest, "dir/b.txt", "there\n");
+  const at = (name: string) => join(both.temp.path, name);
+  execFileSync("mkfifo", [at("pipe")]);
+  const reader = spawn("cat", [at("pipe")], { stdio: ["ignore", "pipe", "ignore"] });
+  const heard = text(reader.stdout);
+  await both.ok("vm", "workspace", "export", "calm-otter", "-o", at("pipe"));
+  expect(await heard).toContain("+there");
+  expect(lstatSync(at("pipe")).isFIFO()).toBe(true);
+  writeFileSync(at("file"), "old");
+  symlinkSync("file", at("link"));
+  await both.ok("vm", "workspace", "export", "calm-otter", "-o", at("link"));
+  expect(lstatSync(at("link")).isSymbolicLink()).toBe(true);
+  expect(read(at("file"), "")).toContain("+there");
 });
 
 test("pull makes a branch of the guest's commits, author and message kept, and of what is uncommitted", async () => {

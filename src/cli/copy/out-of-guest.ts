@@ -60,6 +60,11 @@ async function destination(ctx: Context, from: GuestPlace, to: string): Promise<
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true)
     return { directory: path, name: from.content ? undefined : posix.basename(from.path) };
+  // In the place of a device there would be a file: of /dev/null, for everybody.
+  if (found !== undefined && !found.isFile())
+    throw new BangerError("bad_request", `${to} is neither a file nor a directory`, {
+      hint: "a file's content can be written to it: give - for the place, and redirect",
+    });
   if (endOf(to).asDirectory && (found !== undefined || !from.asDirectory))
     throw new BangerError("not_found", `there is no directory ${to} on this host`);
   const directory = dirname(path);

@@ -8,7 +8,7 @@ import { escapeLine } from "./escape.ts";
 import { harmless } from "./log-stream.ts";
 import { startProgress } from "./progress.ts";
 import { styleFor } from "./style.ts";
-import { renderRecord, renderTable, renderTableFor } from "./table.ts";
+import { fitting, renderRecord, renderTable, renderTableFor } from "./table.ts";
 import { ago } from "./when.ts";
 
 describe("text from outside", () => {
@@ -22,6 +22,15 @@ describe("text from outside", () => {
     ["\ud800x", "\\ud800x"],
   ])("%j is shown as %j", (given, shown) => {
     expect(escapeLine(given)).toBe(shown);
+  });
+
+  test("takes no longer than it is long, whatever a guest has thought of", async () => {
+    const began = performance.now();
+    for (const nothing of ["\u0301", "\u{1f468}\u200d", "\u{e0041}"])
+      expect(fitting(`${nothing.repeat(4000)}${"x".repeat(99)}`, 20)).toEndWith("x");
+    const returns = Readable.from([Buffer.alloc(512 * 1024, "\r")]);
+    expect((await text(returns.pipe(harmless()))).length).toBe(2 * 512 * 1024);
+    expect(performance.now() - began).toBeLessThan(3000);
   });
 
   test("in a log keeps colours and lines, also when a sequence is cut by a chunk", async () => {

@@ -61,12 +61,18 @@ function cut(text: string, columns: number): string {
 
 /** The beginning of a line that so many columns have room for. */
 export function fitting(text: string, columns: number): string {
-  let fit = "";
-  for (const character of text) {
-    if (width(fit + character) > columns) break;
-    fit += character;
+  if (width(text) <= columns) return text;
+  // Looked for by halves: a guest's line may have thousands of characters that take no room.
+  const characters = [...text];
+  const first = (count: number) => characters.slice(0, count).join("");
+  let fits = 0;
+  let over = characters.length;
+  while (over - fits > 1) {
+    const middle = Math.floor((fits + over) / 2);
+    if (width(first(middle)) <= columns) fits = middle;
+    else over = middle;
   }
-  return fit;
+  return first(fits);
 }
 
 /** `key:  value` rows; on a terminal what is long goes on below itself. */

@@ -1,6 +1,18 @@
 /** A file of the user's own, given other content: the same file to everybody who looks, whole at any moment. */
-import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { constants, existsSync } from "node:fs";
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError, wrap } from "../../base/base.ts";
 
@@ -82,9 +94,10 @@ async function read(path: string): Promise<Found | undefined> {
 
 async function replace(path: string, text: string, before: Found | undefined): Promise<void> {
   if (before === undefined) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  // One name, so that what a killed banger has left is found by the next.
-  const aside = join(dirname(path), `.${basename(path)}.banger-new`);
-  await rm(aside, { force: true });
+  // Of this call alone: another banger may be writing at this moment.
+  const begin = `.${basename(path)}.banger-new`;
+  await removeAbandoned(dirname(path), begin);
+  const aside = join(dirname(path), `${begin}-${process.pid}-${randomBytes(6).toString("hex")}`);
   try {
     // Exclusive, which also follows no link (open(2)).
     const file = await open(aside, "wx", 0o600);
@@ -109,6 +122,16 @@ async function replace(path: string, text: string, before: Found | undefined): P
   }
   const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   await directory.sync().finally(() => directory.close());
+}
+
+/** What killed ones have left: their names say whose they were. */
+async function removeAbandoned(directory: string, begin: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const [, pid] = name.startsWith(begin)
+      ? (/^-([0-9]+)-[0-9a-f]+$/.exec(name.slice(begin.length)) ?? [])
+      : [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await rm(join(directory, name), { force: true });
+  }
 }
 
 function versionOf({

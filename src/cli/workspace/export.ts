@@ -1,5 +1,5 @@
 /** vm workspace export: a guest's work tree against one of its commits, as a patch. */
-import { open, rename, rm } from "node:fs/promises";
+import { open, realpath, rename, rm, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import type { Context } from "../context.ts";
@@ -31,19 +31,23 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
     return;
   }
   const path = resolve(ctx.cwd, output);
-  // Aside: a patch that is there is whole, and one that was there stays until then.
-  const part = `${path}.${process.pid}.part`;
   const fail = (cause: unknown): never => {
     throw unwritable(path, cause);
   };
-  const file = await open(part, "wx", 0o666).catch(fail);
+  const found = await stat(path).catch(() => undefined);
+  // What is no file, /dev/null or a pipe, is written to, and not replaced; a link stays one.
+  const isFile = found === undefined || found.isFile();
+  const target = found === undefined ? path : await realpath(path).catch(fail);
+  // Aside: a patch that is there is whole, and one that was there stays until then.
+  const part = isFile ? `${target}.${process.pid}.part` : target;
+  const file = await open(part, isFile ? "wx" : "w", 0o666).catch(fail);
   try {
     await guestOutput(client, script, ctx.signal, async (chunks) => {
       for await (const chunk of chunks) await file.appendFile(chunk).catch(fail);
     });
-    await rename(part, path).catch(fail);
+    if (isFile) await rename(part, target).catch(fail);
   } catch (error) {
-    await rm(part, { force: true });
+    if (isFile) await rm(part, { force: true });
     throw error;
   } finally {
     await file.close();

@@ -64,3 +64,13 @@ test("one that came for it uses the VM for as long as it is open, whatever becom
   await Bun.sleep(1);
   expect(uses()).toBe(0);
 });
+
+test("one whose client was killed is over, in the guest too", async () => {
+  const { call, take, uses } = connecting();
+  await call();
+  const socket = new PassThrough();
+  take(socket);
+  socket.destroy();
+  await Bun.sleep(1);
+  expect(uses()).toBe(0);
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BangerError } from "../../base/base.ts";
-import { directory, healthy, systemPlace, userPlace, verdict } from "../testing/healthy.ts";
+import { directory, healthy, judged, systemPlace, userPlace, verdict } from "../testing/healthy.ts";
 
 const { storage, images } = healthy;
 const own = "/home/alice/.local/state/banger";
@@ -35,6 +35,14 @@ describe("the state directory", () => {
     expect(verdict("image", readOnly).state).toBe("skip");
     expect(verdict("state", state({ uid: 0 })).remedy[0]).toBe(`sudo chown -R alice ${own}`);
     expect(verdict("state", state({ isDirectory: false })).state).toBe("fail");
+  });
+
+  test("of another user is not made root's, whom sudo has left that user's HOME", () => {
+    const root = { ...userPlace, uid: 0, user: "root" };
+    const found = judged(state({ uid: 1000 }), root).find(({ id }) => id === "state");
+    expect(found?.state).toBe("fail");
+    expect(found?.fixes).toEqual([]);
+    expect(found?.remedy.join()).not.toContain("chown");
   });
 
   test("that others may look into is shut to them", () => {

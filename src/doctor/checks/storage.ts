@@ -35,12 +35,16 @@ const state = defineCheck({
     if (!state.isDirectory)
       return fail(`${state.there} is not a directory`, [`mv ${state.there} ${state.there}.old`], ...evidence);
     if (state.exists && state.uid !== owner) {
+      const belongs = `${state.path} belongs to user ${state.uid}`;
+      // By sudo, with that user's HOME: what is theirs is right as it is, and is not to become root's.
+      if (place.mode === "user" && place.uid === 0)
+        return fail(belongs, ["call banger as that user, without sudo", elsewhere], ...evidence);
       const remedy = [
         advice.asRoot(`chown -R ${place.install?.owner ?? place.user} ${state.path}`),
         elsewhere,
       ];
       return fixable(
-        fail(`${state.path} belongs to user ${state.uid}`, remedy, ...evidence),
+        fail(belongs, remedy, ...evidence),
         advice.fix("root", "chown", "-R", place.install?.owner ?? place.user, state.path),
       );
     }
