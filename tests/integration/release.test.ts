@@ -21,10 +21,10 @@ beforeAll(async () => {
     "--base-url",
     "https://releases.example/banger",
   ];
-  const made = [
-    await bed.first.release("--key", bed.privateKey, ...to("out 1")),
-    await bed.second.release("--signer", `sh ${signer}`, ...to("out 2")),
-  ];
+  const made = await Promise.all([
+    bed.first.release("--key", bed.privateKey, ...to("out 1")),
+    bed.second.release("--signer", `sh ${signer}`, ...to("out 2")),
+  ]);
   for (const { status, err } of made) expect(status, err).toBe(0);
   places = made.map(({ out }) => out.trimEnd());
 });
