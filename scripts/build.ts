@@ -1,4 +1,7 @@
-/** Makes dist/banger: one executable, with its other names as symlinks to it. Run by `npm run build`. */
+/**
+ * Makes dist/banger: one executable, with its other names as symlinks to it. Run by `npm run build`.
+ * `bun scripts/build.ts BUN`: of the Bun of another platform, whose native parts are compiled already.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +9,8 @@ import manifest from "../package.json";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
+
+const foreignBun = process.argv[2];
 
 // What is embedded is of this source: make compiles what has changed.
 execFileSync("make", ["-s", "-C", join(root, "native")], { stdio: "inherit" });
@@ -36,6 +41,7 @@ const result = await Bun.build({
   entrypoints: [join(root, "src/main.ts")],
   compile: {
     outfile: join(dist, "banger.new"),
+    ...(foreignBun === undefined ? {} : { executablePath: foreignBun }),
     // Started inside a hostile repository, banger must not run its bunfig.toml or read its .env.
     autoloadBunfig: false,
     autoloadDotenv: false,
@@ -51,6 +57,10 @@ const result = await Bun.build({
   minify: true,
   sourcemap: "none",
   define: {
+    // Where a package was on the machine that builds is nobody's business, and would make each checkout's executable another.
+    // The two files of ssh2 that ask look for things beside them which are not there in an executable.
+    __dirname: JSON.stringify("/"),
+    __filename: JSON.stringify("/"),
     BANGER_VERSION: JSON.stringify(manifest.version),
     BANGER_COMMIT: JSON.stringify(commit + dirty),
     BANGER_BUILT_AT: JSON.stringify(builtAt),
@@ -65,7 +75,9 @@ for (const name of ["bangerd", "bangerd-root", "bangerd-build"]) {
   rmSync(join(dist, name), { force: true });
   symlinkSync("banger", join(dist, name));
 }
-// By the executable itself, which knows its version: for packages, and to be read as `man -l dist/man/banger.1`.
 rmSync(join(dist, "man"), { recursive: true, force: true });
-execFileSync(join(dist, "banger"), ["internal", "man", join(dist, "man")], { stdio: "ignore" });
+if (foreignBun === undefined) {
+  // By the executable itself, which knows its version: for packages, and to be read as `man -l dist/man/banger.1`.
+  execFileSync(join(dist, "banger"), ["internal", "man", join(dist, "man")], { stdio: "ignore" });
+}
 process.stdout.write(`build: dist/banger ${manifest.version} (${commit}${dirty})\n`);

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BangerError } from "../../src/base/base.ts";
 import { ArtifactName } from "../../src/catalog/catalog.ts";
-import { isLoopback } from "../../src/download/download.ts";
+import { parseBaseUrl } from "./base-url.ts";
 
 export interface PublishOptions {
   /** In the store of this machine, or in a catalog that it knows. */
@@ -80,11 +80,9 @@ function parsed(argv: readonly string[]) {
 }
 
 function baseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const asked = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
-  if (url === undefined || !asked || url.search !== "" || url.hash !== "" || url.username !== "")
-    throw wrong("--url must be a https address (http only for this machine): banger asks no others");
-  return url.pathname.endsWith("/") ? url : new URL(`${url.href}/`);
+  const url = parseBaseUrl(text);
+  if (url !== undefined) return url;
+  throw wrong("--url must be a https address (http only for this machine): banger asks no others");
 }
 
 function wrong(message: string): BangerError {

@@ -1,11 +1,12 @@
 /** Publishing: pack, upload, ask whether it is there, write it into the catalog. Each part may be done again: bundles are the same whenever they are made. */
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { BangerError, formatBytes, toBangerError } from "../../src/base/base.ts";
+import { BangerError, formatBytes } from "../../src/base/base.ts";
 import type { PackedBundle } from "../../src/bundle/bundle.ts";
 import { kernelCatalog } from "../../src/catalog/catalog.ts";
 import { type CatalogFile, openCatalog, type Publication } from "./catalog-file.ts";
 import { type PublishOptions, parseOptions, usage } from "./options.ts";
+import { runScript } from "./script.ts";
 import { type Signer, signer } from "./sign.ts";
 import { type Stored, storedArtifact } from "./store.ts";
 import { type Target, targetOf } from "./target.ts";
@@ -21,17 +22,8 @@ export interface Kind {
 }
 
 /** With this process's arguments; ends it. */
-export async function runPublish(kind: Kind): Promise<never> {
-  try {
-    const options = parseOptions(process.argv.slice(2));
-    if (options === undefined) process.stdout.write(`${usage(kind.word)}\n`);
-    else await publish(kind, options);
-    process.exit(0);
-  } catch (error) {
-    const { message, hint } = toBangerError(error);
-    process.stderr.write(`publish: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`);
-    process.exit(1);
-  }
+export function runPublish(kind: Kind): Promise<never> {
+  return runScript("publish", usage(kind.word), parseOptions, (options) => publish(kind, options));
 }
 
 async function publish(kind: Kind, options: PublishOptions): Promise<void> {

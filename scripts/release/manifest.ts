@@ -1,0 +1,69 @@
+/** manifest.json: which releases there are, and where. It is not signed, and so no digest is taken from it. */
+import { z } from "zod";
+import { BangerError } from "../../src/base/base.ts";
+import { compareVersions, isStable, Version } from "./versions.ts";
+
+/** Whole, or relative to where the manifest is. */
+const address = z.string().min(1).max(2048);
+const Release = z.strictObject({
+  tarball: address,
+  sums: address,
+  sig: address,
+  /** RFC 3339, in UTC. */
+  date: z.iso.datetime(),
+});
+export type Release = z.infer<typeof Release>;
+
+const Manifest = z.strictObject({
+  schema_version: z.literal(1),
+  /** Null while there were only versions before a first one. */
+  latest_stable: Version.nullable(),
+  /** By version, newest first. */
+  releases: z.record(Version, Release),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+/** As updaters and the installer take it at most. */
+const maxBytes = 1024 * 1024;
+
+/** Throws corrupt for what is no manifest, or one of another schema: what it says would be lost. */
+export function parseManifest(text: string, path: string): Manifest {
+  const wrong = (why: string) => new BangerError("corrupt", `${path} is no manifest of releases: ${why}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong("it is no JSON");
+  }
+  const parsed = Manifest.safeParse(value);
+  if (!parsed.success) {
+    const { path: at = [], message } = parsed.error.issues[0] ?? { message: "unknown" };
+    throw wrong(`${at.join(".") || "it"}: ${message}`);
+  }
+  return parsed.data;
+}
+
+/** With one release more. Throws already_exists for a version that was released before: others have it. */
+export function withRelease(manifest: Manifest | undefined, version: string, release: Release): Manifest {
+  const before = manifest?.releases ?? {};
+  if (Object.hasOwn(before, version)) {
+    throw new BangerError("already_exists", `version ${version} was released before`, {
+      hint: "a version is never used again: raise it in package.json",
+    });
+  }
+  const releases = Object.entries({ ...before, [version]: release }).sort(([a], [b]) =>
+    compareVersions(b, a),
+  );
+  return {
+    schema_version: 1,
+    latest_stable: releases.find(([name]) => isStable(name))?.[0] ?? null,
+    releases: Object.fromEntries(releases),
+  };
+}
+
+/** What is written is what is read. */
+export function manifestText(manifest: Manifest): string {
+  const text = `${JSON.stringify(Manifest.parse(manifest), null, 2)}\n`;
+  if (Buffer.byteLength(text) > maxBytes) throw new Error(`the manifest has more than ${maxBytes} bytes`);
+  return text;
+}
