@@ -85,7 +85,10 @@ describe("--install and --uninstall", () => {
     });
     expect([statSync(join(home, ".ssh")).mode & 0o777, statSync(own()).mode & 0o777]).toEqual([0o700, 0o600]);
     expect((await call("--install")).err).toContain("has it already");
+    expect(existsSync(written())).toBe(true);
     expect((await call("--uninstall")).err).toContain("taken out");
+    // Else doctor would go on about it.
+    expect(existsSync(written())).toBe(false);
     expect(readFileSync(own(), "utf8")).toBe("");
     expect((await call("--uninstall")).err).toContain("nothing of banger's");
   });

@@ -1,4 +1,5 @@
 /** banger ssh-config */
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { userPaths } from "../config/paths.ts";
@@ -11,7 +12,7 @@ import { editFile } from "./ssh/replace-file.ts";
 export const command = defineCommand({
   summary: "have plain ssh, scp, rsync and editors reach VMs as NAME.vm",
   details:
-    "Writes ssh_config beside config.toml, and prints the line that has OpenSSH read it, for the top of ~/.ssh/config. With --install that line is put there, between two comments; with --uninstall these three lines are taken out. Nothing else of your configuration is changed, and nothing of it without these flags. Call it again when banger has moved.",
+    "Writes ssh_config beside config.toml, and prints the line that has OpenSSH read it, for the top of ~/.ssh/config. With --install that line is put there, between two comments; with --uninstall these three lines are taken out, and ssh_config is removed. Nothing else of your configuration is changed, and nothing of it without these flags. Call it again when banger has moved.",
   examples: [
     { command: "ssh-config", note: "the line to put into ~/.ssh/config" },
     { command: "ssh-config --install", note: "put it there; then: ssh calm-otter.vm" },
@@ -29,12 +30,14 @@ export const command = defineCommand({
     if (home === undefined || !home.startsWith("/"))
       throw new BangerError("precondition", "HOME is not an absolute path", { hint: "set HOME" });
     const own = join(home, ".ssh", "config");
+    const file = join(dirname(userPaths(ctx.env).config), "ssh_config");
     if (uninstall) {
       const changed = await editFile(own, withoutBlock);
+      // Nobody reads it any more: doctor would take it for asked for.
+      if (changed) await rm(file, { force: true });
       ctx.err(changed ? `taken out of ${own}` : `nothing of banger's is in ${own}`);
       return undefined;
     }
-    const file = join(dirname(userPaths(ctx.env).config), "ssh_config");
     const client = await ctx.client();
     const access = await client.call("ssh.config", {}, { signal: ctx.signal });
     const text = Buffer.from(configText(access, ctx.self)).toString("latin1");

@@ -42,6 +42,13 @@ test("the life of a VM is told, each step of it once", async () => {
   expect(heard()).toEqual(["vm.stopped a reason=asked", "vm.deleted a reason=asked"]);
 });
 
+test("a VM is not told to have failed because another could not have its name", async () => {
+  await room.start("a");
+  heard();
+  await expect(room.start("a")).rejects.toThrow("exists");
+  expect(heard()).toEqual([]);
+});
+
 test("a machine that ends by itself is told with the reason", async () => {
   const { id } = await room.start("a");
   heard();

@@ -24,7 +24,7 @@ export interface Telling {
   failed(error: unknown): void;
 }
 
-const quiet: ReadonlySet<string> = new Set(["cancelled", "precondition"]);
+const quiet: ReadonlySet<string> = new Set(["cancelled", "precondition", "already_exists"]);
 
 /** To be called before the run: afterwards a VM may be gone, with its name. `input` is the list's. */
 export function telling({ happened, state }: VmDeps, list: string, id: VmId, input: object): Telling {

@@ -132,9 +132,13 @@ test("pull makes a branch of the guest's commits, author and message kept, and o
   // Again, later: the branch is banger's, so it follows, and its reflog keeps where it was.
   const earlier = git(both.host, "rev-parse", "banger/calm-otter").trim();
   write(both.guest, "loose.txt", "more\n");
-  await both.ok("vm", "pull", "calm-otter");
+  expect((await both.ok("vm", "pull", "calm-otter")).err).toContain("uncommitted changes of calm-otter");
   expect(git(both.host, "show", "banger/calm-otter:loose.txt")).toBe("more\n");
   expect(git(both.host, "rev-parse", "banger/calm-otter@{1}").trim()).toBe(earlier);
+  // The same work, once more, is no other commit.
+  const later = git(both.host, "rev-parse", "banger/calm-otter").trim();
+  expect((await both.ok("vm", "pull", "calm-otter")).err).toContain("nothing new of calm-otter");
+  expect(git(both.host, "rev-parse", "banger/calm-otter").trim()).toBe(later);
 });
 
 test("pull takes no commit off a branch that is not its own, without --force", async () => {

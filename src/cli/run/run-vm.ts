@@ -60,6 +60,8 @@ async function runIn(ctx: Context, plan: RunPlan, forwards: Forwards[]): Promise
       const { openAskedFor } = await import("./ports.ts");
       forwards.push(...(await openAskedFor(ctx, project.file, project.settings.ports, published)));
     }
+    // Nobody stays who could hold them open.
+    const unled = plan.detach === true ? (project?.settings.ports ?? []) : [];
     const how = {
       ...(source === undefined ? {} : { workspace: true }),
       ...(plan.bare === true ? { bare: true } : {}),
@@ -75,7 +77,12 @@ async function runIn(ctx: Context, plan: RunPlan, forwards: Forwards[]): Promise
       each.leadTo({ client, ref: vm.id });
       for (const { at, guestPort } of each.open) ctx.err(`${at} -> ${vm.name}:${guestPort}`);
     }
-    return await useVm(ctx, client, vm, plan, source);
+    const outcome = await useVm(ctx, client, vm, plan, source);
+    if (unled.length > 0) {
+      const ports = unled.map(({ host, guest }) => `${host}:${guest}`).join(" ");
+      ctx.note(`its ports do not lead there yet: banger vm port-forward ${vm.name} ${ports}`);
+    }
+    return outcome;
   } finally {
     // Whatever failed first, a packing that has begun is ended.
     const source = await opening?.catch(() => undefined);

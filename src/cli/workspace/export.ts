@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
 import type { Context } from "../context.ts";
 import { guestOutput } from "../guest/output.ts";
+import { escapeLine } from "../output/escape.ts";
 import { placeOf } from "./place.ts";
 import { exportScript } from "./scripts.ts";
 import { mostPatchBytes, showPatch } from "./show-patch.ts";
@@ -26,9 +27,21 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
     ...{ ref: vm.id, script: exportScript, args: [guestPath, baseCommit] },
     maxBytes: mostPatchBytes,
   };
+  let empty = true;
+  const looked = async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      empty &&= chunk.length === 0;
+      yield chunk;
+    }
+  };
+  const explain = () => {
+    if (!empty) return;
+    const more = request.baseCommit === undefined ? `; its commits are in: banger vm diff ${vm.name}` : "";
+    ctx.note(`${vm.name} has nothing that is not in its ${escapeLine(baseCommit)}${more}`);
+  };
   if (output === undefined || output === "-") {
-    await guestOutput(client, script, ctx.signal, (chunks) => showPatch(ctx, chunks));
-    return;
+    await guestOutput(client, script, ctx.signal, (chunks) => showPatch(ctx, looked(chunks)));
+    return explain();
   }
   const path = resolve(ctx.cwd, output);
   const fail = (cause: unknown): never => {
@@ -43,7 +56,7 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
   const file = await open(part, isFile ? "wx" : "w", 0o666).catch(fail);
   try {
     await guestOutput(client, script, ctx.signal, async (chunks) => {
-      for await (const chunk of chunks) await file.appendFile(chunk).catch(fail);
+      for await (const chunk of looked(chunks)) await file.appendFile(chunk).catch(fail);
     });
     if (isFile) await rename(part, target).catch(fail);
   } catch (error) {
@@ -52,6 +65,7 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
   } finally {
     await file.close();
   }
+  explain();
 }
 
 function unwritable(path: string, cause: unknown): BangerError {

@@ -74,12 +74,19 @@ async function asBranch(
   vm: string,
   { branch = `banger/${vm}`, force }: PullRequest,
 ): Promise<void> {
-  await takeAsBranch(repo, work, { ...{ branch, vm, force }, signal: ctx.signal });
+  const { moved } = await takeAsBranch(repo, work, { ...{ branch, vm, force }, signal: ctx.signal });
   ctx.out(branch);
-  const commits = work.commits === 1 ? "1 commit" : `${work.commits} commits`;
-  const what = [...(work.commits > 0 ? [commits] : []), ...(work.uncommitted ? ["uncommitted changes"] : [])];
-  const git = `git -C ${shellWord(repo.root)}`;
-  ctx.err(`${what.join(" and ")} of ${vm}; to see them: ${escapeLine(`${git} log -p HEAD..${branch}`)}`);
+  const look = escapeLine(`git -C ${shellWord(repo.root)} log -p HEAD..${branch}`);
+  ctx.note(`${moved ? newIn(work) : "nothing new"} of ${vm}; to see what there is: ${look}`);
+}
+
+function newIn({ commits, uncommitted }: GuestWork): string {
+  const what = [
+    ...(commits > 0 ? [commits === 1 ? "1 commit" : `${commits} commits`] : []),
+    ...(uncommitted ? ["uncommitted changes"] : []),
+  ];
+  // All of it came with another branch.
+  return what.length === 0 ? "the commits" : what.join(" and ");
 }
 
 async function intoWorkTree(ctx: Context, repo: Repository, work: GuestWork, vm: string): Promise<void> {
