@@ -1,11 +1,17 @@
 /** Reading config.toml: all problems at once, each with its key, its line where possible, and what is allowed. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { z } from "zod";
 import { BangerError, nearest } from "../base/base.ts";
 import { CatalogSource, type Config, ConfigSchema, FileSync, VmDefaults } from "./schema.ts";
 import { parseTomlText, placeOfKey } from "./toml-text.ts";
 
 const maxBytes = 1024 * 1024;
+
+/** Another one when the file has changed, has come or has gone. */
+export function configStamp(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? "" : `${found.ino} ${found.size} ${found.mtimeMs}`;
+}
 
 /** The config at `path`, or the defaults when there is no file. Throws bad_config. */
 export function loadConfig(path: string): Config {

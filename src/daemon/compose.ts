@@ -7,6 +7,7 @@ import { commit, version } from "../base/version.ts";
 import {
   administratorKeys,
   type Config,
+  configStamp,
   fileSyncEntries,
   inertKeys,
   loadConfig,
@@ -75,6 +76,7 @@ const atOnce: ReadonlySet<Method> = new Set([
 export async function composeDaemon(env: DaemonEnvironment, substitutes: Substitutes): Promise<Composition> {
   const { place, log } = env;
   const { paths } = place;
+  const readStamp = configStamp(paths.config);
   const config = loadConfig(paths.config);
   const fileSync = {
     home: paths.home,
@@ -181,6 +183,7 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
     config,
     state,
     log,
+    configChanged: () => configStamp(paths.config) !== readStamp,
     paths: { vm: vmPaths, checkpoints, config: paths.config, daemonLog: paths.daemonLog },
     happenings,
     vms,

@@ -16,6 +16,8 @@ export interface ProgressContext {
 
 export interface Parts {
   config: Config;
+  /** Whether the file says something else by now. */
+  configChanged(): boolean;
   state: State;
   log: VmLog;
   paths: { vm: VmPaths; checkpoints: string; config: string; daemonLog: string };

@@ -148,6 +148,8 @@ export const Defaults = z.strictObject({
   /** Whether a repository that asks for the way out gets it. */
   projectNat: z.boolean(),
   configPath: z.string(),
+  /** The file has changed since the daemon read it, when it started. */
+  configChanged: z.boolean(),
 });
 export type Defaults = z.infer<typeof Defaults>;
 

@@ -107,4 +107,5 @@ export const fakeDefaults: Defaults = {
   image: { value: "debian-bookworm", from: "builtin" },
   projectNat: false,
   configPath: "/home/u/.config/banger/config.toml",
+  configChanged: false,
 };

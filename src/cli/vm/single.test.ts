@@ -24,6 +24,18 @@ describe("vm create", () => {
     });
   });
 
+  test("says so when the daemon has not read what config.toml says now", async () => {
+    const daemon = new FakeDaemon({
+      "config.defaults": () => ({ ...fakeDefaults, configChanged: true }),
+      "vm.create": () => fakeVm("x"),
+    });
+    const { status, err } = await banger(["vm", "create", "--name", "x"], { daemon });
+    expect(status).toBe(0);
+    expect(err).toContain(
+      "/home/u/.config/banger/config.toml has changed, and bangerd reads it when it starts",
+    );
+  });
+
   test("--no-start only makes it", async () => {
     const fake = daemon();
     await banger(["vm", "create", "--no-start", "--image", "other"], { daemon: fake });

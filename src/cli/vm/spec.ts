@@ -37,6 +37,10 @@ export async function planVm(
     const always = `project_nat = true in ${defaults.configPath}`;
     ctx.note(`${input.natAskedBy} asks for the network, which is yours to give: --nat, or ${always}`);
   }
+  if (defaults.configChanged) {
+    const how = "banger daemon stop, or with the system services: sudo banger system restart";
+    ctx.note(`${defaults.configPath} has changed, and bangerd reads it when it starts: ${how}`);
+  }
   ctx.note(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
   return {
     ...(input.name === undefined ? {} : { name: input.name }),

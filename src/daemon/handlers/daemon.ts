@@ -33,6 +33,7 @@ export function daemonHandlers(
       },
       projectNat: parts.config.project_nat,
       configPath: parts.paths.config,
+      configChanged: parts.configChanged(),
     }),
   };
 }
