@@ -81,8 +81,11 @@ test(
     const before = household(pid);
     for (let index = 0; index < count; index += 1) await restore(`restored-${index}`);
     expect(await banger.daemonPid()).toBe(pid);
-    const { rssMiB, threads, ...after } = household(pid);
     const { rssMiB: rssBefore, threads: threadsBefore, ...others } = before;
+    // The connection of a command that has ended is closed a moment later.
+    const same = ({ descriptors }: typeof before) => descriptors === others.descriptors;
+    await eventually("connections are closed", 10_000, () => same(household(pid)));
+    const { rssMiB, threads, ...after } = household(pid);
     expect(after).toEqual(others);
     // The runtime's threads come and go, and its heap breathes; what grows with each restore is more than that.
     expect(threads).toBeLessThan(threadsBefore + count);
