@@ -196,11 +196,16 @@ remove_left() {
   (exec 8< "$1" && flock -n 8 && rm -rf -- "$1") 2> /dev/null
 }
 
-# cannot_write WHAT: after a write that has failed.
-cannot_write() {
+# if_full WHAT: dies when it is the disk that is the matter.
+if_full() {
   local free
   free=$(df -Pk -- "$work" 2> /dev/null | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 1024 ] || die "the disk of $(plain "${work%/*}") is full: $1 does not fit" "make room, then run this again; $elsewhere else"
+}
+
+# cannot_write WHAT: after a write that has failed.
+cannot_write() {
+  if_full "$1"
   die "$1 cannot be written in $(plain "${work%/*}")" "$elsewhere else"
 }
 
@@ -402,12 +407,16 @@ download_verified() {
 # --- From here on it is what was released.
 
 unpack() {
-  local names listed answer
-  names=$(tar -tzf "$work/tarball" 2> /dev/null | head -c 4096)
-  listed=$(tar -tvzf "$work/tarball" 2> /dev/null | head -c 4096)
-  [ "$names" = banger ] && [[ $listed == -* ]] || die "the tarball of v$version has something else in it than one program: nothing was installed"
-  (ulimit -c 0 -f "$most_program" && exec tar -xzOf "$work/tarball" banger) > "$work/banger" 2> /dev/null || cannot_write "the program"
+  local names listed answer other="the tarball of v$version has something else in it than one program: nothing was installed"
+  # Once: it is 120 MB.
+  (ulimit -c 0 -f "$most_program" && exec gzip -dc) < "$work/tarball" > "$work/tar" 2> /dev/null ||
+    { if_full "the program"; die "$other"; }
   rm -f -- "$work/tarball"
+  names=$(tar -tf "$work/tar" 2> /dev/null | head -c 4096)
+  listed=$(tar -tvf "$work/tar" 2> /dev/null | head -c 4096)
+  [ "$names" = banger ] && [[ $listed == -* ]] || die "$other"
+  tar -xOf "$work/tar" banger > "$work/banger" 2> /dev/null || cannot_write "the program"
+  rm -f -- "$work/tar"
   chmod 755 -- "$work/banger"
   answer=$(timeout 60 "$work/banger" --version 2> "$work/said" < /dev/null | head -c 200)
   case $? in
