@@ -225,7 +225,8 @@ fetch() {
     elif wget --version 2> /dev/null | grep -q 'GNU Wget'; then
       exec wget -nv --tries=1 --timeout="$timeout" --max-redirect=5 -c -O "$2" "$1"
     fi
-    exec wget -T "$timeout" -c -O "$2" "$1"
+    # Busybox's.
+    exec wget -c -O "$2" "$1"
   ) > /dev/null 2> "$work/said" < /dev/null &
   child=$! before=$(size_of "$2")
   while kill -0 "$child" 2> /dev/null; do
@@ -265,11 +266,15 @@ download() {
     # The kernel has stopped it there, when it was stopped.
     [ "$size" -lt $((kib * 1024 + (status == 0))) ] || die "$what is larger than $kib KiB, the most it may be: $url"
     [ "$status" -ne 0 ] || return 0
-    reason=$(plain "$(tail -n 1 "$work/said")")
+    # What follows it is advice, of another kind than ours.
+    reason=$(plain "$(grep -aEm 1 '^curl: |^ERROR: |ERROR [0-9]' "$work/said" || tail -n 1 "$work/said")")
     case $status,$reason in
       23,* | 3,*) cannot_write "$what" ;;
       # Not there, not now, and not for such a part of it: another try may help.
       *' 408'* | *' 429'* | *' 416'*) ;;
+      *ertificate*)
+        die "$what is not to be had: $url" "the server does not prove who it is: $reason (is the clock right? are ca-certificates installed?)"
+        ;;
       *'error: 4'[0-9][0-9]* | *'ERROR 4'[0-9][0-9]* | *'HTTP/1.'[01]' 4'[0-9][0-9]*)
         die "$what is not to be had: $url" "the server says: $reason"
         ;;

@@ -1,8 +1,10 @@
 /** scripts/install.sh where networks break, servers hang, disks are full and people lose patience. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, utimesSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import {
@@ -156,6 +158,67 @@ test("a redirect to plain http elsewhere is not followed", async () => {
   expect(bed.site.requests).not.toContain("GET /other");
 });
 
+describe("by https", () => {
+  let server: Server;
+  let url: string;
+  let authority: string;
+  beforeAll(async () => {
+    authority = join(bed.dir, "tls.crt");
+    const made = [
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-keyout",
+      join(bed.dir, "tls.key"),
+      "-out",
+      authority,
+    ];
+    const named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    execFileSync("openssl", ["req", "-x509", ...made, ...named], { stdio: "ignore" });
+    const identity = { key: readFileSync(join(bed.dir, "tls.key")), cert: readFileSync(authority) };
+    server = createSecureServer(identity, ({ url: path = "" }, response) => {
+      const content = readFileSync(join(bed.site.dir, path.replace("/mixed", "")));
+      // Whole addresses lead here, too; but for those of a list that leads elsewhere.
+      const moved = path === "/manifest.json" ? `${content}`.replaceAll(bed.site.url, url) : content;
+      response.end(moved);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test("a server that shows who it is is taken, and any other is not", async () => {
+    const install = (person: Person, base: string, env: Record<string, string>) =>
+      person.install(["--user", "--yes", "--base-url", base], { env });
+    const person = bed.person();
+    for (const env of [{}, { PATH: noCurl }]) {
+      const { status, err } = await install(person, url, env);
+      expect([status, err]).toEqual([
+        1,
+        expect.stringMatching(
+          /list of releases is not to be had.*\n.*does not prove who it is: .*certificate/i,
+        ),
+      ]);
+    }
+    const trusting = { CURL_CA_BUNDLE: authority };
+    const other = await install(person, url.replace("localhost", "127.0.0.1"), trusting);
+    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/does not prove who it is: .*SSL/) });
+    const mixed = await install(person, `${url}/mixed`, trusting);
+    expect(mixed).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("leads to no https:// URL: http://127.0.0.1"),
+    });
+    expect(nothingOf(person)).toEqual(nothing);
+    expect(await install(person, url, trusting)).toMatchObject({ status: 0 });
+    expect(person.answer()).toBe("v1.3.0");
+  });
+});
+
 describe("ended while it downloads", () => {
   /** Until the tarball is asked for, which does not come. */
   async function hangs(person: Person) {
@@ -208,38 +271,6 @@ describe("ended while it downloads", () => {
     expect((await person.install(["--user", "--yes"])).status).toBe(0);
     expect([left(), person.answer()]).toEqual([[], "v1.3.0"]);
   });
-});
-
-describe.skipIf(process.getuid?.() !== 0)("a full disk", () => {
-  const compressible = `${standIn("1.4.0")}${"#".repeat(400_000)}\n`;
-  test.each([
-    ["the tarball", "1.3.0", "200k"],
-    ["the program", "1.4.0", "200k"],
-  ])("is said of %s, and nothing is left on it", async (what, version, size) => {
-    bed.release("1.4.0", { program: compressible });
-    const person = bed.person();
-    const prefix = join(person.home, "small");
-    mkdirSync(prefix);
-    const small = `mount -t tmpfs -o size=${size},mode=777 none "$0" && "$@"; status=$?; ls -A "$0"; exit $status`;
-    const { status, out, err } = await person.install(["--prefix", prefix, "--yes", "--version", version], {
-      around: ["unshare", "-m", "sh", "-c", small, prefix],
-    });
-    expect({ status, out, err }).toEqual({
-      status: 1,
-      out: "",
-      err: expect.stringMatching(new RegExp(`is full: ${what}.* does not fit\n  hint: make room`)),
-    });
-  });
-});
-
-test("a directory that is not ours to write is said", async () => {
-  for (const prefix of ["/proc/here", "/dev/null"]) {
-    const { status, err } = await bed.person().install(["--prefix", prefix, "--yes"]);
-    expect([status, err]).toEqual([
-      1,
-      expect.stringContaining("cannot be made\n  hint: --prefix says where else"),
-    ]);
-  }
 });
 
 test("cut off after any line, or anywhere, the script does nothing", () => {

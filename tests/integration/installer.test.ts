@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bed, nothing, nothingOf, openBed, pathWithout, standIn } from "./installer-fixture.ts";
+import { type Bed, nothing, nothingOf, openBed, standIn } from "./installer-fixture.ts";
 import { onTerminal } from "./installer-terminal.ts";
 
 let bed: Bed;
@@ -134,6 +134,14 @@ describe("the question", () => {
     }
   });
 
+  test("comes before sudo, which then may ask for a password itself", async () => {
+    const person = bed.person();
+    const { status, screen } = await onTerminal(bed, person, [], "Go on? [y/N] ", "y\r");
+    expect(status, screen).toBe(0);
+    expect(screen).toContain("bangerd-root.service                 runs as root");
+    expect(person.calls()[0]).toMatch(/^sudo \/.*\/banger system install --owner /);
+  });
+
   test("ended by Ctrl-C, leaves nothing", async () => {
     const person = bed.person();
     expect((await onTerminal(bed, person, [], "Go on? [y/N] ", "\x03")).status).toBe(130);
@@ -198,72 +206,5 @@ describe("who runs it", () => {
         err: expect.stringContaining("install.sh --help lists the options"),
       });
     }
-  });
-});
-
-describe("the host", () => {
-  test("another system or processor is refused before anything is downloaded", async () => {
-    for (const [system, machine] of [
-      ["Darwin", "x86_64"],
-      ["Linux", "aarch64"],
-      ["Linux", "i686"],
-    ]) {
-      const person = bed.person();
-      const uname = `#!/bin/sh\ncase $1 in -s) echo ${system} ;; *) echo ${machine} ;; esac\n`;
-      writeFileSync(join(person.home, "../bin/uname"), uname, { mode: 0o755 });
-      const { status, err } = await person.install(["--user", "--yes"]);
-      expect([status, err]).toEqual([
-        1,
-        `install.sh: banger runs on Linux on x86_64, and this is ${system} on ${machine}\n`,
-      ]);
-    }
-  });
-
-  test("wget does where there is no curl; without either, and without openssl or sudo, it says so", async () => {
-    const person = bed.person();
-    const lacking = async (args: string[], ...missing: string[]) => {
-      const bin = pathWithout(bed.dir, ...missing);
-      return person.install([...args, "--yes"], { env: { PATH: bin } });
-    };
-    expect((await lacking(["--user"], "curl", "wget")).err).toContain("neither curl nor wget is installed");
-    expect((await lacking(["--user"], "openssl")).err).toContain("openssl is not installed");
-    expect((await lacking([], "sudo")).err).toContain(
-      "sudo is not installed\n  hint: say --user, which needs none",
-    );
-    expect(nothingOf(person)).toEqual(nothing);
-    const { status, err } = await lacking(["--user"], "curl");
-    expect({ status, answer: person.answer() }, err).toEqual({ status: 0, answer: "v1.10.0" });
-  });
-
-  test("dash is told to be bash", () => {
-    const { stderr, exitCode } = Bun.spawnSync(["dash"], { stdin: Buffer.from(bed.script) });
-    expect([exitCode, `${stderr}`]).toEqual([1, "install.sh: this needs bash: pipe it into bash, not sh\n"]);
-  });
-
-  test("a program that does not run here, or is another, is not installed", async () => {
-    const programs: [string, RegExp][] = [
-      ["#!/no/such/loader\n", /does not run on this machine.*\n.*glibc/],
-      ["#!/bin/sh\necho 'banger v9.9.9 (x)'\n", /says that it is another: banger v9\.9\.9/],
-      ["#!/bin/sh\necho '\x1b[31mbanger'; exit 1\n", /does not run on this machine/],
-    ];
-    for (const [content, says] of programs) {
-      bed.release("1.10.0", { program: content });
-      const person = bed.person();
-      const { status, err } = await person.install(["--user", "--yes"]);
-      expect({ status, err, ...nothingOf(person) }).toEqual({
-        status: 1,
-        err: expect.stringMatching(says),
-        ...nothing,
-      });
-    }
-    bed.release("1.10.0");
-  });
-
-  test("the source's own copy, without a key and a place, refuses", async () => {
-    const own = join(import.meta.dir, "../../scripts/install.sh");
-    const run = (...args: string[]) =>
-      `${Bun.spawnSync(["bash", own, "--user", "--yes", ...args], { env: bed.person().env }).stderr}`;
-    expect(run()).toContain("does not know where releases are");
-    expect(run("--base-url", bed.site.url)).toContain("has no key to verify releases with");
   });
 });
