@@ -96,7 +96,7 @@ is_version() {
   [[ $1 =~ ^$number\.$number\.$number(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$ ]]
 }
 
-# older A B: whether A comes before B. A pre-release does so before its release; of two, `sort` knows rc.9 from rc.10.
+# older A B: whether A comes before B.
 older() {
   local -a a b
   local i
@@ -105,10 +105,27 @@ older() {
   for i in 0 1 2; do
     [ "${a[i]}" -eq "${b[i]}" ] || { [ "${a[i]}" -lt "${b[i]}" ]; return; }
   done
+  # A release has no more, and comes after all that have.
   case "$1,$2" in
-    *-*,*-*) [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ] ;;
+    *-*,*-*) ;;
     *-*,*) return 0 ;;
     *) return 1 ;;
+  esac
+  IFS=. read -r -a a <<< "${1#*-}"
+  IFS=. read -r -a b <<< "${2#*-}"
+  for ((i = 0; i < ${#a[@]} && i < ${#b[@]}; i++)); do
+    [ "${a[i]}" = "${b[i]}" ] || { before "${a[i]}" "${b[i]}"; return; }
+  done
+  [ ${#a[@]} -lt ${#b[@]} ]
+}
+
+# before A B, which differ: numbers by their value, words by their letters, and numbers before words.
+before() {
+  case "$1,$2" in
+    *[!0-9]*,*[!0-9]*) [[ $1 < $2 ]] ;;
+    *[!0-9]*,*) return 1 ;;
+    *,*[!0-9]*) return 0 ;;
+    *) [ ${#1} -lt ${#2} ] || { [ ${#1} -eq ${#2} ] && [[ $1 < $2 ]]; } ;;
   esac
 }
 
@@ -123,7 +140,7 @@ check_host() {
   [ "${BASH_VERSINFO[0]}" -ge 4 ] || die "this bash is of version $BASH_VERSION, and 4 is needed"
   machine="$(uname -s) on $(uname -m)"
   [ "$machine" = "Linux on x86_64" ] || die "banger runs on Linux on x86_64, and this is $machine"
-  for tool in awk cut df find grep gzip mktemp mv openssl sha256sum sort tar timeout tr wc; do
+  for tool in awk cut df find grep gzip mktemp mv openssl sha256sum tar timeout tr wc; do
     has "$tool" || die "$tool is not installed" "install it by your system's packages, then run this again"
   done
   has curl || has wget || die "neither curl nor wget is installed" "install one of them, then run this again"

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { goModule } from "./corpora-fixture.ts";
+import { scriptCalling } from "./installer-fixture.ts";
 
 const wycheproof = {
   ...{ path: "github.com/c2sp/wycheproof", version: "v0.0.0-20260902155932-3fa63dd0344a" },
@@ -43,18 +44,13 @@ beforeAll(() => {
       writeFileSync(join(of, "pem"), publicKeyPem.trim());
       should.set(`${tcId}`, result === "valid");
     }
-  // The script's own functions, of which another main calls one.
-  const script = readFileSync(join(import.meta.dir, "../../scripts/install.sh"), "utf8");
-  const main = `version=0.0.0
+  const script = scriptCalling(`version=0.0.0
 cd "$1"
 for work in *; do
   public_key=$(< "$work/pem")
   (check_signature) 2> /dev/null && echo "$work right" || echo "$work wrong"
-done; }
-`;
-  const call = /^main "\$@".*\n$/m;
-  expect(script).toMatch(call);
-  const { stdout } = Bun.spawnSync(["bash", "-c", script.replace(call, () => main), "-", dir]);
+done`);
+  const { stdout } = Bun.spawnSync(["bash", "-c", script, "-", dir]);
   said = new Map(
     `${stdout}`
       .trim()

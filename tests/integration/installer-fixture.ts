@@ -244,3 +244,11 @@ export async function refused(bed: Bed, name: string, says: RegExp): Promise<voi
 export function change(path: string, how: (text: string) => string): void {
   writeFileSync(path, how(readFileSync(path, "latin1")), "latin1");
 }
+
+/** The script's own functions, of which `body` calls some in place of main. */
+export function scriptCalling(body: string): string {
+  const script = readFileSync(source, "utf8");
+  const call = /^main "\$@".*\n$/m;
+  expect(script).toMatch(call);
+  return script.replace(call, () => `${body}\n}\n`);
+}

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bed, nothing, nothingOf, openBed, standIn } from "./installer-fixture.ts";
+import { type Bed, nothing, nothingOf, openBed, scriptCalling, standIn } from "./installer-fixture.ts";
 import { onTerminal } from "./installer-terminal.ts";
 
 let bed: Bed;
@@ -105,6 +105,39 @@ describe("what is installed", () => {
     rmSync(installed);
     mkdirSync(installed);
     expect((await person.install(["--user", "--yes"])).err).toContain("is a directory");
+  });
+
+  test("which one is older is as semver.org says, of any two", () => {
+    const ascending = [
+      ...[
+        "0.9.10",
+        "0.10.0",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta",
+        "1.0.0-beta.2",
+      ],
+      ...[
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "1.0.1-rc.1",
+        "1.0.1",
+        "1.9.0",
+        "1.10.0",
+        "2.0.0",
+        "999999999.0.0",
+      ],
+    ];
+    const script = scriptCalling(`export LC_ALL=C
+for a; do
+  for b; do older "$a" "$b" && printf 1 || printf 0; done
+  echo
+done`);
+    const { stdout } = Bun.spawnSync(["bash", "-c", script, "-", ...ascending]);
+    const rows = ascending.map((_, a) => ascending.map((_, b) => (a < b ? "1" : "0")).join(""));
+    expect(`${stdout}`.trim().split("\n")).toEqual(rows);
   });
 
   test("eight at once leave one whole program, and nothing else", async () => {
