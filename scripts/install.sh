@@ -317,7 +317,7 @@ download() {
 # flatten FILE: JSON as lines of PATH and VALUE with a tab between, strings in their quotes. Strict, and a little more than
 # JSON is: ASCII alone, no name twice, names without escapes. Needs neither jq nor python.
 flatten() {
-  ! grep -qa '[^[:print:][:space:]]' "$1" || return 1
+  ! grep -qa $'[^ -~\t\r]' "$1" || return 1
   grep -oaE '"([^"\\[:cntrl:]]|\\["\\/bfnrtu])*"|[][{}:,]|[^][{}:,"[:space:]]+|"' "$1" | awk '
     function open(kind) { kinds[++depth] = kind; bases[depth] = here; counts[depth] = 0; expect = kind == "{" ? "first-name" : "first-value" }
     function closed() { here = bases[depth--]; expect = depth == 0 ? "end" : "comma" }

@@ -1,7 +1,8 @@
 /** manifest.json as scripts/install.sh reads it, without a program that knows JSON. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bed, change, openBed, refused } from "./installer-fixture.ts";
+import { type Bed, change, openBed, refused, scriptCalling } from "./installer-fixture.ts";
 
 let bed: Bed;
 let manifest: string;
@@ -103,4 +104,41 @@ test("releases are from https, or from this machine", async () => {
       err: expect.stringMatching(/no https:\/\/ URL|does not know where/),
     });
   }
+});
+
+test("whatever is made of a list, what is read of it is what JSON says, or nothing", () => {
+  const dir = join(bed.dir, "lists");
+  mkdirSync(dir);
+  const whole = `{"schema_version": 1, "latest_stable": "1.3.0", "more": [1, -2.5e3, "a \\"b\\" ", [], {}, null, true],
+ "releases": {"1.3.0": {"tarball": "1.3.0/t", "sums": "s", "sig": "g"}}}\n`;
+  const pieces = [...'{}[],:"\\ \n\t0-.e1a', "true", '""', '"x":', "\v", "\u00a0"];
+  const pick = (below: number) => Math.floor(Math.random() * below);
+  const texts = Array.from({ length: 600 }, (_, n) => {
+    let text = whole;
+    for (let times = n % 3; times >= 0; times -= 1) {
+      const [at, length] = [pick(text.length), pick(3)];
+      text =
+        text.slice(0, at) +
+        (pick(4) === 0 ? "" : (pieces[pick(pieces.length)] ?? "")) +
+        text.slice(at + length);
+    }
+    writeFileSync(join(dir, `${n}`), text);
+    return text;
+  });
+  const script = scriptCalling(`export LC_ALL=C
+work=$1
+for ((n = 0; n < 600; n++)); do
+  if flatten "$1/$n" > "$1/fields"; then echo "$(field /latest_stable) $(field /releases/1.3.0/sig)"; else echo; fi
+done`);
+  const { stdout } = Bun.spawnSync(["bash", "-c", script, "-", dir]);
+  const lines = `${stdout}`.split("\n");
+  let read = 0;
+  for (const [n, text] of texts.entries()) {
+    if (lines[n] === "") continue;
+    read += 1;
+    const { latest_stable: latest, releases } = JSON.parse(text);
+    const plain = (value: unknown) => (typeof value === "string" && !value.includes("\\") ? value : "");
+    expect(lines[n], text).toBe(`${plain(latest)} ${plain(releases?.["1.3.0"]?.sig)}`);
+  }
+  expect(read).toBeGreaterThan(50);
 });
