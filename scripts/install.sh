@@ -380,12 +380,14 @@ resolve() {
   printf '%s' "$url"
 }
 
-# The signature is one line of base64, to the bit: openssl alone would read others, too, and then holds DER to its one form.
+# The signature is one line of base64, to the bit: openssl alone would read others, too. It holds DER to its one form, but
+# reads no more than 72 bytes of it, which is the longest that there is.
 check_signature() {
   local text
   { text=$(< "$work/sums.sig"); } 2> /dev/null
   [[ $text =~ ^([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$ ]] && [ "$(size_of "$work/sums.sig")" -eq $((${#text} + 1)) ] &&
-    printf '%s' "$text" | openssl base64 -d -A -out "$work/der" 2> /dev/null && [ "$(openssl base64 -A -in "$work/der")" = "$text" ] ||
+    printf '%s' "$text" | openssl base64 -d -A -out "$work/der" 2> /dev/null && [ "$(openssl base64 -A -in "$work/der")" = "$text" ] &&
+    [ "$(size_of "$work/der")" -le 72 ] ||
     die "the signature of v$version is malformed: nothing was installed" "$(distrust)"
   printf '%s\n' "$public_key" > "$work/key"
   openssl dgst -sha256 -verify "$work/key" -signature "$work/der" "$work/sums" > /dev/null 2>&1 ||
