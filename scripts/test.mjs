@@ -29,6 +29,7 @@ const checks = [
       "images/kernels/generic/build.sh",
       "images/provision.sh",
       "images/provision-guest.sh",
+      "scripts/install.sh",
       "src/cli/completion/banger.bash",
       "src/cli/run/tooling.sh",
       "tests/system/host/make-disk.sh",
