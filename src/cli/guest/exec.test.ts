@@ -150,7 +150,7 @@ describe("a command in a guest", () => {
     const { status, err } = await banger(["vm", "exec", "x", "--", "ls"], { daemon });
     expect(status).toBe(1);
     expect(err).toBe(
-      "banger: VM x is stopped, not running (op-7)\n  hint: start it first: banger vm start x\n",
+      "banger: VM x is stopped, not running (op op-7)\n  hint: start it first: banger vm start x\n",
     );
   });
 

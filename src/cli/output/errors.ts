@@ -3,7 +3,7 @@ import { BangerError, errorCodes, toBangerError } from "../../base/base.ts";
 import type { Context } from "../context.ts";
 import { escapeLine, escapeText } from "./escape.ts";
 
-/** Prints `banger: message (op)` and the hint; answers the exit status. */
+/** Prints `banger: message (op ID)` and the hint; answers the exit status. */
 export function renderError(error: unknown, ctx: Context): number {
   const failure = toBangerError(error);
   for (const line of errorLines(failure, ctx)) ctx.err(line);
@@ -16,7 +16,7 @@ export function renderError(error: unknown, ctx: Context): number {
 export function errorLines(failure: BangerError, ctx: Pick<Context, "style">): string[] {
   const { style } = ctx;
   const [first = "", ...more] = failure.message.split("\n").map(escapeLine);
-  const op = failure.opId === undefined ? "" : ` ${style.dim(`(${escapeLine(failure.opId)})`)}`;
+  const op = failure.opId === undefined ? "" : ` ${style.dim(`(op ${escapeLine(failure.opId)})`)}`;
   const lines = [`${style.red("banger:")} ${first}${more.length === 0 ? op : ""}`];
   for (const [index, line] of more.entries()) {
     lines.push(`        ${line}${index === more.length - 1 ? op : ""}`);

@@ -49,7 +49,7 @@ describe("errors", () => {
       opId: "op-9",
     });
     expect(errorLines(error, { style })).toEqual([
-      "banger: there is no VM \\x1b[2J (op-9)",
+      "banger: there is no VM \\x1b[2J (op op-9)",
       "  hint: see: banger vm list",
     ]);
   });

@@ -9,6 +9,8 @@ export const command = defineCommand({
   summary: "copy files and directories into a running VM, out of it, or between two",
   details:
     "As cp -a does: into a directory that is there, else to the new name; directories with all that is in them, links as links. In the VM all of it is root's, on this host yours. A relative path of the VM begins at its workspace, or at /root where it has none. - is standard input or output. What comes out of a VM is written below the destination and nowhere else, without devices and set-id bits.",
+  interrupted:
+    "files that were copied to their end are there, all others are not; the same command begins again",
   examples: [
     { command: "vm cp ./notes.txt calm-otter:", note: "into its workspace, or /root" },
     { command: "vm cp calm-otter:build/out ./out", note: "a directory out of it" },

@@ -10,6 +10,7 @@ export const command = defineCommand({
   summary: "show what has changed in a VM's workspace since it was copied",
   details:
     "Commits made in the guest and what is not committed there, as one patch that git apply takes; files that git ignores there are left out. Nothing in the guest changes. What was uncommitted here when it was copied is no change.",
+  interrupted: "nothing has changed",
   examples: [
     { command: "vm diff calm-otter", note: "as a patch" },
     { command: "vm diff calm-otter --stat", note: "the commits, and how much in which files" },

@@ -8,6 +8,7 @@ export const command = defineCommand({
   summary: "bring a VM's commits and changes back into the repository on this machine",
   details:
     "Commits of the guest's HEAD come as they are, with author and message, and what is not committed there as one more, as the branch banger/VM; nothing of it is checked out or run. With --apply the changes go into the working tree instead, merged with what has changed here; where that would overwrite an edit that is in no commit, nothing is done.",
+  interrupted: "the same command begins again; no edit of yours is lost",
   examples: [
     { command: "vm pull calm-otter", note: "as the branch banger/calm-otter" },
     { command: "vm pull calm-otter --apply", note: "into the working tree, uncommitted" },

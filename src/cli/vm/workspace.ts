@@ -22,6 +22,7 @@ export const command = defineCommand({
   summary: "copy a repository into a VM that runs, or write its changes as a patch",
   details:
     "prepare copies a repository as vm run does, in place of what an earlier copy put there; files that git ignores in the guest stay. It refuses when the guest has commits or changes that are not here, and names them. export writes the guest's working tree as a patch against its HEAD, or another commit, and changes nothing there.",
+  interrupted: "a copy that was cut short is gone on with by the same command",
   examples: [
     { command: "vm workspace prepare calm-otter ./repo", note: "copy it to /root/repo" },
     { command: "vm workspace prepare calm-otter", note: "copy the same repository again" },
