@@ -44,6 +44,7 @@ export const groups: Readonly<Record<string, Group>> = {
       list: () => import("./vm/list.ts"),
       show: () => import("./vm/show.ts"),
       stats: () => import("./vm/stats.ts"),
+      ping: () => import("./vm/ping.ts"),
       ssh: () => import("./vm/ssh.ts"),
       exec: () => import("./vm/exec.ts"),
       cp: () => import("./vm/cp.ts"),
@@ -55,7 +56,7 @@ export const groups: Readonly<Record<string, Group>> = {
       logs: () => import("./vm/logs.ts"),
       prune: () => import("./vm/prune.ts"),
     },
-    aliases: { ls: "list", ps: "list", rm: "delete" },
+    aliases: { ls: "list", ps: "list", rm: "delete", health: "ping" },
   },
   image: {
     summary: "list, fetch, make and delete images",

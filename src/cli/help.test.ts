@@ -82,6 +82,7 @@ describe("help", () => {
         list          list VMs
         show          show everything about a VM
         stats         show what VMs take: processor, memory, disk, network
+        ping          ask whether VMs' guests answer, and how fast
         ssh           log in to a running VM with ssh
         exec          run a command in a running VM
         cp            copy files and directories into a running VM, out of it, or
@@ -96,7 +97,7 @@ describe("help", () => {
         logs          show what a VM's console printed
         prune         delete every VM that is stopped
 
-      Also understood: ls for list, ps for list, rm for delete
+      Also understood: ls for list, ps for list, rm for delete, health for ping
 
       More: banger vm <command> --help
       "

@@ -7,7 +7,7 @@ import { errorLines, fromWire } from "./output/errors.ts";
 import { startProgress } from "./output/progress.ts";
 import { printResult } from "./output/table.ts";
 
-interface ForEachVm {
+interface ForEachVm<R> {
   refs: readonly string[];
   /** One array of records for all that went well, instead of lines. */
   json: boolean;
@@ -16,16 +16,16 @@ interface ForEachVm {
     client: Daemon,
     vm: Vm,
     options: { signal: AbortSignal; onEvent: (event: LifecycleEvent) => void },
-  ): Promise<unknown>;
+  ): Promise<R>;
   /** The line for a VM that went well. */
-  done(vm: Vm): string;
+  done(vm: Vm, result: R): string;
 }
 
 /**
  * Runs `call` for every VM that can be resolved; those that cannot be do not stop the others. Prints a line per VM on
  * stdout and an error per failure on stderr. Throws Quiet(1) when anything failed.
  */
-export async function forEachVm(ctx: Context, { refs, json, call, done }: ForEachVm): Promise<void> {
+export async function forEachVm<R>(ctx: Context, { refs, json, call, done }: ForEachVm<R>): Promise<void> {
   const client = await ctx.client();
   const resolved = await client.call("vm.resolve", { refs: [...refs] }, { signal: ctx.signal });
   const progress = startProgress(ctx);
@@ -37,7 +37,7 @@ export async function forEachVm(ctx: Context, { refs, json, call, done }: ForEac
       const onEvent = (event: LifecycleEvent) => progress.event(event, several ? vm.name : undefined);
       try {
         const result = await call(client, vm, { signal: ctx.signal, onEvent });
-        return { line: done(vm), record: recordOf(vm, result) };
+        return { line: done(vm, result), record: recordOf(vm, result) };
       } catch (error) {
         return { error: toBangerError(error) };
       }
@@ -57,7 +57,8 @@ export async function forEachVm(ctx: Context, { refs, json, call, done }: ForEac
   if (failures.length > 0) throw new Quiet(1);
 }
 
-/** What the VM has become; of one that is gone only which it was. */
+/** What the VM has become; else which it is, and what there is to say of it. */
 function recordOf({ id, name }: Vm, result: unknown): unknown {
-  return typeof result === "object" && result !== null && "id" in result ? result : { id, name };
+  if (typeof result !== "object" || result === null) return { id, name };
+  return "id" in result ? result : { id, name, ...result };
 }

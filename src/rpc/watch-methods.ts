@@ -90,6 +90,12 @@ export const watchMethods = {
     }),
     result: z.array(VmStats),
   },
+  "vm.ping": {
+    summary: "a round trip to a VM's guest; wakes none, and is no use of it",
+    params: z.strictObject({ ref: Ref }),
+    /** By which way it was asked, and how long its answer took. */
+    result: z.strictObject({ by: z.enum(["agent", "ssh"]), ms: z.number() }),
+  },
   "events.follow": {
     summary:
       "what happens to VMs, images, kernels and templates, as it does, until it is cancelled; a reader that is slow is told how many it missed",

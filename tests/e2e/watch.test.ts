@@ -74,6 +74,7 @@ test("stats are what the host and the guest see, and the guest's work shows in b
   await working;
   const [after] = JSON.parse(await banger.ok(["vm", "stats", "--json"]));
   expect(after.disk.work.allocatedBytes - idle.disk.work.allocatedBytes).toBeGreaterThan(35_000_000);
+  expect(await banger.ok(["vm", "ping", name])).toMatch(/^watched: its agent answers in [0-9.]+ ms\n$/);
   expect(await banger.ok(["vm", "stats"])).toMatch(/^NAME.*\nwatched +running +[0-9.]+% /);
 });
 

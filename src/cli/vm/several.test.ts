@@ -209,3 +209,15 @@ describe("vm prune", () => {
     );
   });
 });
+
+test("vm ping says how fast each answers, and is a record for programs", async () => {
+  const daemon = () =>
+    new FakeDaemon({
+      "vm.resolve": ({ refs }) => refs.map((ref) => ({ ref, vm: fakeVm(ref) })),
+      "vm.ping": () => ({ by: "agent", ms: 1.234 }),
+    });
+  const { out } = await banger(["vm", "ping", "one", "two"], { daemon: daemon() });
+  expect(out).toBe("one: its agent answers in 1.2 ms\ntwo: its agent answers in 1.2 ms\n");
+  const json = await banger(["vm", "health", "one", "--json"], { daemon: daemon() });
+  expect(JSON.parse(json.out)).toMatchObject([{ name: "one", by: "agent", ms: 1.234 }]);
+});
