@@ -50,6 +50,8 @@ export interface RepositoryInside {
   settings: RepoSettings;
   index: readonly IndexEntry[];
   userConfig: readonly ConfigEntry[];
+  /** Work of git's that goes on beside its caller's, until it settles: it never rejects. */
+  busy: Set<Promise<void>>;
 }
 
 /**
@@ -81,13 +83,18 @@ export async function openRepository(path: string, options: OpenOptions = {}): P
     );
     writePrivateConfig(own.place, settings, { userConfig, excludesFile: excludes[0] ?? excludes[1] });
     const branch = refs.headRef?.slice("refs/heads/".length);
+    const busy = new Set<Promise<void>>();
     return {
       root: at.root,
       name: basename(at.root) || "root",
       head: refs.head,
       branch: branch === undefined ? undefined : Buffer.from(branch, "latin1").toString("utf8"),
-      close: () => removeScratch(scratch),
-      inside: { at, scratch, place: own.place, private: own, refs, settings, index, userConfig },
+      close: () => {
+        removeScratch(scratch);
+        // A git that is being ended makes the directories anew that it is about to write to.
+        for (const work of busy) void work.then(() => removeScratch(scratch));
+      },
+      inside: { at, scratch, place: own.place, private: own, refs, settings, index, userConfig, busy },
     };
   } catch (error) {
     removeScratch(scratch);

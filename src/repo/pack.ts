@@ -87,7 +87,11 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
   const dir = mkdtempSync(join(repo.inside.scratch, "pack-"));
   const packs = packHistory(repo, history, listing.commit === undefined, dir, stop.signal);
   // Awaited when the files have been sent; a failure meanwhile must not count as unhandled.
-  packs.catch(() => {});
+  const packed = packs.then(
+    () => {},
+    () => {},
+  );
+  repo.inside.busy.add(packed);
   const plan = { repo, listing, texts, packs, leftOut: new Set<string>(), signal: stop.signal };
   const pieces = workspaceTar(plan);
   const stream = Readable.from(bangerErrors(pieces), { objectMode: false, highWaterMark: 1024 * 1024 });
@@ -95,7 +99,7 @@ export async function packWorkspace(repo: Repository, options: PackOptions): Pro
     signal?.removeEventListener("abort", onAbort);
     stop.abort();
     // Not before git has ended: it would write into a directory that is being removed.
-    packs.catch(() => {}).finally(() => removeScratch(dir));
+    void packed.then(() => removeScratch(dir));
   });
   // The abort must reach a stream that nobody is reading, too.
   stop.signal.addEventListener("abort", () => {

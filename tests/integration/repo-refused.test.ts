@@ -129,6 +129,9 @@ test("an aborted or abandoned stream ends git and leaves nothing behind", async 
   }
   const stopped = AbortSignal.abort();
   await expect(openRepository(dir, { scratchBase: scratch, signal: stopped })).rejects.toThrow();
+  // Git takes a moment to end.
+  for (const until = Date.now() + 5_000; readdirSync(scratch).length > 0 && Date.now() < until; )
+    await Bun.sleep(10);
   expect(readdirSync(scratch)).toEqual([]);
 });
 
