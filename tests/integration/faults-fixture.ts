@@ -162,7 +162,7 @@ export class FaultyDaemon {
     }
   }
 
-  /** Every file with a digest of its content, save what may change: log, database, finished templates, the user's key. */
+  /** Every file with a digest of its content, save what may change: log, database, finished templates, the user's key, what is made of VMs' keys. */
   files(): string[] {
     return [this.state, this.runtime].flatMap((top) =>
       readdirSync(top, { recursive: true, encoding: "utf8" })
@@ -206,7 +206,7 @@ export class FaultyDaemon {
 }
 
 const changing =
-  /^(bangerd\.log|banger\.db(-wal|-shm)?|work-templates(\/work-[0-9a-f]{32})?|ssh(\/id_ed25519(\.pub)?)?)$/;
+  /^(bangerd\.log|banger\.db(-wal|-shm)?|work-templates(\/work-[0-9a-f]{32})?|ssh(\/(id_ed25519(\.pub)?|known_hosts(\.new)?))?)$/;
 
 function digest(path: string, size: number): string {
   // Disks of 16 MiB: their beginning has all that differs.

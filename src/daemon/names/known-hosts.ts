@@ -1,4 +1,5 @@
 /** One known_hosts for all VMs, for an OpenSSH that is told by `Host *.vm`: each VM's own, put together. */
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { VmId, VmName } from "../../base/base.ts";
@@ -31,7 +32,8 @@ export class KnownHosts {
       // One that is just being made, or that is going.
       vms.map(({ id }) => readFile(vmFiles(this.paths, id).knownHosts, "utf8").catch(() => "")),
     );
-    await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });
+    const directory = dirname(this.file);
+    if (!existsSync(directory)) await mkdir(directory, { recursive: true, mode: 0o700 });
     await rm(aside(this.file), { force: true });
     // Not durable: it is made anew with each daemon.
     await makeAside(this.file, { aside: aside(this.file), mode: 0o600, durable: false }, (file) =>
