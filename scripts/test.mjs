@@ -5,12 +5,14 @@
  * each day; BANGER_E2E=all and BANGER_SYSTEM=all for the whole).
  */
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { e2eFiles } from "./e2e-files.mjs";
 import { hostKernelFailure } from "./host-kernel.mjs";
+import { readReport } from "./junit.mjs";
+import { endRunning } from "./leftovers.mjs";
 import { note } from "./setup/progress.mjs";
 import { setup } from "./setup.mjs";
 import { systemFiles } from "./system-files.mjs";
@@ -49,6 +51,8 @@ const tiers = {
 };
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** Named again at the end, where they are found without reading all that was printed. */
+const failed = [];
 const host = (word, limit, ...words) => run(bin("bun"), ["tests/system/host/main.ts", word, ...words], limit);
 /** The process group that is at work, and whether there is a host to take down: for whoever interrupts us. */
 let working;
@@ -92,12 +96,18 @@ function interrupted() {
   process.exit(130);
 }
 
+function fail(what) {
+  total.failed += 1;
+  failed.push(what);
+  note(`failed: ${what}`);
+}
+
 async function runChecks() {
   for (const [title, program, args] of checks) {
     note(`== check: ${title}`);
     const status = await run(program, args, 300);
-    total[status === 0 ? "passed" : "failed"] += 1;
-    if (status !== 0) note(`check failed: ${title}`);
+    if (status === 0) total.passed += 1;
+    else fail(`check: ${title}`);
   }
 }
 
@@ -125,7 +135,7 @@ async function runTier(name, files) {
   hostIsUp = true;
   try {
     if ((await host("up", 1200, "--fresh")) === 0) return await runFiles(name, files);
-    total.failed += 1;
+    fail("system: the emulated host did not come up");
     await host("collect", 300);
   } finally {
     await host("down", 300);
@@ -148,18 +158,22 @@ async function runFiles(name, files) {
         if (outcome.status !== 0) await host("collect", 300);
       }
     }
-    const { status, counts, left } = outcome;
-    total.passed += counts.passed;
-    total.skipped += counts.skipped;
-    // A run that died, or found nothing to run, is a failure that no report tells of.
-    total.failed += counts.failed === 0 && status !== 0 ? 1 : counts.failed;
-    // Tests that passed clean up after themselves; of one that failed, no more is expected.
-    if (status === 0 && left.length > 0) {
-      note(`tests left behind in the temporary directory: ${left.join(", ")}`);
-      total.failed += 1;
-    }
-    if (status !== 0) note(`tests failed: ${group.length === 1 ? group[0] : name}`);
+    judge(group.length === 1 ? group[0] : name, outcome);
   }
+}
+
+/** Counts what one run came to. */
+function judge(title, { status, counts, failures, left, running }) {
+  total.passed += counts.passed;
+  total.skipped += counts.skipped;
+  for (const name of failures) fail(`${title}: ${name}`);
+  // A run that died, or found nothing to run, is a failure that no report tells of.
+  if (failures.length === 0 && status !== 0) fail(`${title}: ended with ${status}`);
+  // Whether they passed or not: it would be in the way of the tests that come after.
+  if (running.length > 0) fail(`${title}: left running: ${running.map(({ command }) => command).join("; ")}`);
+  // Tests that passed clean up after themselves; of one that failed, no more is expected.
+  else if (status === 0 && left.length > 0)
+    fail(`${title}: left in the temporary directory: ${left.join(", ")}`);
 }
 
 async function runGroup(name, group) {
@@ -178,23 +192,12 @@ async function runGroup(name, group) {
     ...group.map((file) => `./${file}`),
   ];
   const status = await run(bin("bun"), args, limit, { TMPDIR: scratch });
-  const counts = count(report);
+  // The emulated host, which such tests may bring up anew, is for all of them.
+  const running = tiers[name].host ? [] : await endRunning(scratch, 5000);
+  const { counts, failures } = readReport(report);
   const left = readdirSync(scratch);
   rmSync(dir, { recursive: true, force: true });
-  return { status, counts, left };
-}
-
-function count(report) {
-  let xml = "";
-  try {
-    xml = readFileSync(report, "utf8");
-  } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
-  }
-  const number = (attribute) =>
-    Number(new RegExp(`<testsuites[^>]* ${attribute}="(\\d+)"`).exec(xml)?.[1] ?? 0);
-  const [tests, failed, skipped] = [number("tests"), number("failures"), number("skipped")];
-  return { passed: tests - failed - skipped, failed, skipped };
+  return { status, counts, failures, left, running };
 }
 
 const asked = process.argv.slice(2);
@@ -223,6 +226,7 @@ for (const { name, files } of plan) {
   if (name === "check") await runChecks();
   else await runTier(name, files);
 }
+if (failed.length > 0) process.stdout.write(`${failed.map((what) => `failed: ${what}`).join("\n")}\n`);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
