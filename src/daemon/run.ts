@@ -1,22 +1,23 @@
 /** The daemon's life: lock, parts, socket, idling, end. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { toBangerError } from "../base/base.ts";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { type BangerError, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import type { Paths } from "../config/paths.ts";
 import { owner, privateDirectory, type Server, serve } from "../rpc/rpc.ts";
-import { type FileLock, lockFile } from "../sys/sys.ts";
 import { composeDaemon, type Substitutes } from "./compose.ts";
 import { watchIdle } from "./lifecycle/idle.ts";
 import { levelFrom, openLog } from "./lifecycle/log.ts";
 import type { DaemonPlace } from "./place.ts";
+import { takeStateLock } from "./state-lock.ts";
 
 /** Runs until it is told to stop. Another daemon of this user that runs already is no error: this one just ends. */
 export async function runDaemon(substitutes: Substitutes, place: DaemonPlace): Promise<void> {
   const { paths } = place;
   privateDirectory(paths.runtime);
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
-  const lock = await takeLock(paths);
+  const lock = await takeStateLock(paths).catch((error: unknown) => {
+    writeStartError(paths.startError, toBangerError(error));
+    process.exit(1);
+  });
   if (lock === undefined) return;
   writeFileSync(paths.lock, `${paths.runtime}\n`);
   const asked = levelFrom(process.env.BANGER_LOG_LEVEL);
@@ -70,35 +71,12 @@ export async function runDaemon(substitutes: Substitutes, place: DaemonPlace): P
   }
 }
 
-/** How long a daemon that is on its way out may take, in ms. */
-const handOverMs = 10_000;
-
-/**
- * The state directory's lock. Undefined when another daemon of this place runs or starts; waits for one that is ending;
- * one elsewhere is in the way, and is said to be.
- */
-async function takeLock(paths: Paths): Promise<FileLock | undefined> {
-  for (const until = Date.now() + handOverMs; ; ) {
-    const lock = lockFile(paths.lock);
-    if (lock !== undefined) return lock;
-    const holder = readFileSync(paths.lock, "utf8").trim();
-    if (holder !== paths.runtime && holder !== "") {
-      const message = `another bangerd uses ${paths.state} already; its socket is in ${holder}`;
-      const hint = `XDG_RUNTIME_DIR=${dirname(holder)} banger daemon stop`;
-      writeStartError(paths.startError, { code: "unavailable", message, hint });
-      process.exit(1);
-    }
-    if (existsSync(paths.socket) || Date.now() > until) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** For the CLI that started this daemon: why it is not there. */
 function writeStartError(
   path: string,
-  said: { code: string; message: string; hint: string | undefined },
+  { code, message, hint }: Pick<BangerError, "code" | "message" | "hint">,
 ): void {
   // Renamed into place: the CLI is woken by the name, and must find the whole text under it.
-  writeFileSync(`${path}.new`, JSON.stringify(said), { mode: 0o600 });
+  writeFileSync(`${path}.new`, JSON.stringify({ code, message, hint }), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

@@ -122,7 +122,7 @@ export class Banger {
   async close(): Promise<void> {
     const names = (await this.vms()).map((vm) => vm.name);
     if (names.length > 0) await this.run(["vm", "delete", ...names]);
-    await this.run(["daemon", "stop"]);
+    await this.ok(["daemon", "stop"]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
