@@ -27,12 +27,25 @@ export async function goOn(qmp: Qmp): Promise<void> {
 const Migration = z.looseObject({ status: z.string().optional() });
 const underWay: ReadonlySet<string> = new Set(["setup", "active", "pre-switchover", "device", "cancelling"]);
 
-/** A daemon that was killed may have left one that waits for what nobody says any more, with the guest halted. */
+/**
+ * A daemon that was killed may have left one that waits for what nobody says any more, with the guest halted.
+ *
+ * QEMU may wait for it even when it was told to cancel: told between its own look at that and its halt, it halts all the same
+ * (migration_maybe_pause in migration/migration.c), and only migrate-continue wakes it. One cancellation of 150 at that
+ * moment stayed so on a busy host.
+ */
 async function endMigration(qmp: Qmp): Promise<void> {
   const status = async () => Migration.parse(await qmp.execute("query-migrate")).status ?? "none";
   if (!underWay.has(await status())) return;
   await qmp.execute("migrate_cancel");
-  while (underWay.has(await status())) await Bun.sleep(5);
+  for (let now = await status(); underWay.has(now); now = await status()) {
+    if (now === "cancelling") {
+      await qmp.execute("migrate-continue", { state: now }).catch(() => {
+        // Over in the meantime.
+      });
+    }
+    await Bun.sleep(5);
+  }
 }
 
 async function talk(
