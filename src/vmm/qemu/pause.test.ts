@@ -37,7 +37,7 @@ test("a machine goes on although its cancelled migration waits to be continued",
   });
   try {
     await new Promise<void>((resolve) => server.listen(runFiles(runDir).qmp, resolve));
-    const machine = { driver: "qemu", process: { pid: 1, startTicks: "0", bootId: "" }, runDir };
+    const machine = { driver: "qemu", process: { pid: 1, startTicks: 0, bootId: "" }, runDir };
     await resume(machine, AbortSignal.timeout(2000));
     expect([status, heard.at(-1)]).toEqual(["cancelled", "cont"]);
   } finally {
