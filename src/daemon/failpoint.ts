@@ -5,7 +5,7 @@
  * being before, after, undo_before or undo_after). When it comes there it writes DIR/hit, and stands still until DIR/go
  * exists. Unset, as it is for everybody else, nothing of this runs.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import type { Failpoint } from "../pipeline/pipeline.ts";
@@ -17,7 +17,9 @@ export function failpointFromEnvironment(dir: string | undefined): Failpoint | u
   const cell = new Int32Array(new SharedArrayBuffer(4));
   return (step, when) => {
     if (wanted(dir) !== `${step}:${when}` || existsSync(join(dir, "go"))) return;
-    writeFileSync(join(dir, "hit"), String(process.pid));
+    // Renamed into place: who finds the file finds the whole number in it.
+    writeFileSync(join(dir, "hit.new"), String(process.pid));
+    renameSync(join(dir, "hit.new"), join(dir, "hit"));
     // Stands still on purpose, timers and sockets included: a process that is about to be killed does nothing more.
     while (!existsSync(join(dir, "go"))) Atomics.wait(cell, 0, 0, 5);
   };

@@ -70,6 +70,13 @@ async function haveTemplate(): Promise<void> {
   await banger.run(["daemon", "stop"]);
 }
 
+/** Whose pid is in DIR/hit. An empty file would be 0: this process's own group. */
+function stoppedDaemon(dir: string): number {
+  const pid = Number(readFileSync(join(dir, "hit"), "utf8"));
+  expect(pid).toBeGreaterThan(1);
+  return pid;
+}
+
 /** Starts what leads to the point, and returns when the daemon stands still there. */
 async function approach({ list, step, when }: Point) {
   await banger.run(["daemon", "stop"]);
@@ -113,8 +120,7 @@ async function approach({ list, step, when }: Point) {
       throw new Error(`banger ${args.join(" ")} ended with ${cli.exitCode}: ${said}`);
     return existsSync(join(dir, "hit"));
   });
-  const daemon = Number(readFileSync(join(dir, "hit"), "utf8"));
-  return { cli, ended, daemon, go: () => writeFileSync(join(dir, "go"), "") };
+  return { cli, ended, daemon: stoppedDaemon(dir), go: () => writeFileSync(join(dir, "go"), "") };
 }
 
 /** After the kill: whatever is left is said in the rows, the rest is gone, and the next command works. */
@@ -200,7 +206,7 @@ test("a daemon killed again during its recovery is recovered from all the same",
     cli.stdout.resume();
     cli.stderr.resume();
     await eventually(`recovery comes to ${step}`, 60_000, () => existsSync(join(dir, "hit")));
-    process.kill(Number(readFileSync(join(dir, "hit"), "utf8")), "SIGKILL");
+    process.kill(stoppedDaemon(dir), "SIGKILL");
     await new Promise((resolve) => cli.on("close", resolve));
   }
   await settle();

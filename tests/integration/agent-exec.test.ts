@@ -185,7 +185,9 @@ describe.skipIf(agentMissing !== undefined)("the agent runs commands", () => {
     expect(await child.exit).toBe(0);
     expect(output.subarray(0, 60_000).equals(Buffer.alloc(60_000))).toBe(true);
     expect(performance.now() - started).toBeLessThan(5000);
-    process.kill(Number(output.subarray(60_000).toString()), 9);
+    const pid = output.subarray(60_000).toString();
+    expect(pid).toMatch(/^[1-9]\d*\n$/);
+    process.kill(Number(pid), 9);
   });
 
   test("a background child that never stops writing does not keep the command from ending", async () => {
