@@ -36,6 +36,12 @@ describe("vm create", () => {
     );
   });
 
+  test("shows no spec of a VM that is refused at once", async () => {
+    const refuses = () => Promise.reject(new BangerError("not_found", "there is no image x"));
+    const { status, err } = await banger(["vm", "create"], { daemon: daemon({ "vm.create": refuses }) });
+    expect([status, err]).toEqual([1, "banger: there is no image x\n"]);
+  });
+
   test("--no-start only makes it", async () => {
     const fake = daemon();
     await banger(["vm", "create", "--no-start", "--image", "other"], { daemon: fake });
