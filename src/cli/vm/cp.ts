@@ -20,8 +20,8 @@ export const command = defineCommand({
     { command: "vm cp ./data/. calm-otter:/srv", note: "a directory's content, without itself" },
   ],
   args: {
-    source: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
-    destination: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
+    source: required({ description: "a path, VM:path, or -", completes: "place" }, readPlace),
+    destination: required({ description: "a path, VM:path, or -", completes: "place" }, readPlace),
   },
   flags: {},
   run: async ({ source, destination }, ctx) => {
