@@ -162,12 +162,20 @@ describe("the tools of a repository", () => {
   test("are left alone for a command, unless the repository says bootstrap = true", async () => {
     expect((await run([".", "--", "x"], { toolFiles })).execs).toEqual([{ ref: vm.id, argv: ["x"] }]);
     const { execs } = await run([".", "--", "x"], { toolFiles, text: "bootstrap = true" });
-    expect(execs.map(howOf)).toEqual(["foreground", "x"]);
+    expect(execs.map(howOf)).toEqual(["quiet", "x"]);
+  });
+
+  test("say what they say where they can be fetched, else only to the log", async () => {
+    for (const nat of [true, false]) {
+      const daemon = daemonThat({ "vm.create": () => ({ ...vm, spec: { ...vm.spec, nat } }) });
+      const { execs } = await run(["-d", "."], { toolFiles }, daemon);
+      expect(howOf(execs[0])).toBe(nat ? "foreground" : "quiet");
+    }
   });
 
   test("come before the repository's own commands, which may need them", async () => {
     const { execs } = await run(["."], { toolFiles, text: 'post_create = ["npm ci"]' });
-    expect(execs.map(howOf)).toEqual(["foreground", "npm ci", "-l"]);
+    expect(execs.map(howOf)).toEqual(["quiet", "npm ci", "-l"]);
   });
 
   test("that cannot be installed are no failure", async () => {
