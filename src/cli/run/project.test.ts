@@ -81,13 +81,22 @@ describe("what a repository asks for", () => {
     const { status, out, methods } = await run([".", "--dry-run", "--vcpu", "2"], { text });
     expect([status, methods]).toEqual([0, []]);
     expect(out).toBe(`banger.toml: vcpu 1 (--vcpu is given)
-banger.toml: nat true (needs --nat, or project_nat in config.toml)
+banger.toml: nat asked for (not given without --nat, or project_nat in config.toml)
 banger.toml: ports 3000:3000
 banger.toml: ports 8080:80
 banger.toml: post_create echo \\x1b[2J
 banger.toml: env A=1
 100644 README.md
 `);
+  });
+
+  test("is marked by --dry-run where it is not here", async () => {
+    const asks = project('include = ["node_modules", ".env"]');
+    const made = source({ project: asks, missing: [".env"] });
+    const { out } = await banger(["vm", "run", ".", "--dry-run"], { workspace: made });
+    expect(out).toStartWith(
+      "banger.toml: include node_modules\nbanger.toml: include .env (not here, so not copied)\n",
+    );
   });
 
   test("that is too much ends --dry-run as it ends a run, and leaves nothing open", async () => {

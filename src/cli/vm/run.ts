@@ -87,7 +87,7 @@ async function dryRun(source: WorkspaceSource, spec: SpecInput, ctx: Context): P
     if (source.project !== undefined) {
       const { projectLines, withProject } = await import("../run/project-spec.ts");
       withProject(spec, source.project);
-      for (const line of projectLines(source.project, spec)) ctx.out(line);
+      for (const line of projectLines(source.project, spec, source.missing)) ctx.out(line);
     }
     for (const line of source.dryRun()) ctx.out(line);
   } finally {
