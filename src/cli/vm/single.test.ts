@@ -103,6 +103,21 @@ describe("vm logs", () => {
     expect(daemon.calls[0]?.params).toEqual({ ref: "x", source: "vmm", follow: true });
   });
 
+  test("that is followed and empty says what it waits for, once", async () => {
+    const [near, far] = bytePair();
+    const daemon: FakeDaemon = new FakeDaemon({ "vm.logs": () => ({ ticket: daemon.ticket(near) }) });
+    const run = session({ daemon });
+    const status = runCli(["vm", "logs", "-f", "x"], run.ctx);
+    await Bun.sleep(1);
+    run.advance(600);
+    run.advance(600);
+    expect(run.err()).toBe(
+      "the console's log is empty: where all goes well, nothing is said; waiting for more, until Ctrl-C\n",
+    );
+    far.end("boot\n");
+    expect([await status, run.out()]).toEqual([0, "boot\n"]);
+  });
+
   test("may be only its end, and the daemon's", async () => {
     const daemon = logging("");
     const { err } = await banger(["vm", "logs", "x", "--tail", "20", "--source", "daemon"], { daemon });
