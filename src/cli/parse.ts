@@ -147,6 +147,9 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     const name = equals < 0 ? word : word.slice(0, equals);
     const flag = flags.find((candidate) => candidate.long === name || candidate.short === name);
     if (flag === undefined) {
+      const { needless = {} } = command;
+      if (Object.hasOwn(needless, name))
+        throw new BangerError("usage", `there is no ${name} here`, { hint: needless[name] });
       throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
     }
     const before = checked.given.get(flag.key);
