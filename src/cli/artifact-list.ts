@@ -4,6 +4,7 @@ import type { LifecycleEvent } from "../rpc/contract.ts";
 import type { Context } from "./context.ts";
 import { json, toggle } from "./flags.ts";
 import { escapeText } from "./output/escape.ts";
+import { hintOf } from "./output/hint.ts";
 import { printJson, renderTableFor } from "./output/table.ts";
 import { ago } from "./output/when.ts";
 import { shortId } from "./vm/list.ts";
@@ -36,10 +37,11 @@ const roomForProse = 60;
 
 /** As a table, as names or as JSON; `own` is the one column that differs between the kinds. */
 export function printArtifacts<T extends Artifact>(
-  ctx: Pick<Context, "out" | "today" | "tty">,
+  ctx: Pick<Context, "out" | "note" | "style" | "today" | "tty">,
   artifacts: readonly T[],
   how: { quiet: boolean; json: boolean },
-  own: { header: string; cell: (artifact: T) => string },
+  /** `next`: what to do when there is none. */
+  own: { header: string; cell: (artifact: T) => string; next: string },
 ): void {
   if (how.json) printJson(ctx, artifacts);
   else if (how.quiet) for (const artifact of artifacts) ctx.out(artifact.name);
@@ -56,5 +58,6 @@ export function printArtifacts<T extends Artifact>(
     const header = ["NAME", "ID", "STATE", own.header, "SIZE", "CREATED", "DESCRIPTION"];
     const narrow = ctx.tty.size().columns < roomForProse ? [own.header, "DESCRIPTION"] : [];
     ctx.out(renderTableFor(ctx, header, rows, ["CREATED", "ID", ...narrow]));
+    if (artifacts.length === 0) hintOf(ctx, own.next);
   }
 }

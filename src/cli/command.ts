@@ -32,6 +32,8 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   args: A;
   flags: F;
   rest?: Rest;
+  /** Flags that the like of it has elsewhere, as they are written there, and why there is none here: a hint. */
+  needless?: Readonly<Record<string, string>>;
   /** What Ctrl-C leaves, and how to go on: what is said when nothing else says it. */
   interrupted?: string;
   run(
@@ -48,6 +50,7 @@ export interface Command {
   args: Args;
   flags: Flags;
   rest?: Rest;
+  needless?: Readonly<Record<string, string>>;
   /** What Ctrl-C leaves, and how to go on: what is said when nothing else says it. */
   interrupted?: string;
   run(input: Record<string, unknown>, ctx: Context): Promise<undefined | GuestExit>;

@@ -1,12 +1,13 @@
 /** A question to the person before something is removed. */
 import { BangerError } from "../base/base.ts";
 import type { Context } from "./context.ts";
+import { wrapNotice } from "./output/notice.ts";
 
 /** Only "y" and "yes" are yes. Throws bad_request, with `otherwise` as the hint, where nobody can be asked. */
 export async function confirm(ctx: Context, question: string, otherwise: string): Promise<boolean> {
   if (!ctx.tty.stdin)
     throw new BangerError("bad_request", "cannot ask: stdin is not a terminal", { hint: otherwise });
-  ctx.stderr.write(`${question} [y/N] `);
+  ctx.stderr.write(`${wrapNotice(`${question} [y/N]`, ctx.tty)} `);
   return /^y(es)?$/i.test((await readLine(ctx)).trim());
 }
 

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { BangerError } from "../base/base.ts";
+import { VmId } from "../base/ids.ts";
 import type { DiskUsage } from "../rpc/contract.ts";
-import { FakeDaemon } from "./testing/fake-daemon.ts";
+import { FakeDaemon, fakeVm } from "./testing/fake-daemon.ts";
 import { banger } from "./testing/harness.ts";
 
 const MiB = 1024 ** 2;
 const idle = { id: "22222222-2222-4222-8222-222222222222", name: "shy-heron", bytes: 300 * MiB };
+const stopped = { id: VmId.parse(idle.id), state: "stopped" } as const;
 const alpine = { id: "sha256:aa", name: "alpine-3", bytes: 20 * MiB };
 const oldKernel = { id: "sha256:bb", name: "old", bytes: 10 * MiB };
 const blobs = { id: "", name: "5 blobs", bytes: 5 * MiB };
@@ -76,10 +78,13 @@ describe("prune", () => {
       ["", false],
     ] as const) {
       const fake = daemon();
+      const workspace = { guestPath: "/root/repo", hostPath: "/work/a", head: "f".repeat(40) };
+      fake.handlers["vm.list"] = () => [fakeVm("shy-heron", { ...stopped, workspace })];
       const { status, err } = await banger(["prune"], { daemon: fake, stdin: answer, tty: { stdin: true } });
       expect(status).toBe(0);
       expect(err).toContain("vm      shy-heron  300M\n");
-      expect(err).toContain("total              335M\nremove all of this? [y/N] ");
+      expect(err).toContain("total              335M\nshy-heron is stopped and cannot be asked: ");
+      expect(err).toContain("go with it\nremove all of this? [y/N] ");
       expect(err.includes("nothing removed")).toBe(!removed);
       expect(fake.methods.includes("vm.delete")).toBe(removed);
     }

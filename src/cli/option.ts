@@ -8,6 +8,8 @@ export type Completes =
   | "kernel"
   | "catalog kernel"
   | "snapshot"
+  /** `VM:` or a file. */
+  | "place"
   | "file"
   | "directory";
 

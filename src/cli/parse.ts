@@ -71,7 +71,7 @@ export function positionalsOf(command: Command): Positional[] {
   }));
 }
 
-/** The input for `command.run`. Throws usage and bad_request; `path` is how the command is called, for hints. */
+/** The input for `command.run`. Throws usage; `path` is how the command is called, for hints. */
 export function parseInput(
   command: Command,
   path: string,
@@ -147,6 +147,9 @@ function checkWords(command: Command, path: string, words: readonly string[]): C
     const name = equals < 0 ? word : word.slice(0, equals);
     const flag = flags.find((candidate) => candidate.long === name || candidate.short === name);
     if (flag === undefined) {
+      const { needless = {} } = command;
+      if (Object.hasOwn(needless, name))
+        throw new BangerError("usage", `there is no ${name} here`, { hint: needless[name] });
       throw unknownWord("flag", name, path, nearest(name, [...flags.map(({ long }) => long), "--help"]));
     }
     const before = checked.given.get(flag.key);
@@ -206,7 +209,7 @@ function readWord(option: Exclude<Option, Switch>, given: string, shown: string,
 
 /** A command line that says something impossible, of `path`'s command. */
 function wrong(message: string, path: string, hint = seeHelp(path)): BangerError {
-  return new BangerError("bad_request", message, { hint });
+  return new BangerError("usage", message, { hint });
 }
 
 /** A command or flag that does not exist. */

@@ -3,6 +3,7 @@
 import type { Readable } from "node:stream";
 import type { Context, Daemon, Interrupt, Paths } from "./context.ts";
 import { interrupts, statusOf } from "./interrupts.ts";
+import { wrapNotice } from "./output/notice.ts";
 import { styleFor } from "./output/style.ts";
 import { processOutput } from "./process-output.ts";
 import { openStdin } from "./stdin.ts";
@@ -22,7 +23,7 @@ export function processContext(daemon: DaemonAccess): Context {
   const controller = new AbortController();
   const { signal } = controller;
   const client = once(() => daemon.client(signal));
-  const err = (line: string) => void processOutput.stderr.write(`${line}\n`);
+  const err = (line: string) => void processOutput.stderr.write(`${wrapNotice(line, tty)}\n`);
   let stdin: Readable | undefined;
   return {
     client,

@@ -7,6 +7,7 @@ import type { Context, Daemon } from "./context.ts";
 import { json, toggle } from "./flags.ts";
 import { errorLines } from "./output/errors.ts";
 import { printJson, printResult, renderTableFor } from "./output/table.ts";
+import { unknownWork } from "./workspace/unpulled.ts";
 
 type What = DiskUsage["parts"][number]["what"];
 interface Item {
@@ -42,6 +43,7 @@ export const command = defineCommand({
     }
     if (!yes) {
       ctx.err(table(ctx, items));
+      await warnOfWork(ctx, client, items);
       if (!(await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes"))) {
         ctx.note("nothing removed");
         return undefined;
@@ -51,6 +53,17 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** What nobody will bring home any more. */
+async function warnOfWork(ctx: Context, client: Daemon, items: readonly Item[]): Promise<void> {
+  const going = new Set(items.flatMap(({ what, id }) => (what === "vm" ? [id] : [])));
+  if (going.size === 0 || !ctx.tty.stdin) return;
+  const vms = await client.call("vm.list", {}, { signal: ctx.signal });
+  for (const vm of vms) {
+    const line = going.has(vm.id) ? unknownWork(vm) : undefined;
+    if (line !== undefined) ctx.err(line);
+  }
+}
 
 function table(ctx: Pick<Context, "tty">, items: readonly Item[]): string {
   const total = bytesOf(items);

@@ -6,7 +6,6 @@ import type { Context } from "./context.ts";
 import { globalFlags, withVerbosity } from "./global-flags.ts";
 import { interruptOf, statusOf } from "./interrupts.ts";
 import { renderError } from "./output/errors.ts";
-import { wrapWords } from "./output/wrap.ts";
 import { parseInput, unknownWord } from "./parse.ts";
 import { checkWords } from "./words.ts";
 
@@ -65,10 +64,7 @@ async function runCommand(
   } catch (error) {
     const cancelled =
       ctx.signal.aborted && !(error instanceof Quiet) && toBangerError(error).code === "cancelled";
-    if (cancelled && command.interrupted !== undefined) {
-      const columns = ctx.tty.stderr ? ctx.tty.size().columns : Number.POSITIVE_INFINITY;
-      for (const line of wrapWords(`interrupted: ${command.interrupted}`, columns)) ctx.err(line);
-    }
+    if (cancelled && command.interrupted !== undefined) ctx.err(`interrupted: ${command.interrupted}`);
     throw error;
   }
 }

@@ -89,8 +89,20 @@ describe("--install and --uninstall", () => {
     expect((await call("--uninstall")).err).toContain("taken out");
     // Else doctor would go on about it.
     expect(existsSync(written())).toBe(false);
-    expect(readFileSync(own(), "utf8")).toBe("");
+    expect(existsSync(own())).toBe(false);
     expect((await call("--uninstall")).err).toContain("nothing of banger's");
+  });
+
+  test("leave an empty file that was there, and one that has something else by now", async () => {
+    give("");
+    await call("--install");
+    await call("--uninstall");
+    expect(readFileSync(own(), "utf8")).toBe("");
+    rmSync(own());
+    await call("--install");
+    writeFileSync(own(), `${readFileSync(own(), "utf8")}Host a\n`);
+    await call("--uninstall");
+    expect(readFileSync(own(), "utf8")).toBe("Host a\n");
   });
 
   test("have nothing to take out where there is no configuration, and make none", async () => {

@@ -1,4 +1,5 @@
 /** What banger keeps on the host's disk, and what of it nobody needs: counted, never removed here. */
+import { imageCatalog } from "../catalog/catalog.ts";
 import { freeSpace } from "../disk/disk.ts";
 import type { DiskUsage, ImageInfo } from "../rpc/rpc.ts";
 import { allocatedIn, type Counted } from "../sys/sys.ts";
@@ -33,11 +34,14 @@ export async function diskUsage(parts: Parts): Promise<DiskUsage> {
     // What the user has made, or brought, cannot be had again.
     unused: isFetched(image) && !neededImages.has(image.id) && !isDefault(image.id, image.name),
   }));
+  // The default image may be still to come: its kernel is made first.
+  const kernelOfDefault = imageCatalog.find(({ name }) => name === config.default_image_name)?.kernel;
   const ofKernels = (await images.listKernels()).map(({ id, name, sizeBytes, imported }) => ({
     ...{ id, name, bytes: sizeBytes ?? 0 },
     unused:
       !imported &&
       !neededKernels.has(id) &&
+      name !== kernelOfDefault &&
       !ofImages.some((image) => !image.unused && image.kernel === name),
   }));
   const snapshots = await vms.live.snapshots(undefined);

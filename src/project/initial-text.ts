@@ -70,7 +70,7 @@ function sections(found: Findings, settings: ProjectSettings | undefined): strin
     ],
     [
       "# Run in the VM, in the repository, before your command or shell.",
-      line("post_create", commands, found.setups.length > 0 ? found.setups : ["make deps"]),
+      line("post_create", commands, found.setups.length > 0 ? found.setups : ["./setup.sh"]),
     ],
     ["# For all commands in the VM.", ...envLines(env)],
   ].filter((lines) => lines.length > 0);

@@ -18,7 +18,7 @@ export interface Findings {
 interface Sign {
   file: string;
   language?: string;
-  test?: { when: RegExp; run: string };
+  test?: { when: Pick<RegExp, "test">; run: string };
   setup?: string;
 }
 
@@ -26,7 +26,7 @@ const always = /(?:)/;
 
 /** The first whose test fits says how it is tested. */
 const signs: readonly Sign[] = [
-  { file: "Makefile", test: { when: /^test:/m, run: "make test" } },
+  { file: "Makefile", test: { when: targets("test"), run: "make test" } },
   { file: "justfile", test: { when: /^test\b.*:/m, run: "just test" } },
   { file: "package.json", language: "Node.js (package.json)", test: { when: /"test"\s*:/, run: "npm test" } },
   { file: "package-lock.json", setup: "npm ci" },
@@ -125,11 +125,32 @@ export function look(root: string): Findings {
     ),
     toolFiles: toolFiles.filter((file) => read(file) !== undefined),
     tests: found.flatMap(({ test, text }) => (test?.when.test(text) === true ? [test.run] : [])),
-    setups: found.flatMap(({ setup }) => (setup === undefined ? [] : [setup])),
+    setups: [
+      ...madeReadyBy(read("Makefile")),
+      ...found.flatMap(({ setup }) => (setup === undefined ? [] : [setup])),
+    ],
     ports: ports
       .filter(({ port }, index) => ports.findIndex((other) => other.port === port) === index)
       .map(({ port, of }) => ({ port, of })),
     untracked: usuallyUntracked.filter((file) => read(file) !== undefined),
+  };
+}
+
+/** What a Makefile usually calls what makes a repository ready, the first that it has. */
+function madeReadyBy(makefile = ""): string[] {
+  const target = ["deps", "setup", "bootstrap"].find((name) => targets(name).test(makefile));
+  return target === undefined ? [] : [`make ${target}`];
+}
+
+/** A rule for it, alone or with others, and no assignment (`test := ...`). */
+function targets(name: string): Pick<RegExp, "test"> {
+  return {
+    test: (makefile) =>
+      makefile.split("\n").some((line) => {
+        const colon = line.indexOf(":");
+        const isRule = colon > 0 && !line.startsWith("\t") && !/^:{1,3}=/.test(line.slice(colon));
+        return isRule && line.slice(0, colon).split(/\s+/).includes(name);
+      }),
   };
 }
 

@@ -117,6 +117,16 @@ describe("the first banger.toml of a repository", () => {
     );
   });
 
+  test.each([
+    ["all:\n\ttrue\n", "./setup.sh"],
+    ["deps := a b\n.PHONY: all\n\tdeps: no\n", "./setup.sh"],
+    ["all: setup\nsetup::\n\tnpm ci\n", "make setup"],
+    ["build deps: x\n", "make deps"],
+  ])("proposes only a target that the Makefile has: %j", async (makefile, command) => {
+    put("Makefile", makefile);
+    expect((await inForce()).postCreate.map(({ shown }) => shown)).toEqual([command]);
+  });
+
   test("proposes what the files suggest", async () => {
     put(
       "package.json",

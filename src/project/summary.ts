@@ -12,7 +12,8 @@ export function summaryOf(settings: ProjectSettings): { key: string; text: strin
     ...row("vcpu", vcpu?.toString()),
     ...row("memory", size(memoryBytes)),
     ...row("disk", size(diskBytes)),
-    ...row("nat", nat?.toString()),
+    // It is the user's to give: "true" would say that it is had.
+    ...row("nat", nat === true ? "asked for" : nat?.toString()),
     ...ports.flatMap(({ host, guest }) => row("ports", `${host}:${guest}`)),
     ...include.flatMap((path) => row("include", path)),
     ...row("bootstrap", bootstrap?.toString()),

@@ -30,10 +30,24 @@ export function headCommit(path: string): string | undefined {
 }
 
 /** Whether the repository has this commit. */
-export async function hasCommit(repo: Repository, commit: string, signal?: AbortSignal): Promise<boolean> {
-  if (!oid.test(commit)) return false;
-  const input = Buffer.from(`${commit}\n`);
+export function hasCommit(repo: Repository, commit: string, signal?: AbortSignal): Promise<boolean> {
+  return has(repo, commit, "commit", signal);
+}
+
+/** Whether the repository has this tree, which need not be a commit's. */
+export function hasTree(repo: Repository, tree: string, signal?: AbortSignal): Promise<boolean> {
+  return has(repo, tree, "tree", signal);
+}
+
+async function has(
+  repo: Repository,
+  name: string,
+  kind: "commit" | "tree",
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (!oid.test(name)) return false;
+  const input = Buffer.from(`${name}\n`);
   const args = ["cat-file", "--batch-check=%(objecttype)"];
   const { stdout } = await runGit(repo.inside.place, args, { signal, input });
-  return stdout.toString("latin1") === "commit\n";
+  return stdout.toString("latin1") === `${kind}\n`;
 }

@@ -11,7 +11,7 @@ export { type Applied, applyWork } from "./apply.ts";
 export { treeOf } from "./baseline.ts";
 export { dryRunLines, stayBehind } from "./dry-run.ts";
 export { gitProcessCount } from "./git.ts";
-export { hasCommit, headCommit } from "./head.ts";
+export { hasCommit, hasTree, headCommit } from "./head.ts";
 export type { FileListing, ListOptions, WorkspaceFile } from "./list.ts";
 export { listFiles } from "./list.ts";
 export { locateWorkTree } from "./locate.ts";

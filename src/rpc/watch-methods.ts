@@ -22,6 +22,8 @@ export const VmStats = z.strictObject({
     .strictObject({
       cpuMs: z.number(),
       residentBytes: bytes,
+      /** Without pages of files, which the kernel drops when it needs the room; null where it does not say. */
+      ownBytes: bytes.nullable(),
       /** Its own, and its share of what it has in common with others (PSS); null where only root may know it. */
       proportionalBytes: bytes.nullable(),
     })

@@ -1,7 +1,7 @@
 /** What /proc says of processes and connections. */
 import { expect, test } from "bun:test";
 import { identify } from "./identity.ts";
-import { parseStat, processUse } from "./process-use.ts";
+import { parseOwn, parseStat, processUse } from "./process-use.ts";
 import { parsePeers } from "./tcp-peers.ts";
 
 const stat =
@@ -9,6 +9,13 @@ const stat =
 
 test("a process's use is read behind its name, whatever that is", () => {
   expect(parseStat(stat, 12345)).toEqual({ cpuMs: 3000, residentBytes: 2560 * 4096 });
+});
+
+test("its own memory is without what it has mapped of files", () => {
+  const status =
+    "Name:\tqemu\nVmRSS:\t  9000 kB\nRssAnon:\t  1000 kB\nRssFile:\t  7990 kB\nRssShmem:\t    10 kB\n";
+  expect(parseOwn(status)).toBe(1010 * 1024);
+  expect(parseOwn("")).toBeNull();
 });
 
 test("another process of the same number has none of it", () => {
@@ -22,6 +29,7 @@ test("this process takes memory and time", async () => {
   if (self === undefined) throw new Error("this process is not there");
   const use = await processUse(self);
   expect(use?.residentBytes).toBeGreaterThan(1 << 20);
+  expect(use?.ownBytes).toBeWithin(1, (use?.residentBytes ?? 0) + 1);
   expect(use?.cpuMs).toBeGreaterThan(0);
 });
 

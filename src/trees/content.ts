@@ -1,6 +1,7 @@
 /** The content of a guest's file, from the archive that has it. */
 import { BangerError } from "../base/base.ts";
 import { TarReader } from "../tar/tar.ts";
+import { emptyArchive } from "./guest-archive.ts";
 
 const holePiece = Buffer.alloc(64 * 1024);
 
@@ -29,4 +30,5 @@ export async function* contentOf(
     }
   }
   reader.finish();
+  if (files === 0) throw emptyArchive();
 }

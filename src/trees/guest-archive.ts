@@ -44,7 +44,7 @@ export class GuestArchive {
 
   /** The archive is over. Throws corrupt when there was nothing in it. */
   finish(): void {
-    if (this.#top === undefined) throw new BangerError("corrupt", "the guest sent an empty archive");
+    if (this.#top === undefined) throw emptyArchive();
   }
 }
 
@@ -59,6 +59,13 @@ function split(path: Buffer): Buffer[] {
     start = slash + 1;
   }
   return [...parts, path.subarray(start)];
+}
+
+/** Guests leave out what is no file, and say nothing of it. */
+export function emptyArchive(): BangerError {
+  return new BangerError("corrupt", "the guest sent nothing that can be copied", {
+    hint: "files, directories and links are; devices, pipes and sockets are not",
+  });
 }
 
 export function outOf(path: Buffer): BangerError {

@@ -20,6 +20,8 @@ describe("references", () => {
   test("an ambiguous prefix names the candidates, an unknown one a near miss", () => {
     expect(() => resolveRef("aabb", vms)).toThrow("one (aabbccdd), two (aabb1111)");
     expect(() => resolveRef("twq", vms)).toThrow('there is no VM "twq"');
+    expect(() => resolveRef("a", vms)).toThrow('"a" is too little of an id: 2 digits at least');
+    expect(() => resolveRef("b", vms)).toThrow('there is no VM "b"');
   });
 });
 

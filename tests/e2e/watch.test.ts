@@ -63,6 +63,7 @@ test("stats are what the host and the guest see, and the guest's work shows in b
   expect(idle.vm.name).toBe(name);
   expect(idle.guest.memoryTotalBytes).toBeWithin(380 * 1024 ** 2, 512 * 1024 ** 2);
   expect(idle.host.residentBytes).toBeGreaterThan(64 * 1024 ** 2);
+  expect(idle.host.ownBytes).toBeWithin(64 * 1024 ** 2, idle.host.residentBytes + 1);
   expect(idle.host.proportionalBytes).toBeLessThanOrEqual(idle.host.residentBytes);
   expect(idle.disk.work).toMatchObject({ apparentBytes: 8 * 1024 ** 3 });
   const working = exec(

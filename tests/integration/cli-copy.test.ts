@@ -133,7 +133,13 @@ describe.skipIf(agentMissing !== undefined)("vm cp", () => {
     ];
     for (const [from, to, message] of errors) {
       const { status, err } = await bed.cp(from, to);
-      expect([from, to, status, err.includes(message) ? message : err]).toEqual([from, to, 1, message]);
+      const expected = message === "neither of the two is in a VM" ? 2 : 1;
+      expect([from, to, status, err.includes(message) ? message : err]).toEqual([
+        from,
+        to,
+        expected,
+        message,
+      ]);
     }
     expect(readdirSync(here).sort()).toEqual(["d", "f"]);
     expect(readdirSync(there).sort()).toEqual(["d", "f"]);

@@ -110,6 +110,21 @@ describe.each(Object.entries(shells))("in %s", (name, { argv, first }) => {
     expect(await shell.words("banger vm run -- Sub\t")).toEqual(["vm", "run", "--", "Sub"]);
   });
 
+  test("VMs and files are completed where either belongs, and a VM's name is gone on with", async () => {
+    expect(await shell.words("banger vm cp plain\t/etc/hosts a\t")).toEqual([
+      "vm",
+      "cp",
+      "plain-kestrel:/etc/hosts",
+      "a file",
+    ]);
+    expect(await shell.words("banger vm cp plain-kestrel:a\t .")).toEqual([
+      "vm",
+      "cp",
+      "plain-kestrel:a",
+      ".",
+    ]);
+  });
+
   if (!name.startsWith("bash"))
     test("what a word means stands beside it", () =>
       shell.shows("banger image cache --\t\t", "only say how much"));

@@ -35,6 +35,15 @@ _banger() {
     printf -v candidate %q "${candidate#"$begun"}"
     COMPREPLY+=("$candidate")
   done < <(tail -n +2 <<<"$answer")
+  # Readline offers files by itself only where there is nothing else.
+  if [[ $kind == files ]] && ((${#COMPREPLY[@]})); then
+    while IFS= read -r candidate; do
+      [[ -d $candidate ]] && candidate+=/
+      printf -v candidate %q "$candidate"
+      COMPREPLY+=("$candidate")
+    done < <(compgen -f -- "$typed")
+  fi
+  [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[:/] ]] && compopt -o nospace 2>/dev/null
 }
 
 complete -F _banger banger

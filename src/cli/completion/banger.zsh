@@ -17,10 +17,14 @@ _banger() {
   done
   for line in "${(@)lines[2,-1]}"; do
     word=${line%%$'\t'*}
-    shown+=("${(r:widest:)word}  ${line#*$'\t'}")
+    word="${(r:widest:)word}  ${line#*$'\t'}"
+    # A line as wide as the terminal is followed by an empty one.
+    shown+=("${word[1,COLUMNS-1]}")
   done
-  # A word is quoted where it needs it by compadd itself.
-  (( $#names )) && compadd -l -d shown -a names
+  # A word is quoted where it needs it by compadd itself. What a colon ends goes on with a path.
+  if (( $#names )); then
+    if [[ $names[1] == *: ]]; then compadd -S '' -l -d shown -a names; else compadd -l -d shown -a names; fi
+  fi
   case $lines[1] in
     files|directories)
       [[ $PREFIX == --*=* ]] && compset -P '*='

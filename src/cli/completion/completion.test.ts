@@ -68,6 +68,16 @@ describe("names", () => {
     expect(out).toBe("nothing\nplain-kestrel\trunning, debian-bookworm\n");
   });
 
+  test("of VMs are offered with their colon beside files, and none behind it", async () => {
+    const complete = (...typed: string[]) =>
+      banger(["internal", "complete", "--", "vm", "cp", ...typed], { daemon: vms }).then(({ out }) => out);
+    const both = "calm-otter:\ta path in it; running\nplain-kestrel:\ta path in it; running\n";
+    expect(await complete("")).toBe(`files\n${both}`);
+    expect(await complete("a", "")).toBe(`files\n${both}`);
+    expect(await complete("calm-otter:/e")).toBe("nothing\n");
+    expect(await complete("./calm-otter:")).toStartWith("files\n");
+  });
+
   test("of whom a terminal would obey are left out, and what is said beside is escaped and short", async () => {
     const image = { name: "tools", description: `\x1b[2J${"x".repeat(100)}`, sizeBytes: null };
     const daemon = new FakeDaemon({

@@ -61,6 +61,10 @@ const askers: Readonly<Record<Completes, Asker>> = {
   "catalog image": async (daemon) => (await daemon.call("image.list", { available: true })).map(ofArtifact),
   kernel: async (daemon) => (await daemon.call("kernel.list", { available: false })).map(ofArtifact),
   "catalog kernel": async (daemon) => (await daemon.call("kernel.list", { available: true })).map(ofArtifact),
+  place: async (daemon) => {
+    const vms = await daemon.call("vm.list", {});
+    return vms.map(({ name, state }) => ({ word: `${name}:`, about: `a path in it; ${state}` }));
+  },
   file: async () => [],
   directory: async () => [],
 };

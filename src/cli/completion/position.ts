@@ -87,7 +87,11 @@ function inCommand(command: Command, before: readonly string[], last: string): P
   const positionals = positionalsOf(command);
   const many = positionals.at(-1)?.many === true ? positionals.at(-1) : undefined;
   const positional = positionals[given.length] ?? many;
-  return positional === undefined ? flagWords : ofOption(command.args[positional.key], "", given);
+  if (positional === undefined) return flagWords;
+  const option = command.args[positional.key];
+  // Behind the colon it is the guest's: asking it would take longer than a key's effect.
+  const inGuest = option?.completes === "place" && /^[^/:]*:/.test(last);
+  return inGuest ? nothing : ofOption(option, "", given);
 }
 
 function ofOption(option: Option | undefined, prefix: string, given: readonly string[]): Position {

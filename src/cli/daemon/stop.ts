@@ -15,10 +15,11 @@ export const command = defineCommand({
     const client = await ctx.runningClient();
     if (client === undefined) ctx.note("the daemon is not running");
     else {
-      const { others } = await client.call("ping", {}, { signal: ctx.signal });
+      const { others, pid } = await client.call("ping", {}, { signal: ctx.signal });
       await client.call("daemon.stop", {}, { signal: ctx.signal });
       if (others) ctx.note(`cut off what was under way: ${others} ${others === 1 ? "command" : "commands"}`);
       await ended(client, ctx);
+      ctx.note(`the daemon (process ${pid}) has ended; VMs run on`);
     }
     return undefined;
   },

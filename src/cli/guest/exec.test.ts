@@ -37,16 +37,21 @@ describe("a command in a guest", () => {
   });
 
   test("in a VM that has to go on first is waited for, and a person is told", async () => {
-    for (const stderr of [true, false]) {
+    const asleep = { stages: ["vmm_launch", "agent_hello"], said: "x was asleep: it goes on first\n" };
+    const waits = "x is still starting: the command waits for it, and for its workspace\n";
+    for (const { stderr, stages, said } of [
+      { stderr: true, ...asleep },
+      { stderr: true, stages: ["still_starting"], said: waits },
+      { stderr: false, ...asleep },
+    ]) {
       const daemon = guest(async () => 0);
       const exec = daemon.handlers["guest.exec"];
       daemon.handlers["guest.exec"] = async (params, call) => {
-        for (const stage of ["vmm_launch", "agent_hello"])
-          call.emit({ kind: "stage", stage, status: "begin" });
+        for (const stage of stages) call.emit({ kind: "stage", stage, status: "begin" });
         return (await exec?.(params, call)) ?? { status: 1 };
       };
       const { status, err } = await banger(["vm", "exec", "x", "--", "cmd"], { daemon, tty: { stderr } });
-      expect([status, err]).toEqual([0, stderr ? "x was asleep: it goes on first\n" : ""]);
+      expect([status, err]).toEqual([0, stderr ? said : ""]);
     }
   });
 

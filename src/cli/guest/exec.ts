@@ -100,7 +100,7 @@ async function attached(ctx: Context, client: Daemon, command: GuestCommand): Pr
         if (event.kind === "warning") ctx.err(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
         // A script need not know; a person who waits for seconds asks why.
         if (event.kind === "stage" && !waking && ctx.tty.stderr)
-          ctx.note(`${escapeText(command.ref)} was asleep: it goes on first`);
+          ctx.note(`${escapeText(command.ref)} ${whyItWaits(event.stage)}`);
         waking ||= event.kind === "stage";
         if (event.kind !== "tickets") return;
         attaching = attach(event);
@@ -122,6 +122,12 @@ async function attached(ctx: Context, client: Daemon, command: GuestCommand): Pr
     for (const undo of restore.reverse()) undo();
     for (const socket of sockets) socket.destroy();
   }
+}
+
+function whyItWaits(stage: string): string {
+  return stage === "still_starting"
+    ? "is still starting: the command waits for it, and for its workspace"
+    : "was asleep: it goes on first";
 }
 
 function paramsOf(ctx: Context, command: GuestCommand, tty: boolean): Params<"guest.exec"> {

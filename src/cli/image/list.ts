@@ -17,7 +17,9 @@ export const command = defineCommand({
       { available },
       { signal: ctx.signal, onEvent: warnings(ctx) },
     );
-    printArtifacts(ctx, images, how, { header: "KERNEL", cell: (image) => image.kernel });
+    const next =
+      "no image yet: the first VM brings the default one; what there is: banger image list --available";
+    printArtifacts(ctx, images, how, { header: "KERNEL", cell: (image) => image.kernel, next });
     return undefined;
   },
 });

@@ -33,7 +33,7 @@ export async function openContext(
   return {
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
-    ...{ project: undefined, toolFiles: [] },
+    ...{ missing: [], project: undefined, toolFiles: [] },
     tree: async () => "",
     replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
     dryRun: () => [],

@@ -7,6 +7,7 @@
 import { defineCommand } from "../command.ts";
 import { namesFor } from "../completion/names.ts";
 import { type Candidate, positionOf } from "../completion/position.ts";
+import type { Completes } from "../option.ts";
 import { escapeLine } from "../output/escape.ts";
 
 /** As much as stands beside a word in a list. */
@@ -29,12 +30,14 @@ export const command = defineCommand({
       ...position.words,
       ...names.map(({ word, about }) => ({ word: position.prefix + word, about })),
     ].flatMap(line);
-    const kinds = { file: "files", directory: "directories" } as const;
-    const { names: kind } = position;
-    ctx.out([kind === "file" || kind === "directory" ? kinds[kind] : "nothing", ...lines].join("\n"));
+    const kind = position.names === undefined ? undefined : besides[position.names];
+    ctx.out([kind ?? "nothing", ...lines].join("\n"));
     return undefined;
   },
 });
+
+/** What the shell itself may offer. */
+const besides: { [C in Completes]?: string } = { place: "files", file: "files", directory: "directories" };
 
 /** A name that a terminal would obey is nobody's to type. */
 function line({ word, about }: Candidate): string[] {

@@ -17,7 +17,8 @@ export const command = defineCommand({
       { available },
       { signal: ctx.signal, onEvent: warnings(ctx) },
     );
-    printArtifacts(ctx, kernels, how, { header: "VERSION", cell: (kernel) => kernel.version });
+    const next = "no kernel yet: an image brings its own; what there is: banger kernel list --available";
+    printArtifacts(ctx, kernels, how, { header: "VERSION", cell: (kernel) => kernel.version, next });
     return undefined;
   },
 });

@@ -8,9 +8,9 @@ import { escapeLine } from "./escape.ts";
 
 /**
  * Prints until the log or its reader ends, or an interrupt does: then throws cancelled, like any other command. Returns
- * whether there was anything to print.
+ * whether there was anything to print; tells `onFirst` of the first of it.
  */
-export async function showLog(ctx: Context, log: Readable): Promise<boolean> {
+export async function showLog(ctx: Context, log: Readable, onFirst: () => void = () => {}): Promise<boolean> {
   let bytes = 0;
   const leave = () => log.destroy();
   ctx.signal.addEventListener("abort", leave, { once: true });
@@ -24,6 +24,7 @@ export async function showLog(ctx: Context, log: Readable): Promise<boolean> {
       shown,
       () => ctx.stdout,
       (more) => {
+        if (bytes === 0) onFirst();
         bytes += more;
       },
     );

@@ -52,6 +52,7 @@ export function startProgress(ctx: ProgressContext): Progress {
   const worthMs = ctx.verbosity === "verbose" ? 0 : briefMs;
   const active = new Map<string, Active>();
   const parts = new Map<string, number>();
+  let countedMs = startedMs;
   let drawnLines = 0;
   let frame = 0;
   let ended = false;
@@ -95,10 +96,18 @@ export function startProgress(ctx: ProgressContext): Progress {
     draw();
   };
 
+  /** Stages overlap (a workspace is sent while its guest boots), and a moment counts once: for what began last. */
+  const count = () => {
+    const stage = [...active.values()].at(-1);
+    const nowMs = ctx.now();
+    if (stage !== undefined) {
+      const part = stagePart(stage.last.stage);
+      parts.set(part, (parts.get(part) ?? 0) + nowMs - countedMs);
+    }
+    countedMs = nowMs;
+  };
   const finish = (event: StageEvent, key: string, stage: Active) => {
     const ms = event.ms ?? ctx.now() - stage.startedMs;
-    const part = stagePart(event.stage);
-    parts.set(part, (parts.get(part) ?? 0) + ms);
     active.delete(key);
     if (!live && ms >= worthMs) ctx.note(`${stage.title}: ${formatDuration(ms)}`);
   };
@@ -132,6 +141,7 @@ export function startProgress(ctx: ProgressContext): Progress {
       if (ended) return;
       if (event.kind === "warning") note(`${ctx.style.bold("warning:")} ${escapeText(event.message)}`);
       if (event.kind !== "stage") return;
+      count();
       const key = `${subject ?? ""} ${event.stage}`;
       const known = active.get(key);
       const stage = known ?? begin(event, subject);

@@ -33,7 +33,7 @@ export function statsCells(stats: VmStats, cpuPercent: number | undefined): stri
   const whole = disk.root.apparentBytes + disk.work.apparentBytes;
   return [
     cpuPercent === undefined ? "-" : `${cpuPercent.toFixed(cpuPercent < 10 ? 1 : 0)}%`,
-    host === null ? "-" : formatBytes(host.proportionalBytes ?? host.residentBytes),
+    host === null ? "-" : formatBytes(host.ownBytes ?? host.residentBytes),
     guest === null
       ? "-"
       : ofWhole(guest.memoryTotalBytes - guest.memoryAvailableBytes, guest.memoryTotalBytes),

@@ -1,11 +1,12 @@
 /** Words on lines of bounded length. */
 
-/** A word that is longer than `columns` stays whole. */
-export function wrapWords(text: string, columns: number): string[] {
+/** A word that is longer than `columns` stays whole. The first line may have a width of its own. */
+export function wrapWords(text: string | readonly string[], columns: number, first = columns): string[] {
   const lines: string[] = [];
-  for (const word of text.split(" ")) {
+  for (const word of typeof text === "string" ? text.split(" ") : text) {
     const last = lines.at(-1);
-    if (last !== undefined && Bun.stringWidth(`${last} ${word}`) <= columns) {
+    const room = lines.length === 1 ? first : columns;
+    if (last !== undefined && Bun.stringWidth(`${last} ${word}`) <= room) {
       lines[lines.length - 1] = `${last} ${word}`;
     } else lines.push(word);
   }

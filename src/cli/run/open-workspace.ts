@@ -60,7 +60,12 @@ export async function openWorkspace(
         ...(Object.keys(env).length === 0 ? {} : { env }),
         ...(includedDigest === undefined ? {} : { included: includedDigest }),
       },
-      notices: [...missing, ...whole, ...stayBehind(repo, packed.listing)],
+      missing,
+      notices: [
+        ...missing.map((name) => `${project?.file}: include ${escapeLine(name)} is not here`),
+        ...whole,
+        ...stayBehind(repo, packed.listing),
+      ],
       project,
       toolFiles,
       tree: () => treeOf(repo, packed.baseline, signal),
@@ -84,7 +89,7 @@ function askedFor(root: string, project: Project | undefined): { here: string[];
   const missing: string[] = [];
   for (const path of project?.settings.include ?? []) {
     if (lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined) here.push(path);
-    else missing.push(`${project?.file}: include ${escapeLine(path)} is not here`);
+    else missing.push(path);
   }
   return { here, missing };
 }

@@ -78,7 +78,8 @@ async function bootstrap(
     "tooling",
     workspace.guestPath,
     log,
-    background ? "background" : "foreground",
+    // Without a network all it has to say is what it cannot reach, many times over.
+    background ? "background" : vm.spec.nat ? "foreground" : "quiet",
   ];
   try {
     const status = await runAside(ctx, client, { ref: vm.id, argv, tools: false });

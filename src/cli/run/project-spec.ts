@@ -22,17 +22,20 @@ export function withProject(spec: SpecInput, project: Project, limits: Limits = 
   };
 }
 
-/** What the file says, a line a setting, and by which flag it is overruled. */
-export function projectLines(project: Project, spec: SpecInput): string[] {
+/** What the file says, a line a setting, by which flag it is overruled, and what of it is `missing` in the repository. */
+export function projectLines(project: Project, spec: SpecInput, missing: readonly string[] = []): string[] {
   const flags: Readonly<Record<string, string | false>> = {
     image: spec.image !== undefined && "--image",
     vcpu: spec.vcpu !== undefined && "--vcpu",
     memory: spec.memory !== undefined && "--memory",
     disk: spec.diskSize !== undefined && "--disk-size",
-    nat: !spec.nat && project.settings.nat === true && "needs --nat, or project_nat in config.toml",
+    nat:
+      !spec.nat && project.settings.nat === true && "not given without --nat, or project_nat in config.toml",
   };
   const said = summaryOf(project.settings).map(({ key, text }) => {
     const flag = Object.hasOwn(flags, key) ? flags[key] : false;
+    if (key === "include" && missing.includes(text))
+      return `${project.file}: include ${escapeLine(text)} (not here, so not copied)`;
     const note = !flag ? "" : ` (${flag.startsWith("--") ? `${flag} is given` : flag})`;
     return `${project.file}: ${key} ${escapeLine(text)}${note}`;
   });

@@ -81,13 +81,22 @@ describe("what a repository asks for", () => {
     const { status, out, methods } = await run([".", "--dry-run", "--vcpu", "2"], { text });
     expect([status, methods]).toEqual([0, []]);
     expect(out).toBe(`banger.toml: vcpu 1 (--vcpu is given)
-banger.toml: nat true (needs --nat, or project_nat in config.toml)
+banger.toml: nat asked for (not given without --nat, or project_nat in config.toml)
 banger.toml: ports 3000:3000
 banger.toml: ports 8080:80
 banger.toml: post_create echo \\x1b[2J
 banger.toml: env A=1
 100644 README.md
 `);
+  });
+
+  test("is marked by --dry-run where it is not here", async () => {
+    const asks = project('include = ["node_modules", ".env"]');
+    const made = source({ project: asks, missing: [".env"] });
+    const { out } = await banger(["vm", "run", ".", "--dry-run"], { workspace: made });
+    expect(out).toStartWith(
+      "banger.toml: include node_modules\nbanger.toml: include .env (not here, so not copied)\n",
+    );
   });
 
   test("that is too much ends --dry-run as it ends a run, and leaves nothing open", async () => {
@@ -162,12 +171,20 @@ describe("the tools of a repository", () => {
   test("are left alone for a command, unless the repository says bootstrap = true", async () => {
     expect((await run([".", "--", "x"], { toolFiles })).execs).toEqual([{ ref: vm.id, argv: ["x"] }]);
     const { execs } = await run([".", "--", "x"], { toolFiles, text: "bootstrap = true" });
-    expect(execs.map(howOf)).toEqual(["foreground", "x"]);
+    expect(execs.map(howOf)).toEqual(["quiet", "x"]);
+  });
+
+  test("say what they say where they can be fetched, else only to the log", async () => {
+    for (const nat of [true, false]) {
+      const daemon = daemonThat({ "vm.create": () => ({ ...vm, spec: { ...vm.spec, nat } }) });
+      const { execs } = await run(["-d", "."], { toolFiles }, daemon);
+      expect(howOf(execs[0])).toBe(nat ? "foreground" : "quiet");
+    }
   });
 
   test("come before the repository's own commands, which may need them", async () => {
     const { execs } = await run(["."], { toolFiles, text: 'post_create = ["npm ci"]' });
-    expect(execs.map(howOf)).toEqual(["foreground", "npm ci", "-l"]);
+    expect(execs.map(howOf)).toEqual(["quiet", "npm ci", "-l"]);
   });
 
   test("that cannot be installed are no failure", async () => {
@@ -202,11 +219,11 @@ describe("vm run --detach", () => {
     const daemon = daemonThat();
     const both = await banger(["vm", "run", "-d", "--rm"], { daemon });
     expect([both.status, both.err]).toEqual([
-      1,
+      2,
       expect.stringContaining("--detach and --rm contradict each other"),
     ]);
     const command = await banger(["vm", "run", "-d", "--", "x"], { daemon });
-    expect([command.status, command.err]).toEqual([1, expect.stringContaining("--detach runs no command")]);
+    expect([command.status, command.err]).toEqual([2, expect.stringContaining("--detach runs no command")]);
     expect(daemon.methods).toEqual([]);
   });
 });

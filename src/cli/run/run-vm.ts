@@ -11,7 +11,7 @@ import type { Forwards } from "../guest/forward.ts";
 import type { ForwardSpec } from "../guest/forward-spec.ts";
 import { errorLines } from "../output/errors.ts";
 import { type Progress, startProgress } from "../output/progress.ts";
-import { planVm, type SpecInput } from "../vm/spec.ts";
+import { planVm, type SpecInput, type VmPlan } from "../vm/spec.ts";
 import { importWorkspace, PackFailed } from "./import.ts";
 import type { WorkspaceSource } from "./workspace.ts";
 
@@ -67,10 +67,11 @@ async function runIn(ctx: Context, plan: RunPlan, forwards: Forwards[]): Promise
       ...(plan.bare === true ? { bare: true } : {}),
     };
     const { spec, told } = await specFor(plan.spec, project);
-    const params = await planVm(ctx, client, spec, { start: true, ephemeral: plan.remove, ...how });
-    for (const notice of [...told, ...(source?.notices ?? [])]) ctx.note(notice);
+    const notices = [...told, ...(source?.notices ?? [])];
+    const asked = { start: true, ephemeral: plan.remove, ...how };
+    const planned = await planVm(ctx, client, spec, asked, notices);
     const progress = startProgress(ctx);
-    const vm = await bringUp(ctx, client, params, source, progress);
+    const vm = await bringUp(ctx, client, planned, source, progress);
     source?.close();
     progress.end(`${vm.name} ready${vm.start?.how === "warm" ? " (warm)" : ""}`);
     for (const each of forwards) {
@@ -156,7 +157,7 @@ async function prepareFor(
 async function bringUp(
   ctx: Context,
   client: Daemon,
-  params: Parameters<typeof client.call<"vm.create">>[1],
+  { params, announce }: VmPlan,
   source: WorkspaceSource | undefined,
   progress: Progress,
 ): Promise<Vm> {
@@ -169,6 +170,7 @@ async function bringUp(
     const vm = await client.call("vm.create", params, {
       signal,
       onEvent: (event) => {
+        announce();
         progress.event(event);
         if (event.kind !== "reserved") return;
         reserved = event.vm;
@@ -180,6 +182,7 @@ async function bringUp(
         });
       },
     });
+    announce();
     await importing;
     if (ctx.signal.aborted) throw new BangerError("cancelled", "cancelled");
     return vm;

@@ -22,6 +22,8 @@ export interface WorkspaceSource {
   workspace: Workspace;
   /** What the user should know before it is copied, such as files that stay behind. */
   notices: string[];
+  /** Paths that the repository wants along and that are not here. */
+  missing: readonly string[];
   /** What the repository asks for; undefined when it asks for nothing, or nobody wants to know. */
   project: Project | undefined;
   /** Its files that say which tools it needs, to mise; none with bootstrap off. */

@@ -25,6 +25,8 @@ describe("the lines are put", () => {
   test("once, and anew where they have moved, or banger's file has", () => {
     const once = withBlock("Host a\n", file);
     expect(withBlock(once, file)).toBe(once);
+    const made = withBlock("", file, true);
+    expect([withBlock(made, file), withoutBlock(made)]).toEqual([made, ""]);
     expect(withBlock(`Host b\n${once}`, file)).toBe(`${block()}Host b\nHost a\n`);
     expect(withBlock(withBlock("Host a\n", "/elsewhere/ssh_config"), file)).toBe(once);
   });

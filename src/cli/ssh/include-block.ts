@@ -8,6 +8,8 @@ import { BangerError } from "../../base/base.ts";
 import { includePath } from "./quote.ts";
 
 const begin = "# >>> banger >>> written by `banger ssh-config --install`, taken out by --uninstall";
+/** Behind the first line, where there was no file before. */
+const madeFor = ", with this file";
 const end = "# <<< banger <<<";
 const beginMark = /^# >>> banger >>>/;
 const endMark = /^# <<< banger <<</;
@@ -17,11 +19,12 @@ export function includeLine(file: string): string {
   return `Include ${includePath(file)}`;
 }
 
-/** With banger's lines at the top, and nowhere else. Throws precondition for lines that somebody has changed. */
-export function withBlock(text: string, file: string): string {
+/** With banger's lines at the top, and nowhere else; `isNew`: of a file that is made for them. Throws precondition for lines that somebody has changed. */
+export function withBlock(text: string, file: string, isNew = false): string {
   const rest = withoutBlock(text);
+  const first = isNew || madeForBlock(text) ? begin + madeFor : begin;
   const newline = /\r?\n/.exec(rest)?.[0] ?? "\n";
-  const lines = [begin, Buffer.from(includeLine(file)).toString("latin1"), end];
+  const lines = [first, Buffer.from(includeLine(file)).toString("latin1"), end];
   return lines.map((line) => line + newline).join("") + rest;
 }
 
@@ -47,6 +50,11 @@ export function withoutBlock(text: string): string {
   if (to !== from + 2 || !/^Include /.test(lines[from + 1] ?? ""))
     throw damaged(`between lines ${at(from)} and ${at(to)} there are others than banger's`);
   return [...lines.slice(0, from), ...lines.slice(to + 1)].join("");
+}
+
+/** Whether the file was made for banger's lines. */
+export function madeForBlock(text: string): boolean {
+  return text.split(/\r?\n/).includes(begin + madeFor);
 }
 
 /** As editors count. */

@@ -19,17 +19,21 @@ import { BangerError, wrap } from "../../base/base.ts";
 const maxBytes = 4 * 1024 * 1024;
 
 /**
- * Has `edit` make new content of a file's, and puts that in its place, in one step; `edit` gets "" of one that is not there.
- * Texts are bytes as latin1. Mode and group stay; a link stays one. Says whether anything changed. Throws precondition or
+ * Has `edit` make new content of a file's, and puts that in its place, in one step; `edit` gets undefined of one that is not
+ * there, and gives undefined for one that is to go. Texts are bytes as latin1. Mode and group stay; a link stays one. Says whether anything changed. Throws precondition or
  * denied for what is not a plain file of this user's alone.
  */
-export async function editFile(path: string, edit: (text: string) => string): Promise<boolean> {
+export async function editFile(
+  path: string,
+  edit: (text: string | undefined) => string | undefined,
+): Promise<boolean> {
   try {
     const target = await targetOf(path);
     const before = await read(target);
-    const text = edit(before?.text ?? "");
-    if (text === (before?.text ?? "")) return false;
-    await replace(target, text, before);
+    const text = edit(before?.text);
+    if (text === before?.text) return false;
+    if (text === undefined) await rm(target);
+    else await replace(target, text, before);
     return true;
   } catch (error) {
     throw wrap(error, path);

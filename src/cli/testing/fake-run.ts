@@ -42,7 +42,7 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
   return async () => {
     const made: WorkspaceSource = {
       workspace,
-      notices: [],
+      ...{ notices: [], missing: [] },
       ...{ project: undefined, toolFiles: [] },
       tree: async () => "b".repeat(40),
       replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),

@@ -9,7 +9,7 @@ export function fakeStats(name: string, change: Partial<VmStats> = {}, vm: Parti
     vm: fakeVm(name, vm),
     atMs: 0,
     uptimeMs: 9_000_000,
-    host: { cpuMs: 1_000, residentBytes: 300 * MiB, proportionalBytes: 200 * MiB },
+    host: { cpuMs: 1_000, residentBytes: 300 * MiB, ownBytes: 200 * MiB, proportionalBytes: 250 * MiB },
     disk: {
       root: { allocatedBytes: 3 * MiB, apparentBytes: 8192 * MiB },
       work: { allocatedBytes: MiB, apparentBytes: 8192 * MiB },

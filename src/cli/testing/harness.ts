@@ -2,6 +2,7 @@
 import { Readable, Writable } from "node:stream";
 import type { Report } from "../../doctor/doctor.ts";
 import type { Context, Daemon, Interrupt, System } from "../context.ts";
+import { wrapNotice } from "../output/notice.ts";
 import { styleFor } from "../output/style.ts";
 import type { WorkspaceSource } from "../run/workspace.ts";
 import { runCli } from "../run-cli.ts";
@@ -57,6 +58,7 @@ export function session(options: Options = {}): Session {
   let clock = 0;
   let size = { columns: 80, rows: 24 };
   const tty = { stdin: false, stdout: false, stderr: false, ...options.tty };
+  const terminal = { stderr: tty.stderr, size: () => size };
   const { daemon } = options;
   const ctx: Context = {
     client: async () => {
@@ -93,8 +95,8 @@ export function session(options: Options = {}): Session {
     stdout,
     stderr,
     out: (line) => void stdout.write(`${line}\n`),
-    err: (line) => void stderr.write(`${line}\n`),
-    note: (line) => void stderr.write(`${line}\n`),
+    err: (line) => void stderr.write(`${wrapNotice(line, terminal)}\n`),
+    note: (line) => void stderr.write(`${wrapNotice(line, terminal)}\n`),
     verbosity: "normal",
     style: styleFor(tty.stderr, options.env ?? {}),
     tty: {

@@ -131,6 +131,10 @@ describe("a log as lines", () => {
     expect([lines.last(2), lines.isAtEnd]).toEqual([["f", "g"], true]);
   });
 
+  test("says so when nothing was written yet", () => {
+    expect(logLines(new LogLines(), "otter", look(80, 4))[1]).toBe("(nothing was written yet)");
+  });
+
   test("fits any screen", () => {
     const lines = log(`${"wide ".repeat(100)}\n`.repeat(50));
     for (const columns of [1, 9, 80])

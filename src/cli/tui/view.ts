@@ -92,7 +92,8 @@ const helpLines = [
 export function logLines(log: LogLines, name: string, { columns, rows, style }: Look): string[] {
   const fit = (text: string) => fitting(text, columns);
   const room = Math.max(1, rows - 2);
-  const lines = log.last(room);
+  const said = log.last(room);
+  const lines = said.length > 0 ? said : ["(nothing was written yet)"];
   const title = style.bold(fit(`console of ${escapeLine(name)}`));
   if (rows < 3) return lines.slice(-rows).map(fit);
   const foot = log.isAtEnd ? "up, down, page up  scroll  q back" : "end  follow again  q back";

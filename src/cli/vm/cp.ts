@@ -1,9 +1,14 @@
 /** banger vm cp */
 import { BangerError } from "../../base/base.ts";
 import { defineCommand } from "../command.ts";
-import { guestPlace, readPlace } from "../copy/place.ts";
+import type { Context } from "../context.ts";
+import { guestPlace, type Place, readPlace } from "../copy/place.ts";
 import { CopyProgress } from "../copy/transfer-progress.ts";
 import { required } from "../option.ts";
+import { escapeLine } from "../output/escape.ts";
+
+const likeArchive =
+  "leave it out: directories are copied with all that is in them, with modes and times, as cp -a does";
 
 export const command = defineCommand({
   summary: "copy files and directories into a running VM, out of it, or between two",
@@ -20,15 +25,24 @@ export const command = defineCommand({
     { command: "vm cp ./data/. calm-otter:/srv", note: "a directory's content, without itself" },
   ],
   args: {
-    source: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
-    destination: required({ description: "a path, VM:path, or -", completes: "file" }, readPlace),
+    source: required({ description: "a path, VM:path, or -", completes: "place" }, readPlace),
+    destination: required({ description: "a path, VM:path, or -", completes: "place" }, readPlace),
   },
   flags: {},
+  needless: {
+    "-r": likeArchive,
+    "-R": likeArchive,
+    "-a": likeArchive,
+    "-p": likeArchive,
+    "--recursive": likeArchive,
+  },
   run: async ({ source, destination }, ctx) => {
     const guest = source.where === "guest" ? source : destination;
     if (guest.where !== "guest") {
-      throw new BangerError("bad_request", "neither of the two is in a VM", {
-        hint: "a path in a VM is written VM:path; on this host it is cp's work",
+      throw new BangerError("usage", "neither of the two is in a VM", {
+        hint:
+          (await withoutColon(ctx, [source, destination])) ??
+          "a path in a VM is written VM:path; on this host it is cp's work",
       });
     }
     const client = await ctx.client();
@@ -57,3 +71,18 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** What was meant by a path that begins with the name of a VM. Starts no daemon for it. */
+async function withoutColon(ctx: Context, places: readonly Place[]): Promise<string | undefined> {
+  const begun = places.flatMap((place) => {
+    const [, name, rest = ""] = place.where === "host" ? (/^([^/]+)(\/.*)?$/s.exec(place.path) ?? []) : [];
+    return name === undefined || name.startsWith(".") ? [] : [{ name, rest }];
+  });
+  const client = await ctx.runningClient().catch(() => undefined);
+  const vms = (await client?.call("vm.list", {}, { signal: ctx.signal }).catch(() => [])) ?? [];
+  client?.close();
+  const meant = begun.find(({ name }) => vms.some((vm) => vm.name === name));
+  return (
+    meant && `a path in VM ${meant.name} is written with a colon: ${meant.name}:${escapeLine(meant.rest)}`
+  );
+}

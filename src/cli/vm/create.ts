@@ -22,13 +22,17 @@ export const command = defineCommand({
   interrupted: "what was made of the VM is taken back",
   run: async (input, ctx: Context) => {
     const client = await ctx.client();
-    const params = await planVm(ctx, client, input, { start: input.start, ephemeral: false });
+    const plan = await planVm(ctx, client, input, { start: input.start, ephemeral: false });
     const progress = startProgress(ctx);
     try {
-      const vm = await client.call("vm.create", params, {
+      const vm = await client.call("vm.create", plan.params, {
         signal: ctx.signal,
-        onEvent: (event) => progress.event(event),
+        onEvent: (event) => {
+          plan.announce();
+          progress.event(event);
+        },
       });
+      plan.announce();
       const ready = vm.start?.how === "warm" ? "ready (warm)" : "ready";
       progress.end(input.start ? ready : "created");
       printResult(ctx, input.json, vm, vm.name);

@@ -2,6 +2,7 @@
 import { defineCommand } from "../command.ts";
 import { oneVm, text, toggle } from "../flags.ts";
 import { guestOutput } from "../guest/output.ts";
+import { followWork } from "../workspace/follow.ts";
 import { placeOf } from "../workspace/place.ts";
 import { diffScript, statScript } from "../workspace/scripts.ts";
 import { mostPatchBytes, showPatch } from "../workspace/show-patch.ts";
@@ -26,9 +27,15 @@ export const command = defineCommand({
     const { vm, guestPath, workspace } = await placeOf(client, ref, named, ctx.signal);
     const script = stat ? statScript : diffScript;
     const args = [guestPath, workspace?.head ?? ""];
-    await guestOutput(client, { ref: vm.id, script, args, maxBytes: mostPatchBytes }, ctx.signal, (output) =>
-      showPatch(ctx, output, { forPeople: stat }),
-    );
+    const following = followWork(ctx, { shown: ctx.tty.stdout });
+    const request = { ref: vm.id, script, args, maxBytes: mostPatchBytes };
+    try {
+      await guestOutput(client, request, ctx.signal, (output) =>
+        showPatch(ctx, following.counted(output), { forPeople: stat }),
+      );
+    } finally {
+      following.end();
+    }
     return undefined;
   },
 });

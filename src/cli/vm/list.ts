@@ -4,6 +4,7 @@ import type { Vm } from "../../rpc/contract.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { json, toggle, watchFlag } from "../flags.ts";
+import { hintOf } from "../output/hint.ts";
 import { jsonLine, printJson, renderTableFor } from "../output/table.ts";
 import { watchText } from "../output/watching.ts";
 import { ago } from "../output/when.ts";
@@ -35,6 +36,7 @@ export const command = defineCommand({
     if (input.json) printJson(ctx, vms);
     else if (input.quiet) for (const vm of vms) ctx.out(vm.id);
     else ctx.out(vmTable(vms, ctx));
+    if (vms.length === 0 && !input.json && !input.quiet) hintOf(ctx, "no VM yet: banger vm run");
     if (!input.json) for (const vm of vms) warnOfLayer(vm, ctx);
     return undefined;
   },

@@ -10,6 +10,9 @@ const silence = {
   daemon: "the daemon's log has nothing about this VM",
 } as const;
 
+/** After so long nothing has been written yet. In ms. */
+const quietMs = 500;
+
 export const command = defineCommand({
   summary: "show what a VM's console printed",
   details:
@@ -40,7 +43,20 @@ export const command = defineCommand({
     const { ticket } = await client.call("vm.logs", wanted, { signal: ctx.signal });
     const stream = await client.stream(ticket);
     stream.end();
-    if (!(await showLog(ctx, stream)) && tail !== 0) ctx.note(silence[source]);
+    let waited = false;
+    const stopWaiting =
+      follow && tail !== 0
+        ? ctx.every(quietMs, () => {
+            if (!waited) ctx.note(`${silence[source]}; waiting for more, until Ctrl-C`);
+            waited = true;
+          })
+        : () => {};
+    try {
+      const any = await showLog(ctx, stream, stopWaiting);
+      if (!any && tail !== 0 && !waited) ctx.note(silence[source]);
+    } finally {
+      stopWaiting();
+    }
     return undefined;
   },
 });

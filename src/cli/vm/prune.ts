@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { json, toggle } from "../flags.ts";
 import { printJson } from "../output/table.ts";
 import { forEachVm } from "../refs.ts";
+import { unknownWork } from "../workspace/unpulled.ts";
 import { vmTable } from "./list.ts";
 
 const prunable: readonly Vm["state"][] = ["created", "stopped", "error"];
@@ -46,6 +47,7 @@ export const command = defineCommand({
 
 function confirmed(ctx: Context, vms: readonly Vm[]): Promise<boolean> {
   ctx.err(vmTable(vms, ctx));
+  for (const line of vms.map(unknownWork)) if (line !== undefined) ctx.err(line);
   const what = vms.length === 1 ? "this VM and its disks" : `these ${vms.length} VMs and their disks`;
   return confirm(ctx, `delete ${what}?`, "delete them without a question: banger vm prune --yes");
 }

@@ -87,7 +87,7 @@ async function dryRun(source: WorkspaceSource, spec: SpecInput, ctx: Context): P
     if (source.project !== undefined) {
       const { projectLines, withProject } = await import("../run/project-spec.ts");
       withProject(spec, source.project);
-      for (const line of projectLines(source.project, spec)) ctx.out(line);
+      for (const line of projectLines(source.project, spec, source.missing)) ctx.out(line);
     }
     for (const line of source.dryRun()) ctx.out(line);
   } finally {
@@ -153,5 +153,5 @@ function checkTogether(input: Together): void {
 }
 
 function wrongUse(message: string, hint = "see: banger vm run --help"): BangerError {
-  return new BangerError("bad_request", message, { hint });
+  return new BangerError("usage", message, { hint });
 }

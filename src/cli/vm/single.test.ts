@@ -36,6 +36,12 @@ describe("vm create", () => {
     );
   });
 
+  test("shows no spec of a VM that is refused at once", async () => {
+    const refuses = () => Promise.reject(new BangerError("not_found", "there is no image x"));
+    const { status, err } = await banger(["vm", "create"], { daemon: daemon({ "vm.create": refuses }) });
+    expect([status, err]).toEqual([1, "banger: there is no image x\n"]);
+  });
+
   test("--no-start only makes it", async () => {
     const fake = daemon();
     await banger(["vm", "create", "--no-start", "--image", "other"], { daemon: fake });
@@ -95,6 +101,21 @@ describe("vm logs", () => {
     });
     expect(out).toBe("\x1b[32mboot\x1b[0m\n\\x1b[2J\\x07");
     expect(daemon.calls[0]?.params).toEqual({ ref: "x", source: "vmm", follow: true });
+  });
+
+  test("that is followed and empty says what it waits for, once", async () => {
+    const [near, far] = bytePair();
+    const daemon: FakeDaemon = new FakeDaemon({ "vm.logs": () => ({ ticket: daemon.ticket(near) }) });
+    const run = session({ daemon });
+    const status = runCli(["vm", "logs", "-f", "x"], run.ctx);
+    await Bun.sleep(1);
+    run.advance(600);
+    run.advance(600);
+    expect(run.err()).toBe(
+      "the console's log is empty: where all goes well, nothing is said; waiting for more, until Ctrl-C\n",
+    );
+    far.end("boot\n");
+    expect([await status, run.out()]).toEqual([0, "boot\n"]);
   });
 
   test("may be only its end, and the daemon's", async () => {

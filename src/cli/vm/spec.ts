@@ -18,13 +18,20 @@ export interface SpecInput {
 
 type Create = Params<"vm.create">;
 
-/** Resolves the defaults and prints the spec line. */
+export interface VmPlan {
+  params: Create;
+  /** Prints the spec line and the notices, once: when something is made of it, and not when the daemon refuses at once. */
+  announce(): void;
+}
+
+/** Resolves the defaults. */
 export async function planVm(
   ctx: Context,
   client: Daemon,
   input: SpecInput,
   how: Pick<Create, "start" | "ephemeral" | "workspace" | "bare">,
-): Promise<Create> {
+  notices: readonly string[] = [],
+): Promise<VmPlan> {
   const defaults = await client.call("config.defaults", {}, { signal: ctx.signal });
   const spec = {
     vcpu: input.vcpu ?? defaults.vcpu.value,
@@ -41,12 +48,20 @@ export async function planVm(
     const how = "banger daemon stop, or with the system services: sudo banger system restart";
     ctx.note(`${defaults.configPath} has changed, and bangerd reads it when it starts: ${how}`);
   }
-  ctx.note(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
+  let announced = false;
   return {
-    ...(input.name === undefined ? {} : { name: input.name }),
-    image: input.image ?? defaults.image.value,
-    ...spec,
-    ...(input.cold ? { cold: true } : {}),
-    ...how,
+    params: {
+      ...(input.name === undefined ? {} : { name: input.name }),
+      image: input.image ?? defaults.image.value,
+      ...spec,
+      ...(input.cold ? { cold: true } : {}),
+      ...how,
+    },
+    announce: () => {
+      if (announced) return;
+      announced = true;
+      ctx.note(`spec: ${spec.vcpu} vcpu | ${spec.memoryMiB} MiB | ${formatBytes(spec.diskBytes)} disk`);
+      for (const notice of notices) ctx.note(notice);
+    },
   };
 }

@@ -13,7 +13,7 @@ const betweenMs = 500;
 export const command = defineCommand({
   summary: "show what VMs take: processor, memory, disk, network",
   details:
-    "CPU is what the machine takes of one of the host's processors at present (200% are two of them), MEM what it takes of the host's memory, with its share of what it has in common with other VMs; GUEST MEM and LOAD are what the guest says of itself. DISK is what its two disks take of the host's, of how large they are. Network is counted where VMs have an address. Looking is not using: no VM is woken by it, or kept from being stopped.",
+    "CPU is what the machine takes of one of the host's processors at present (200% are two of them), MEM what it has of the host's memory for itself, without pages of saved memory, which the host drops when it needs the room; GUEST MEM and LOAD are what the guest says of itself. DISK is what its two disks take of the host's, of how large they are. Network is counted where VMs have an address. Looking is not using: no VM is woken by it, or kept from being stopped.",
   examples: [
     { command: "vm stats", note: "all VMs that run" },
     { command: "vm stats --watch", note: "the same, again and again, until Ctrl-C" },

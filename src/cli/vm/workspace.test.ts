@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FakeDaemon, fakeVm } from "../testing/fake-daemon.ts";
+import { fakeGuest } from "../testing/fake-guest.ts";
 import { daemonThat, source, workspace } from "../testing/fake-run.ts";
 import { banger } from "../testing/harness.ts";
 
@@ -23,7 +24,7 @@ describe("vm workspace, diff and pull refuse before anything is done", () => {
   for (const [words, said] of cases) {
     test(words.join(" "), async () => {
       const { status, err } = await banger(words);
-      expect([status, err.includes(said)]).toEqual([1, true]);
+      expect([status, err.includes(said)]).toEqual([2, true]);
     });
   }
 
@@ -56,4 +57,26 @@ test("exec asks for the VM beside the command, and says nothing of a repository 
   const daemon = daemonThat({ "vm.show": () => fakeVm("calm-otter", { workspace }) });
   const { status, out, err } = await banger(["vm", "exec", "calm-otter", "--", "true"], { daemon });
   expect([status, out, err]).toEqual([0, "ran true\n", ""]);
+});
+
+test("diff on a terminal says how far it is, until the patch itself is shown", async () => {
+  const patch = "diff --git a/a b/a\n";
+  const fake: FakeDaemon = daemonThat({
+    "vm.show": () => fakeVm("calm-otter", { workspace }),
+    ...fakeGuest(
+      () => fake,
+      async ({ stdio }) => {
+        stdio.write(patch);
+        return 0;
+      },
+    ),
+  });
+  const shown = async (tty: { stdout?: boolean; stderr?: boolean }) => {
+    const env = { NO_COLOR: "1" };
+    return (await banger(["vm", "diff", "calm-otter"], { daemon: fake, tty, env })).err;
+  };
+  expect(await shown({ stdout: true, stderr: true })).toBe(
+    "- looking at the guest's work 0.00s\n\x1b[1A\r\x1b[0J",
+  );
+  expect(await shown({})).toBe("");
 });

@@ -5,6 +5,7 @@ import { BangerError } from "../../base/base.ts";
 import type { Context } from "../context.ts";
 import { guestOutput } from "../guest/output.ts";
 import { escapeLine } from "../output/escape.ts";
+import { followWork } from "./follow.ts";
 import { placeOf } from "./place.ts";
 import { exportScript } from "./scripts.ts";
 import { mostPatchBytes, showPatch } from "./show-patch.ts";
@@ -20,7 +21,7 @@ export interface ExportRequest {
 export async function exportWorkspace(ctx: Context, request: ExportRequest): Promise<void> {
   const { output, baseCommit = "HEAD" } = request;
   // The guest's git would take it for an option; its own rules see to the rest.
-  if (baseCommit.startsWith("-")) throw new BangerError("bad_request", "--base-commit must not begin with -");
+  if (baseCommit.startsWith("-")) throw new BangerError("usage", "--base-commit must not begin with -");
   const client = await ctx.client();
   const { vm, guestPath } = await placeOf(client, request.ref, request.guestPath, ctx.signal);
   const script = {
@@ -28,22 +29,36 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
     maxBytes: mostPatchBytes,
   };
   let empty = true;
+  const toTerminal = ctx.tty.stdout && (output === undefined || output === "-");
+  const following = followWork(ctx, { shown: toTerminal });
   const looked = async function* (chunks: AsyncIterable<Uint8Array>) {
-    for await (const chunk of chunks) {
+    for await (const chunk of following.counted(chunks)) {
       empty &&= chunk.length === 0;
       yield chunk;
     }
   };
-  const explain = () => {
-    if (!empty) return;
-    const more = request.baseCommit === undefined ? `; its commits are in: banger vm diff ${vm.name}` : "";
-    ctx.note(`${vm.name} has nothing that is not in its ${escapeLine(baseCommit)}${more}`);
-  };
-  if (output === undefined || output === "-") {
-    await guestOutput(client, script, ctx.signal, (chunks) => showPatch(ctx, looked(chunks)));
-    return explain();
+  try {
+    if (output === undefined || output === "-")
+      await guestOutput(client, script, ctx.signal, (chunks) => showPatch(ctx, looked(chunks)));
+    else
+      await intoFile(resolve(ctx.cwd, output), (write) =>
+        guestOutput(client, script, ctx.signal, async (chunks) => {
+          for await (const chunk of looked(chunks)) await write(chunk);
+        }),
+      );
+  } finally {
+    following.end();
   }
-  const path = resolve(ctx.cwd, output);
+  if (!empty) return;
+  const more = request.baseCommit === undefined ? `; its commits are in: banger vm diff ${vm.name}` : "";
+  ctx.note(`${vm.name} has nothing that is not in its ${escapeLine(baseCommit)}${more}`);
+}
+
+/** What `fill` writes, as a file: a patch that is there is whole, and one that was there stays until then. */
+async function intoFile(
+  path: string,
+  fill: (write: (chunk: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const fail = (cause: unknown): never => {
     throw unwritable(path, cause);
   };
@@ -51,13 +66,10 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
   // What is no file, /dev/null or a pipe, is written to, and not replaced; a link stays one.
   const isFile = found === undefined || found.isFile();
   const target = found === undefined ? path : await realpath(path).catch(fail);
-  // Aside: a patch that is there is whole, and one that was there stays until then.
   const part = isFile ? `${target}.${process.pid}.part` : target;
   const file = await open(part, isFile ? "wx" : "w", 0o666).catch(fail);
   try {
-    await guestOutput(client, script, ctx.signal, async (chunks) => {
-      for await (const chunk of looked(chunks)) await file.appendFile(chunk).catch(fail);
-    });
+    await fill((chunk) => file.appendFile(chunk).catch(fail));
     if (isFile) await rename(part, target).catch(fail);
   } catch (error) {
     if (isFile) await rm(part, { force: true });
@@ -65,7 +77,6 @@ export async function exportWorkspace(ctx: Context, request: ExportRequest): Pro
   } finally {
     await file.close();
   }
-  explain();
 }
 
 function unwritable(path: string, cause: unknown): BangerError {

@@ -17,6 +17,7 @@ import { Quiet } from "../command.ts";
 import type { Context, Daemon } from "../context.ts";
 import { guestOutput } from "../guest/output.ts";
 import { escapeLine } from "../output/escape.ts";
+import { followWork } from "./follow.ts";
 import { noWorkspace, type Place, placeOf } from "./place.ts";
 import { pullScript } from "./scripts.ts";
 
@@ -35,7 +36,7 @@ const shown = 10;
 
 export async function pullWork(ctx: Context, request: PullRequest): Promise<void> {
   if (request.apply && (request.branch !== undefined || request.force)) {
-    throw new BangerError("bad_request", "--apply changes the working tree, and no branch", {
+    throw new BangerError("usage", "--apply changes the working tree, and no branch", {
       hint: "leave out --branch and --force, or --apply",
     });
   }
@@ -62,9 +63,14 @@ async function receive(ctx: Context, client: Daemon, repo: Repository, place: Pl
   const head = workspace?.head ?? "";
   const known = (await hasCommit(repo, head, ctx.signal)) ? head : "";
   const script = { ref: vm.id, script: pullScript, args: [guestPath, head, known] };
-  return guestOutput(client, { ...script, maxBytes: mostPackBytes + 8192 }, ctx.signal, (output) =>
-    receiveWork(repo, output, ctx.signal),
-  );
+  const following = followWork(ctx, { checked: true });
+  try {
+    return await guestOutput(client, { ...script, maxBytes: mostPackBytes + 8192 }, ctx.signal, (output) =>
+      receiveWork(repo, following.counted(output), ctx.signal),
+    );
+  } finally {
+    following.end();
+  }
 }
 
 async function asBranch(

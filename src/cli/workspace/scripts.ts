@@ -87,6 +87,11 @@ if [ -n "$3" ] && git cat-file -e "$3^{commit}" 2>/dev/null; then known="^$3"; f
 printf '%s\\n' "$head" "$tree" "$prepared" $known | git pack-objects --revs --stdout --delta-base-offset --window=0 -q
 `;
 
+/** $1 path, $2 recorded commit. Says "HEAD TREE PREPARED PREPAREDTREE": what is there, and what was copied there. */
+export const stateScript = `${enter}${base}${snapshot}
+printf '%s %s %s %s\\n' "$head" "$(git write-tree)" "$prepared" "$preparedtree"
+`;
+
 /** $1 path: the tree of what was copied there last, if that is whole. */
 export const preparedScript = `
 cd -- "$1" 2>/dev/null && [ ! -d .git.banger-old ] || exit 0

@@ -74,3 +74,34 @@ test("one whose client was killed is over, in the guest too", async () => {
   await Bun.sleep(1);
   expect(uses()).toBe(0);
 });
+
+test("a command that came before its VM was up runs where the start has brought the workspace", async () => {
+  const started = { id: "vm", state: "running", image: { id: "i" }, workspace: { guestPath: "/root/repo" } };
+  const emitted: unknown[] = [];
+  const ran: unknown[] = [];
+  const session = {
+    channel: "agent",
+    exec: async (request: unknown) => {
+      ran.push(request);
+      throw new Error("that is all");
+    },
+  };
+  const parts = {
+    vms: {
+      reach: async () => ({ ...started, state: "starting", workspace: null }),
+      find: () => started,
+      idleVms: { begin: () => () => {} },
+    },
+    images: { commandDefaults: async () => ({ cwd: "/root", env: {} }) },
+    runtimes: { session: async () => session },
+  };
+  const ctx = {
+    ...{ signal: new AbortController().signal, opId: "1", ready: async () => {}, ticket: () => "ticket" },
+    ...{ emit: (event: unknown) => emitted.push(event), otherClients: () => 0 },
+    connectionClosed: new Promise<void>(() => {}),
+  };
+  const exec = guestHandlers(parts as unknown as Parts)["guest.exec"];
+  await expect(exec({ ref: "vm", argv: ["pwd"] }, ctx)).rejects.toThrow("that is all");
+  expect(ran).toEqual([{ argv: ["pwd"], env: {}, cwd: "/root/repo" }]);
+  expect(emitted).toEqual([{ kind: "stage", stage: "still_starting", status: "begin" }]);
+});

@@ -8,6 +8,7 @@ import type { VmRecord } from "../../state/state.ts";
 import { connectGuestPort, joinStreams } from "../guest-port.ts";
 import type { Parts } from "../parts.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
+import { stillStarting } from "./stages.ts";
 import { copyOut, sessionOf, type Transfer, using, withStream } from "./using.ts";
 import { inWorkspace, MiseFinder } from "./workspace-command.ts";
 
@@ -28,8 +29,12 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
   };
   return {
     "guest.exec": (params, ctx) =>
-      using(parts, params.ref, ctx, async (vm) => {
-        const session = await sessionOf(parts, vm, ctx);
+      using(parts, params.ref, ctx, async (found) => {
+        const coming = found.state === "starting";
+        if (coming) ctx.emit({ kind: "stage", stage: stillStarting, status: "begin" });
+        const session = await sessionOf(parts, found, ctx);
+        // The start that was waited for may have brought a workspace, which is where the command belongs.
+        const vm = coming ? vms.find(found.id) : found;
         const image = await parts.images.commandDefaults(vm.image.id);
         const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
         const asked = { argv: params.argv, env: { ...params.env } };

@@ -26,4 +26,7 @@ export function stageObserver(
   };
 }
 
+/** What a command in a guest begins with while its VM is being started by somebody else. */
+export const stillStarting = "still_starting";
+
 const unsaid: ReadonlySet<ColdReason> = new Set<ColdReason>(["again", "unsupported", "damaged", "failed"]);

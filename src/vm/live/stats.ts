@@ -21,7 +21,12 @@ export interface VmSample {
   /** Of a clock that only goes forward, in ms. */
   atMs: number;
   /** Null where no machine runs. `proportionalBytes` is null where nobody but root may know it. */
-  host: { cpuMs: number; residentBytes: number; proportionalBytes: number | null } | null;
+  host: {
+    cpuMs: number;
+    residentBytes: number;
+    ownBytes: number | null;
+    proportionalBytes: number | null;
+  } | null;
   /** What its disks take of the host's, and how large they are for the guest. */
   disk: { root: Space; work: Space };
   guest: GuestStats | null;
