@@ -6,7 +6,7 @@ export const packages: readonly string[] = [
   ...["openssh-server", "openssh-client", "sudo", "ca-certificates"],
   ...["iproute2", "iputils-ping", "nftables", "iptables", "conntrack", "socat", "curl"],
   ...["dmsetup", "kmod", "e2fsprogs", "util-linux"],
-  ...["procps", "psmisc", "less", "strace", "jq", "git", "zstd"],
+  ...["procps", "psmisc", "less", "strace", "jq", "git", "zstd", "bind9-dnsutils"],
   // What building an image needs.
   ...["mmdebstrap", "uidmap"],
   // The cheapest guest that boots is made of it, and so is the host's initramfs.
