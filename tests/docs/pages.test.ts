@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { groups, topLevel } from "../../src/cli/commands.ts";
 import { parseConfig } from "../../src/config/config.ts";
+import { adviceFor } from "../../src/doctor/advice.ts";
 import { checks } from "../../src/doctor/checks.ts";
 import { parseBangerToml } from "../../src/project/banger-toml.ts";
 import { type Block, consoleCommands } from "./blocks.ts";
@@ -147,6 +148,23 @@ test("links lead to something", () => {
 test("the README leads to every page", () => {
   const listed = pages.find(({ name }) => name === "README.md")?.links.map(({ text }) => text) ?? [];
   expect(names.filter((name) => name !== "README.md" && !listed.includes(name))).toEqual([]);
+});
+
+test("the README's packages are those that doctor asks for", () => {
+  const tools = ["qemu", "e2fsprogs", "git", "ssh", "mmdebstrap", "newuidmap"] as const;
+  const [shown = ""] = blocks.flatMap(({ page, block }) =>
+    page === "README.md" && block.text.startsWith("# Debian, Ubuntu") ? [block.text] : [],
+  );
+  const lines = simpleCommands(shown).map((words) => words.join(" "));
+  for (const [family, more] of [
+    ["debian", []],
+    ["ubuntu", []],
+    ["fedora", ["apt", "keyring"]],
+    ["arch", ["apt", "keyring"]],
+  ] as const) {
+    const advice = adviceFor({ family, name: family }, true).install(...tools, ...more);
+    for (const line of advice) expect(lines).toContain(line);
+  }
 });
 
 test("troubleshooting has every check of doctor, with what is seen when it fails", () => {
