@@ -7,6 +7,7 @@ import { type Finished, type Shell, testPage } from "../docs/run-page.ts";
 import { Banger, executable } from "./fixture.ts";
 
 const Named = z.array(z.object({ name: z.string() }));
+const Kept = z.object({ path: z.string() });
 
 /** Declares the tests of `pages`. `prepare` puts into the directory of a page what its reader has. */
 export function testPages(
@@ -22,6 +23,8 @@ export function testPages(
     furnish(banger);
     await banger.image();
     for (const kind of ["image", "kernel"]) there[kind] = await names(kind);
+    const { path } = Kept.parse(JSON.parse(await banger.ok(["kernel", "show", "debian-cloud-6.1"])));
+    banger.env.KERNEL = join(path, "vmlinux");
   }, 900_000);
   afterAll(() => banger.close(), 300_000);
 
@@ -62,7 +65,7 @@ function furnish({ dir }: Banger): void {
 
 function shellIn(banger: Banger, dir: string): Shell {
   const place = join(banger.dir, "where");
-  const env = { ...banger.env, PATH: `${join(banger.dir, "bin")}:${banger.env.PATH}` };
+  const env = () => ({ ...banger.env, PATH: `${join(banger.dir, "bin")}:${banger.env.PATH}` });
   writeFileSync(place, dir);
   let began = false;
   const start = (command: string) => {
@@ -74,7 +77,7 @@ function shellIn(banger: Banger, dir: string): Shell {
     run: async (script): Promise<Finished> => {
       const [line, cwd] = start(script);
       const child = Bun.spawn(["bash", "-c", line], {
-        ...{ cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: 900_000 },
+        ...{ cwd, env: env(), stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: 900_000 },
       });
       const [stdout, stderr] = await Promise.all([
         new Response(child.stdout).text(),
@@ -86,7 +89,7 @@ function shellIn(banger: Banger, dir: string): Shell {
       let screen = "";
       let typed = false;
       const child = Bun.spawn(["bash", "-c", command], {
-        ...{ cwd: readFileSync(place, "utf8").trim(), env, timeout: 300_000 },
+        ...{ cwd: readFileSync(place, "utf8").trim(), env: env(), timeout: 300_000 },
         terminal: {
           ...{ cols: 120, rows: 50 },
           data: (terminal, bytes: Uint8Array) => {
