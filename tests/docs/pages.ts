@@ -8,7 +8,7 @@ const root = join(import.meta.dir, "../..");
 /** Run by tests/e2e/docs-NAME.test.ts, each page after the one before it, on QEMU. */
 export const userSessions = {
   start: ["README.md", "docs/getting-started.md"],
-  work: ["docs/workspaces.md", "docs/files-and-ports.md"],
+  work: ["docs/workspaces.md", "docs/files-and-ports.md", "docs/project-file.md", "docs/observing.md"],
   images: ["docs/image-catalog.md", "docs/kernel-catalog.md", "docs/oci-import.md"],
   more: ["docs/forks.md", "docs/advanced.md"],
 } as const;
