@@ -43,7 +43,7 @@ const checks = [
 ];
 /** Per tier: where its tests are, and how long one file may take, in seconds. */
 const tiers = {
-  unit: { paths: ["scripts", "src", "tests"], direct: true, limit: 300 },
+  unit: { paths: ["scripts", "src", "tests", "tests/docs"], direct: true, limit: 300 },
   integration: { paths: ["tests/integration"], limit: 600 },
   e2e: { paths: ["tests/e2e"], limit: 1500 },
   // In a host of its own, emulated by QEMU, which is brought up once for all files.

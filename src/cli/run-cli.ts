@@ -25,7 +25,7 @@ export async function runCli(words: readonly string[], ctx: Context): Promise<nu
   }
 }
 
-type Target =
+export type Target =
   | { kind: "root" }
   | { kind: "group"; name: string; group: Group }
   | { kind: "command"; path: string; load: Load; words: readonly string[] };
@@ -76,7 +76,8 @@ function firstOwn(words: readonly string[]): number {
   return first < 0 ? words.length : first;
 }
 
-function findTarget(words: readonly string[]): Target {
+/** What `words` name; throws usage for what does not exist. */
+export function findTarget(words: readonly string[]): Target {
   const [first, second] = words;
   if (first === undefined) return { kind: "root" };
   const single = own(topLevel, first);

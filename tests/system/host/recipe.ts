@@ -4,7 +4,7 @@ export const suite = "bookworm";
 export const packages: readonly string[] = [
   ...["systemd", "systemd-sysv", "udev", "dbus", "libpam-systemd", "systemd-resolved", "libnss-resolve"],
   ...["openssh-server", "openssh-client", "sudo", "ca-certificates"],
-  ...["iproute2", "iputils-ping", "nftables", "iptables", "conntrack", "socat", "curl"],
+  ...["iproute2", "iputils-ping", "nftables", "iptables", "conntrack", "socat", "curl", "bind9-dnsutils"],
   ...["dmsetup", "kmod", "e2fsprogs", "util-linux"],
   ...["procps", "psmisc", "less", "strace", "jq", "git", "zstd"],
   // What building an image needs.
