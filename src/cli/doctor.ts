@@ -13,7 +13,7 @@ import { printJson } from "./output/table.ts";
 export const command = defineCommand({
   summary: "check this machine: what works, what is missing, what to do",
   details:
-    "Starts no daemon and needs no root; without --fix it changes nothing. With it each remedy that loses nothing is named and run, after a question: services started and restarted, owners and modes of banger's own files and of /dev/kvm, kernel modules, Firecracker. What needs root is run as root only; otherwise it is the line to run with sudo. Programs are not installed, and nobody joins a group: that is said, as a line to paste. The exit status is 1 when a check says FAIL. What each check means: docs/troubleshooting.md.",
+    "Starts no daemon and needs no root; without --fix it changes nothing; where the system services are, it sends packets through a TAP of its own, which is gone again when it answers. With it each remedy that loses nothing is named and run, after a question: services started and restarted, owners and modes of banger's own files and of /dev/kvm, kernel modules, Firecracker. What needs root is run as root only; otherwise it is the line to run with sudo. Programs are not installed, and nobody joins a group: that is said, as a line to paste. The exit status is 1 when a check says FAIL. What each check means: docs/troubleshooting.md.",
   examples: [
     { command: "doctor", note: "do VMs work here, and how fast" },
     { command: "doctor --verbose", note: "with all that was looked at" },

@@ -1,6 +1,7 @@
 /** Every check there is, in the order in which people read them. */
 import type { Check } from "./check.ts";
 import { firecrackerChecks } from "./checks/firecracker.ts";
+import { guestPathChecks } from "./checks/guest-path.ts";
 import { imageChecks } from "./checks/images.ts";
 import { jailChecks } from "./checks/jails.ts";
 import { machineChecks } from "./checks/machine.ts";
@@ -25,5 +26,6 @@ export const checks: readonly Check[] = [
   ...networkChecks,
   ...nameChecks,
   ...nameServerChecks,
+  ...guestPathChecks,
   ...vmChecks,
 ];

@@ -9,7 +9,7 @@ export interface Conclusion {
 }
 
 /** Without these VMs run all the same. */
-const besideThePoint = ["vms", "forwarding"];
+const besideThePoint = ["vms", "forwarding", "guest-path"];
 
 /** Whose warning means that VMs are emulated. */
 const speed = ["kvm", "qemu"];

@@ -2,7 +2,8 @@
  * The doctor room: what this host has for banger, and what it lacks.
  *
  * Owns the table of checks, the probes of facts that they judge, and the remedies of each distribution. Promises: it
- * changes nothing (fixes are data, which its caller may run), starts no daemon and needs none, needs no root, and answers within a few seconds whatever hangs.
+ * changes nothing that stays (fixes are data, which its caller may run; the root helper makes a TAP for a moment), starts no
+ * daemon and needs none, needs no root, and answers within a few seconds whatever hangs.
  * Rooms are asked by their own probes: none is written twice. Never knows how it is shown.
  */
 import { BangerError, toBangerError } from "../base/base.ts";

@@ -6,6 +6,7 @@ import type { DriverProbe } from "../vmm/vmm.ts";
 import { type BuildFacts, lookAtBuilds } from "./facts/builds.ts";
 import { askDaemon, type DaemonFacts } from "./facts/daemon.ts";
 import { type FirecrackerFacts, lookForFirecracker } from "./facts/firecracker.ts";
+import { type GuestPathFacts, tryGuestPath } from "./facts/guest-path.ts";
 import { type ImageFacts, lookForImages } from "./facts/images.ts";
 import { takeInventory } from "./facts/inventory.ts";
 import { type JailFacts, lookAtJails } from "./facts/jails.ts";
@@ -47,6 +48,7 @@ export interface Facts {
   jails: JailFacts;
   network: NetworkFacts;
   nameServer: NameServerFacts;
+  guestPath: GuestPathFacts;
   inventory: HelperResult<"inventory">;
 }
 export type FactName = keyof Facts;
@@ -76,6 +78,7 @@ const probes: Probes = {
   jails: lookAtJails,
   network: lookAtNetwork,
   nameServer: askNameServer,
+  guestPath: tryGuestPath,
   inventory: (_place, signal) => takeInventory(signal),
 };
 

@@ -12,7 +12,7 @@ import { signalMachine } from "./machine/signal.ts";
 import { ensureBridge } from "./network/bridge.ts";
 import { chooseFirewall } from "./network/firewall.ts";
 import { setNat } from "./network/nat.ts";
-import { effectOnNetwork, networkInventory, ofNetwork } from "./network/operation.ts";
+import { effectOnNetwork, networkInventory, ofNetwork, pathProbe } from "./network/operation.ts";
 import { clearNames, routeNames } from "./network/resolver.ts";
 import { acquireTap, releaseTap } from "./network/tap.ts";
 import { type Handler, handler, type Site } from "./operation.ts";
@@ -30,6 +30,7 @@ const operations: { [M in HelperMethod]: Handler<M> } = {
   "tap.acquire": handler("tap.acquire", ofNetwork(acquireTap)),
   "tap.release": handler("tap.release", effectOnNetwork(releaseTap)),
   "nat.set": handler("nat.set", effectOnNetwork(setNat)),
+  "path.probe": handler("path.probe", pathProbe),
   "disk.attach": handler("disk.attach", attachDisk),
   "disk.check": handler("disk.check", checkDisk),
   "disk.status": handler("disk.status", diskStatus),

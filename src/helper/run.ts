@@ -1,6 +1,6 @@
 /** The helper's life: it reads what root has written, listens, and does what the table of operations says. */
 import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
-import { BangerError } from "../base/base.ts";
+import { BangerError, toBangerError } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
 import {
   loadRootConfig,
@@ -11,6 +11,7 @@ import {
 } from "../config/config.ts";
 import { type CallLog, helper, type Server, type SocketPlace, serve } from "../rpc/rpc.ts";
 import { Locks } from "./locks.ts";
+import { clearProbe } from "./network/operation.ts";
 import type { Site } from "./operation.ts";
 import { handlersFor } from "./operations.ts";
 import type { Places } from "./places.ts";
@@ -21,6 +22,11 @@ export async function startHelper(places: Places, log: CallLog): Promise<Server>
   const site = openSite(places, log);
   // A login of root's has groups, whose files are not the owner's.
   process.setgroups?.([]);
+  await clearProbe(site).catch((error: unknown) =>
+    log.error("what is left of a probe of the network could not be removed", {
+      error: toBangerError(error).message,
+    }),
+  );
   const server = await serve({
     table: helper,
     program: {

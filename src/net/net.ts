@@ -27,6 +27,7 @@ export {
   iptablesPlan,
   iptablesRemoval,
 } from "./iptables.ts";
+export { answersNameQuery, nameQuery } from "./name-query.ts";
 export {
   isPinned,
   nftAdmission,
@@ -46,3 +47,4 @@ export {
   ruleComments,
   ruleHandles,
 } from "./others.ts";
+export { ProbeGuest, type ProbeStage, probeVm } from "./probe-guest.ts";

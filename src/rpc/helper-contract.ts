@@ -94,6 +94,16 @@ export const helper = {
     params: z.strictObject({ vm: VmId, on: z.boolean() }),
     result: none,
   },
+  "path.probe": {
+    summary:
+      "whether what a guest with NAT sends gets through: a TAP for a moment, and by it a ping to the bridge and a name's query",
+    params: z.strictObject({
+      /** The name server to ask; null: only the bridge is pinged, without NAT. */
+      server: z.ipv4().nullable(),
+    }),
+    /** How long the answers took, in ms; null where none came. */
+    result: z.strictObject({ bridgeMs: z.number().nullable(), serverMs: z.number().nullable() }),
+  },
   "disk.attach": {
     summary: "the VM's root disk: a dm-snapshot of the image's file with the VM's own layer",
     params: z.strictObject({ vm: VmId, image: ImageId, home: Home.optional() }),

@@ -47,6 +47,7 @@ describe.if(isRoot)("the helper's socket", () => {
     "tap.acquire": { vm, address: "172.16.0.2", mac: "02:00:00:00:00:02" },
     "tap.release": { vm },
     "nat.set": { vm, on: true },
+    "path.probe": { server: "192.0.2.53" },
     "disk.attach": { vm, image: bed.image, home: "templates" },
     "disk.check": { vm },
     "disk.status": { vm },

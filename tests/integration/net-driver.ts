@@ -10,6 +10,7 @@ import { clearNetwork } from "../../src/helper/network/clear.ts";
 import { chooseFirewall } from "../../src/helper/network/firewall.ts";
 import { setNat } from "../../src/helper/network/nat.ts";
 import { type NetworkPlace, readNetwork } from "../../src/helper/network/network.ts";
+import { probePath, removeProbe } from "../../src/helper/network/probe.ts";
 import { clearNames, routeNames } from "../../src/helper/network/resolver.ts";
 import { acquireTap, releaseTap } from "../../src/helper/network/tap.ts";
 import { macOf } from "../../src/net/net.ts";
@@ -41,6 +42,9 @@ const calls: Record<string, (...args: never[]) => unknown> = {
   release: (place: NetworkPlace, vm: VmId) => releaseTap({ vm }, place),
   nat: (place: NetworkPlace, vm: VmId, on: boolean) => setNat({ vm, on }, place),
   remove: () => clearNetwork(),
+  probe: (place: NetworkPlace, server: string | null) =>
+    probePath({ server }, place, new AbortController().signal),
+  removeProbe: (place: NetworkPlace) => removeProbe(place),
   route: (place: NetworkPlace, port: number) => routeNames({ port }, place),
   unroute: (place: NetworkPlace) => clearNames(place),
   network: (place: NetworkPlace) => readNetwork(place),

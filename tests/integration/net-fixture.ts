@@ -50,6 +50,11 @@ export function sh(command: string, input?: string): string {
   return stdout;
 }
 
+/** A TAP that was made again has another index, another name of the pool and another MAC address. */
+export function withoutNumbers(snapshot: string): string {
+  return snapshot.replaceAll(/^\d+: |tap-pool-\d+|link\/ether \S+/gm, "");
+}
+
 interface Answer {
   id: number;
   result?: unknown;

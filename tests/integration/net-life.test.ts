@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { newVmId } from "../../src/base/ids.ts";
 import type { Link } from "../../src/sys/sys.ts";
-import { NetLab, netMissing, place } from "./net-fixture.ts";
+import { NetLab, netMissing, place, withoutNumbers } from "./net-fixture.ts";
 
 // Namespaces and their firewalls take seconds on a host that is busy.
 setDefaultTimeout(120_000);
@@ -13,11 +13,6 @@ interface Seen {
   bridge?: Link;
   attached: { link: Link; attachment: { vm: string; tap: string; nat: boolean } }[];
   idle: Link[];
-}
-
-/** A TAP that was made again has another index, another name of the pool and another MAC address. */
-function withoutNumbers(snapshot: string): string {
-  return snapshot.replaceAll(/^\d+: |tap-pool-\d+|link\/ether \S+/gm, "");
 }
 
 describe.skipIf(missing !== undefined)("bridge and TAPs", () => {

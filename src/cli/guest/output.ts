@@ -77,6 +77,8 @@ export async function guestOutput<T>(
       `the guest could not do it (status ${status})${said && `: ${said}`}`,
     );
   } catch (error) {
+    // Interrupted, the streams may break before the call says so.
+    if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: error });
     // Why reading was given up says more than that the call was cancelled for it.
     if (over.signal.aborted) await reading.promise;
     throw error;

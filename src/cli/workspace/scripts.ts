@@ -33,6 +33,7 @@ case $objects in /*) ;; *) objects=$top/$objects ;; esac
 /** From here on git has the work tree in its index; what is made is gone when the script ends, and with a later one if it is killed. */
 const snapshot = `
 for old in "$dir"/banger-tmp.*; do
+  [ ! -d "$old" ] || kill -0 "\${old##*.}" 2>/dev/null || rm -rf "$old"
   [ ! -d "$old" ] || find "$old" -maxdepth 0 -mmin +60 -exec rm -rf {} + || :
 done
 work=$dir/banger-tmp.$$

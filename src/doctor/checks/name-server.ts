@@ -11,7 +11,7 @@ const nameServer = defineCheck({
     "`Temporary failure in name resolution`",
   ],
   meaning:
-    "Guests with NAT ask the name server that this host asks, or `default_dns` of config.toml. It is sent a query from here, and any answer counts; the way from a guest to it is not tried.",
+    "Guests with NAT ask the name server that this host asks, or `default_dns` of config.toml. It is sent a query from here, and any answer counts; guest-path tries the way of guests to it.",
   cure: 'Start what gives this host its name servers (`sudo systemctl start systemd-resolved`), or name one in config.toml: `default_dns = "9.9.9.9"`. VMs get it with their next start.',
   dependsOn: [],
   needs: ["nameServer", "settings"],

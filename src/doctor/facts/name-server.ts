@@ -2,6 +2,7 @@
 import { createSocket } from "node:dgram";
 import { readlinkSync } from "node:fs";
 import { hostSystemd } from "../../host/host.ts";
+import { answersNameQuery, nameQuery } from "../../net/net.ts";
 import { hostNameServer } from "../../sys/sys.ts";
 import type { Place } from "../place.ts";
 import { readSettings } from "./settings.ts";
@@ -22,15 +23,22 @@ const patienceMs = 1500;
 const attempts = 2;
 
 export async function askNameServer(place: Place, signal: AbortSignal): Promise<NameServerFacts> {
-  const { config } = await readSettings(place);
-  const server = config.default_dns ?? hostNameServer();
+  const { server, configured } = await guestsNameServer(place);
   let answerMs: number | undefined;
   for (let attempt = 0; server !== undefined && answerMs === undefined && attempt < attempts; attempt += 1)
     answerMs = await query(server, signal);
   return {
-    ...{ server, answerMs, configured: config.default_dns !== undefined },
+    ...{ server, answerMs, configured },
     resolvedStopped: resolvConf().includes("systemd/resolve") && !(await resolvedRuns()),
   };
+}
+
+/** Whom guests with NAT are to ask; `configured`: by config.toml. */
+export async function guestsNameServer(
+  place: Place,
+): Promise<{ server: string | undefined; configured: boolean }> {
+  const { config } = await readSettings(place);
+  return { server: config.default_dns ?? hostNameServer(), configured: config.default_dns !== undefined };
 }
 
 /** Its files stay when it is stopped. */
@@ -52,13 +60,6 @@ function resolvConf(): string {
   }
 }
 
-/** An A query (RFC 1035, section 4) for a name that images come from. Any answer with its id is one. */
-function question(id: number): Buffer {
-  const labels = ["deb", "debian", "org"].flatMap((label) => [label.length, ...Buffer.from(label)]);
-  // Header: id, recursion desired, one question; then the name, type A, class IN.
-  return Buffer.from([id >> 8, id & 0xff, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]);
-}
-
 function query(server: string, signal: AbortSignal): Promise<number | undefined> {
   const { promise, resolve } = Promise.withResolvers<number | undefined>();
   const socket = createSocket("udp4");
@@ -69,10 +70,9 @@ function query(server: string, signal: AbortSignal): Promise<number | undefined>
   signal.addEventListener("abort", none, { once: true });
   socket.on("error", none);
   socket.on("message", (answer, { address }) => {
-    if (address === server && answer.length >= 12 && answer.readUInt16BE(0) === id)
-      resolve(performance.now() - began);
+    if (address === server && answersNameQuery(answer, id)) resolve(performance.now() - began);
   });
-  socket.send(question(id), 53, server, (error) => {
+  socket.send(nameQuery(id), 53, server, (error) => {
     // No route there, or a firewall of the host's own.
     if (error !== null && error !== undefined) none();
   });

@@ -131,6 +131,7 @@ export const healthy: Facts = {
     ...{ neighbours: [], forwards: false, gates: undefined },
   },
   nameServer: { server: "192.0.2.53", configured: false, answerMs: 12, resolvedStopped: false },
+  guestPath: { server: "192.0.2.53", bridgeMs: 3, serverMs: 14 },
   inventory: { vms: [], baseLoops: 0, idleTaps: 4, bridge: "br-fc" },
 };
 

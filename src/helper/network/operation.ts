@@ -1,8 +1,10 @@
 /** The network's functions as operations. Each looks at the kernel first and takes back itself what it cannot finish. */
+import { probeVm } from "../../net/net.ts";
 import type { CallLog, HelperMethod, HelperParams, HelperResult } from "../../rpc/rpc.ts";
 import type { NetworkInventory } from "../inventory.ts";
 import type { Operation, Site } from "../operation.ts";
 import { type NetworkPlace, networkPlace, readNetwork } from "./network.ts";
+import { isProbing, probePath, removeProbe } from "./probe.ts";
 
 type Act<M extends HelperMethod, Result> = (
   params: HelperParams<M>,
@@ -28,10 +30,21 @@ export function effectOnNetwork<M extends Silent>(act: Act<M, void>): Operation<
   };
 }
 
+export const pathProbe: Operation<"path.probe", HelperParams<"path.probe">> = {
+  validate: (params) => params,
+  do: (params, site, { signal }) => probePath(params, placeOf(site), signal),
+};
+
+/** What a helper that was killed has left of a probe. */
+export function clearProbe(site: Site): Promise<void> {
+  return removeProbe(placeOf(site));
+}
+
 export function networkInventory(site: Site): NetworkInventory {
   const { bridge, attached, idle } = readNetwork(placeOf(site));
   return {
-    attached: attached.map(({ attachment }) => attachment),
+    // What a probe has at this moment is nobody's leftover.
+    attached: attached.map(({ attachment }) => attachment).filter(({ vm }) => vm !== probeVm || !isProbing()),
     idleTaps: idle.length,
     bridge: bridge?.name ?? null,
   };

@@ -7,6 +7,8 @@ export const packages: readonly string[] = [
   ...["iproute2", "iputils-ping", "nftables", "iptables", "conntrack", "socat", "curl", "bind9-dnsutils"],
   ...["dmsetup", "kmod", "e2fsprogs", "util-linux"],
   ...["procps", "psmisc", "less", "strace", "jq", "git", "zstd"],
+  // What people use with VMs: rsync to NAME.vm, and a terminal for the table.
+  ...["rsync", "tmux"],
   // What building an image needs.
   ...["mmdebstrap", "uidmap"],
   // The cheapest guest that boots is made of it, and so is the host's initramfs.
