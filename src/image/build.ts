@@ -7,8 +7,8 @@ import { join } from "node:path";
 import provisionScript from "../../images/provision.sh" with { type: "text" };
 import type { DebianMirror } from "../apt/apt.ts";
 import type { ImageRecipe } from "../catalog/catalog.ts";
-import { cleanEnvironment, removeTree, runStreaming, stageDirectory } from "../sys/sys.ts";
-import { explainFailure, mmdebstrapMode } from "./mmdebstrap.ts";
+import { cleanEnvironment, removeTree, stageDirectory } from "../sys/sys.ts";
+import { explainFailure, mmdebstrapMode, runMmdebstrap } from "./mmdebstrap.ts";
 import { bringHome, lend, makeShared, removeShared } from "./namespace.ts";
 import { sealImage } from "./store.ts";
 
@@ -118,7 +118,7 @@ async function bootstrap(
 ): Promise<void> {
   const line = (uri: string, suite: string) => `deb [signed-by=${mirror.keyring}] ${uri} ${suite} main`;
   const args = [
-    ...["--variant=minbase", `--mode=${mode}`, "--architectures=amd64", "--format=null"],
+    ...["--variant=minbase", "--architectures=amd64", "--format=null"],
     `--include=${packages.join(",")}`,
     ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright"],
     ...["--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"],
@@ -130,7 +130,7 @@ async function bootstrap(
     ...(mirror.security === undefined ? [] : [line(mirror.security, `${suite}-security`)]),
   ];
   const said: string[] = [];
-  const status = await runStreaming("mmdebstrap", args, {
+  const status = await runMmdebstrap(mode, args, {
     cwd: temporary,
     signal,
     env: {

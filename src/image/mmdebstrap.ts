@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { BangerError } from "../base/base.ts";
-import { run } from "../sys/sys.ts";
+import { run, runStreaming } from "../sys/sys.ts";
 import { ownNamespace } from "./namespace.ts";
 
 /** Throws host_missing when building an image would, for want of its program. */
@@ -23,6 +23,24 @@ export async function mmdebstrapMode(signal: AbortSignal): Promise<"root" | "uns
   const obstacle = await namespaceObstacle(userInfo().username, signal);
   if (obstacle === undefined) return "unshare";
   throw new BangerError("host_missing", obstacle.reason, { hint: obstacle.remedy });
+}
+
+/**
+ * Runs mmdebstrap to its end; its status. What it mounts as root is nobody else's: mounts that a killed build left would keep
+ * its directory from being removed, or be removed in.
+ */
+export async function runMmdebstrap(
+  mode: "root" | "unshare",
+  args: readonly string[],
+  options: Parameters<typeof runStreaming>[2],
+): Promise<number> {
+  const words = ["mmdebstrap", `--mode=${mode}`, ...args];
+  // As root in a container that may not mount, mmdebstrap does without.
+  const own = ["--mount", "--propagation=private"];
+  const mounts = mode === "root" && (await run("unshare", [...own, "true"], options)).status === 0;
+  return mounts
+    ? runStreaming("unshare", [...own, ...words], options)
+    : runStreaming("mmdebstrap", words.slice(1), options);
 }
 
 /** Why this user cannot build images without root. */

@@ -4,16 +4,10 @@ import { chmod, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DebianMirror, debianMirror } from "../../../src/apt/apt.ts";
-import { explainFailure, mmdebstrapMode } from "../../../src/image/mmdebstrap.ts";
+import { explainFailure, mmdebstrapMode, runMmdebstrap } from "../../../src/image/mmdebstrap.ts";
 import { cpioArchive, fileType } from "../../../src/kernel/cpio.ts";
 import { moduleClosure, type StoredKernel } from "../../../src/kernel/kernel.ts";
-import {
-  cleanEnvironment,
-  removeTree,
-  runChecked,
-  runStreaming,
-  stageDirectory,
-} from "../../../src/sys/sys.ts";
+import { cleanEnvironment, removeTree, runChecked, stageDirectory } from "../../../src/sys/sys.ts";
 import { asRoot } from "./as-root.ts";
 import { firecrackerDigest, firecrackerDirectory } from "./firecracker.ts";
 import { kept } from "./places.ts";
@@ -97,10 +91,10 @@ async function bootstrap(
     await readFile(beside("provision.sh"), "utf8"),
   ];
   const said: string[] = [];
-  const status = await runStreaming(
-    "mmdebstrap",
+  const status = await runMmdebstrap(
+    mode,
     [
-      ...["--variant=minbase", `--mode=${mode}`, "--architectures=amd64", "--format=tar"],
+      ...["--variant=minbase", "--architectures=amd64", "--format=tar"],
       `--include=${packages.join(",")}`,
       ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"],
       "--dpkgopt=path-exclude=/usr/share/locale/*",
