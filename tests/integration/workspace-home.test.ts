@@ -206,8 +206,12 @@ test("pull --apply does nothing where an edit that is in no commit would go, and
   const patch = join(both.host, ".git/banger/calm-otter.patch");
   expect(err).toContain(patch);
   expect(read(patch, "")).toContain("+there");
-  // A second one does not write over the first.
-  expect((await both.banger("vm", "pull", "calm-otter", "--apply")).err).toContain("calm-otter-2.patch");
+  // The very same is there already, and another one does not write over it.
+  const again = async () => (await both.banger("vm", "pull", "calm-otter", "--apply")).err;
+  expect(await again()).toContain(patch);
+  expect(existsSync(patch.replace(".patch", "-2.patch"))).toBe(false);
+  write(both.guest, "new.txt", "there, and more\n");
+  expect(await again()).toContain("calm-otter-2.patch");
 });
 
 test("pull --apply reports conflicts with what is committed here, marked or left", async () => {
