@@ -78,7 +78,7 @@ test("export is the working tree against HEAD or another commit, and changes not
   const words = ["vm", "workspace", "export", "calm-otter", "-o", file, "--base-commit", "nonsense"];
   expect((await both.banger(...words)).status).toBe(1);
   expect(read(file, "")).toContain("+edited after add");
-  expect(readdirSync(both.temp.path).filter((name) => name.endsWith(".part"))).toEqual([]);
+  expect(readdirSync(both.temp.path).filter((name) => name.startsWith(".banger-"))).toEqual([]);
 });
 
 test("export writes into what is no file, and through a link, and replaces neither", async () => {
