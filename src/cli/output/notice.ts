@@ -6,7 +6,7 @@ import { wrapWords } from "./wrap.ts";
 const leastRoom = 20;
 
 /** What a command and its arguments look like behind prose: they are to be pasted, so they stay on one line. */
-const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?banger [^,;()]+/g;
+const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?(?:banger|git) [^,;()]+/g;
 
 /** What comes first on a line, by itself: what is below it begins behind it. */
 const label = /^(?:banger|warning|note| *hint): +/;
