@@ -446,6 +446,7 @@ unpack() {
   case $? in
     0) ;;
     126) die "programs may not be run from $(plain "${work%/*}")" "$elsewhere else" ;;
+    132) die "the program of v$version uses instructions that this CPU has not" "it needs x86-64-v2 (SSE4.2 and POPCNT): Intel's since 2008, AMD's since 2011" ;;
     *) die "the program of v$version does not run on this machine: $(plain "$(tail -n 1 "$work/said")")" "it needs the C library of a usual distribution (glibc)" ;;
   esac
   [[ $answer == "banger v$version "* ]] || die "the program of v$version says that it is another: $(plain "$answer")"

@@ -34,7 +34,7 @@ export const conventions: readonly string[] = [
   "A VM is named by its name, its id, or the beginning of its id. Commands that take several go on with the others when one fails, and then end with status 1.",
   "Every command takes `-q, --quiet` (results and errors only: no progress, no notices) and `-v, --verbose` (which calls are made, their op ids, by which the daemon's log knows them, and how long each stage took), before or behind its own words.",
   "With `--json` a command prints a record, or an array of them, of what it has listed, made or changed; errors stay text, on stderr.",
-  "Colour and live progress only on a terminal; never with `NO_COLOR`. There tables and help fit its width; a pipe gets everything.",
+  "Colour and live progress only on a terminal; never with `NO_COLOR`. There tables, help, notices and errors fit its width; a pipe gets everything.",
   "Ctrl-C ends a command in order, and it says what is left; a second one ends it at once.",
   "During a command without a terminal the first two Ctrl-C go to the command; the third within two seconds leaves it.",
 ];

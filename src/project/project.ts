@@ -7,6 +7,7 @@
  * the repo room alone; writes nothing, and loads a parser only when there is something to parse.
  */
 export { hostLimits, type Limits, refuseExcess } from "./limits.ts";
+export { type PinnedTool, pinnedTools } from "./pinned-tools.ts";
 export { projectFile, readProject } from "./read-project.ts";
 export type { PortForward, PostCreate, Project, ProjectSettings } from "./settings.ts";
 export { summaryOf } from "./summary.ts";

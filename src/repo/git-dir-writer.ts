@@ -5,11 +5,13 @@
 import {
   closeSync,
   constants,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -17,7 +19,8 @@ import { BangerError } from "../base/base.ts";
 import { printable } from "./printable.ts";
 import { errnoOf } from "./read-metadata.ts";
 
-const { O_DIRECTORY, O_NOFOLLOW, O_CREAT, O_EXCL, O_WRONLY, O_APPEND } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, O_APPEND } = constants;
+const pieceBytes = 1024 * 1024;
 /** From <bits/fcntl-linux.h>. */
 const O_PATH = 0o10000000;
 
@@ -71,6 +74,33 @@ export function createFile(path: string, chunks: Iterable<Uint8Array>, mode = 0o
   return true;
 }
 
+/** Whether there is a file of that name, and no link, with the very content of one of our own. */
+export function hasContent(path: string, own: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch {
+    // Whatever it is, it is not that.
+    return false;
+  }
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile() || found.size !== statSync(own).size) return false;
+    const there = Buffer.allocUnsafe(pieceBytes);
+    for (const piece of piecesOf(own)) {
+      for (let at = 0; at < piece.length; ) {
+        const got = readSync(fd, there, at, piece.length - at, null);
+        if (got === 0) return false;
+        at += got;
+      }
+      if (!piece.equals(there.subarray(0, piece.length))) return false;
+    }
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** A file in place of what was there, whole or not at all. `aside` is its name until then; two cannot have it at once. */
 export function replaceFile(dir: string, name: string, aside: string, content: Uint8Array): boolean {
   if (!createFile(`${dir}/${aside}`, [content])) return false;
@@ -102,7 +132,7 @@ export function unwritable(shown: string, cause: unknown): BangerError {
 export function* piecesOf(path: string): Generator<Buffer> {
   const fd = openSync(path, "r");
   try {
-    const piece = Buffer.allocUnsafe(1024 * 1024);
+    const piece = Buffer.allocUnsafe(pieceBytes);
     for (let got = readSync(fd, piece); got > 0; got = readSync(fd, piece)) yield piece.subarray(0, got);
   } finally {
     closeSync(fd);

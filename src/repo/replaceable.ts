@@ -56,12 +56,18 @@ export function parseGuestState(bytes: Buffer): GuestState {
   return { refs, files, changes: parseRawDiff(bytes.subarray(at)) };
 }
 
-/** Names, safe for a terminal, of what is in the guest alone: references with commits, then files. Empty: nothing. */
+export interface Loss {
+  /** Names, safe for a terminal, of what is in the guest alone: references with commits, then files. Empty: nothing. */
+  lost: string[];
+  /** Files that the guest has made or changed and that are the very same here, by their names in Latin-1. */
+  onBothSides: Set<string>;
+}
+
 export async function lostByReplacing(
   repo: Repository,
   state: GuestState,
   signal?: AbortSignal,
-): Promise<string[]> {
+): Promise<Loss> {
   const lost: string[] = [];
   const refs = state.refs.filter(({ name }) => !name.toString("latin1").startsWith("refs/banger/"));
   const input = Buffer.from(refs.map(({ oid }) => `${oid}\n`).join(""));
@@ -80,9 +86,12 @@ export async function lostByReplacing(
     state.changes.map(({ path }) => path),
     signal,
   );
+  const onBothSides = new Set<string>();
   for (const { path, after } of state.changes) {
-    if (sameEntry(entries.get(path.toString("latin1")), after)) continue;
-    lost.push(after === undefined ? `${printable(path)} (deleted)` : printable(path));
+    const name = path.toString("latin1");
+    if (!sameEntry(entries.get(name), after))
+      lost.push(after === undefined ? `${printable(path)} (deleted)` : printable(path));
+    else if (after !== undefined) onBothSides.add(name);
   }
-  return lost;
+  return { lost, onBothSides };
 }

@@ -26,7 +26,7 @@ export async function planReplacement(
   state: GuestState,
   { hasIncluded, signal }: { hasIncluded: boolean; signal?: AbortSignal },
 ): Promise<Replacement> {
-  const lost = await lostByReplacing(repo, state, signal);
+  const { lost, onBothSides } = await lostByReplacing(repo, state, signal);
   const { listing } = packed;
   const coming = await filesOf(repo, packed.baseline, signal);
   const copied = new Set<string>();
@@ -40,7 +40,9 @@ export async function planReplacement(
   // Ignored there, so they have stayed.
   if (hasIncluded) for (const { path } of listing.included) same.add(path.toString("latin1"));
   packed.leaveOut(same);
-  const gone = [...state.files.keys()].filter((name) => !copied.has(name));
+  // What came from there and is not tracked here does not travel, and is not to be missed there either.
+  const stays = (name: string) => listing.commit === undefined && onBothSides.has(name);
+  const gone = [...state.files.keys()].filter((name) => !copied.has(name) && !stays(name));
   return { lost, removals: removalsOf(gone) };
 }
 

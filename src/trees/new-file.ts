@@ -1,5 +1,4 @@
 /** A file that has its name only when it is whole. */
-import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -11,6 +10,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { asideName } from "./aside.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const zeros = Buffer.alloc(64 * 1024);
@@ -70,8 +70,7 @@ export class NewFile {
 /** A name in the same directory that nobody else uses. */
 export function asideOf(place: Buffer): Buffer {
   const slash = place.lastIndexOf(0x2f);
-  const name = `.banger-copy-${randomBytes(6).toString("hex")}`;
-  return Buffer.concat([place.subarray(0, slash + 1), Buffer.from(name)]);
+  return Buffer.concat([place.subarray(0, slash + 1), Buffer.from(asideName())]);
 }
 
 /** In one step: whatever had the name is either still there, or replaced. */

@@ -232,6 +232,17 @@ describe("a copy that fails", () => {
     expect(readdirSync(dir).sort()).toEqual(["d", "f"]);
   });
 
+  test("what a killed copy has left is removed, and what another one is writing stays", () => {
+    const abandoned = ".banger-copy-9999999-0123456789ab";
+    const another = `.banger-copy-${process.ppid}-0123456789ab`;
+    mkdirSync(at("d"));
+    for (const name of [abandoned, another, `d/${abandoned}`, ".banger-copy-mine"])
+      writeFileSync(at(name), "");
+    unpack("d", directory("x"));
+    expect(readdirSync(dir).sort()).toEqual([another, ".banger-copy-mine", "d"]);
+    expect(readdirSync(at("d"))).toEqual([]);
+  });
+
   test("what is no archive is refused", () => {
     expect(() => unpack("t", Buffer.alloc(1024, 7))).toThrow("the archive cannot be read");
     expect(() => unpack("t")).toThrow("the guest sent nothing that can be copied");

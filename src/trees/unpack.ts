@@ -1,6 +1,7 @@
 /** An archive of a guest's made into a file or a tree: beneath one directory and nowhere else, whatever the archive says. */
 import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { type TarEntry, type TarListener, TarReader } from "../tar/tar.ts";
+import { removeAbandoned } from "./aside.ts";
 import { Below } from "./below.ts";
 import { failure, isErrno } from "./failure.ts";
 import { GuestArchive, outOf } from "./guest-archive.ts";
@@ -50,6 +51,7 @@ export class TreeUnpacker implements TarListener {
     private readonly options: UnpackOptions = {},
   ) {
     this.#below = new Below(target.directory);
+    removeAbandoned(this.#below.inside([]));
     this.#prefix = target.name === undefined ? [] : [Buffer.from(target.name)];
   }
 
@@ -147,7 +149,10 @@ export class TreeUnpacker implements TarListener {
         mkdirSync(at, { mode: 0o700 });
       } catch (error) {
         // One that is there is filled, and stays what it is.
-        if (isErrno(error, "EEXIST") && lstatSync(at).isDirectory()) return;
+        if (isErrno(error, "EEXIST") && lstatSync(at).isDirectory()) {
+          removeAbandoned(this.#below.inside(components));
+          return;
+        }
         throw error;
       }
       this.#directories.push({ components, mode: entry.mode & 0o777, time: timeOf(entry) });

@@ -62,6 +62,7 @@ describe("the host", () => {
   test("a program that does not run here, or is another, is not installed", async () => {
     const programs: [string, RegExp][] = [
       ["#!/no/such/loader\n", /does not run on this machine.*\n.*glibc/],
+      ["#!/bin/sh\nkill -ILL $$\n", /uses instructions that this CPU has not\n.*SSE4\.2/],
       ["#!/bin/sh\necho 'banger v9.9.9 (x)'\n", /says that it is another: banger v9\.9\.9/],
       ["#!/bin/sh\necho '\x1b[31mbanger'; exit 1\n", /does not run on this machine/],
     ];

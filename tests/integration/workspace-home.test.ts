@@ -78,7 +78,7 @@ test("export is the working tree against HEAD or another commit, and changes not
   const words = ["vm", "workspace", "export", "calm-otter", "-o", file, "--base-commit", "nonsense"];
   expect((await both.banger(...words)).status).toBe(1);
   expect(read(file, "")).toContain("+edited after add");
-  expect(readdirSync(both.temp.path).filter((name) => name.endsWith(".part"))).toEqual([]);
+  expect(readdirSync(both.temp.path).filter((name) => name.startsWith(".banger-"))).toEqual([]);
 });
 
 test("export writes into what is no file, and through a link, and replaces neither", async () => {
@@ -206,8 +206,12 @@ test("pull --apply does nothing where an edit that is in no commit would go, and
   const patch = join(both.host, ".git/banger/calm-otter.patch");
   expect(err).toContain(patch);
   expect(read(patch, "")).toContain("+there");
-  // A second one does not write over the first.
-  expect((await both.banger("vm", "pull", "calm-otter", "--apply")).err).toContain("calm-otter-2.patch");
+  // The very same is there already, and another one does not write over it.
+  const again = async () => (await both.banger("vm", "pull", "calm-otter", "--apply")).err;
+  expect(await again()).toContain(patch);
+  expect(existsSync(patch.replace(".patch", "-2.patch"))).toBe(false);
+  write(both.guest, "new.txt", "there, and more\n");
+  expect(await again()).toContain("calm-otter-2.patch");
 });
 
 test("pull --apply reports conflicts with what is committed here, marked or left", async () => {

@@ -29,7 +29,7 @@ test("prepare replaces what it brought, keeps what git ignores there, and refuse
   write(both.host, "moved.txt", "edited there\n");
   write(both.host, "only.txt", "there\n");
   expect((await again()).status).toBe(0);
-  expect(git(both.guest, "status", "--porcelain")).toBe(" M moved.txt\n");
+  expect(git(both.guest, "status", "--porcelain")).toBe(" M moved.txt\n?? only.txt\n");
   commitAll(both.guest, "there");
   expect((await again()).err).toContain("\n        commits of refs/heads/main\n  hint");
   await both.ok("vm", "workspace", "prepare", "calm-otter", "--force");
@@ -108,6 +108,25 @@ test("exec --auto-prepare copies only what has changed here, and a plain exec wa
   expect([warned.out, warned.err.includes(`is at ${head.slice(0, 12)}`)]).toEqual(["newer\n", true]);
   expect((await exec("--auto-prepare")).err).toBe("");
   expect((await exec()).err).toBe("");
+});
+
+test("exec --auto-prepare leaves what the guest has made, when it is here too and nobody tracks it", async () => {
+  using both = pair();
+  await both.prepare();
+  write(both.guest, "made/there.txt", "made\n");
+  await both.ok("vm", "pull", "calm-otter", "--apply");
+  expect(read(both.host, "made/there.txt")).toBe("made\n");
+  for (const edit of ["newer\n", "newest\n"]) {
+    write(both.host, "dir/b.txt", edit);
+    const said = await both.banger("vm", "exec", "calm-otter", "--auto-prepare", "--", "cat", "dir/b.txt");
+    expect([said.status, said.out]).toEqual([0, edit]);
+    expect(read(both.guest, "made/there.txt")).toBe("made\n");
+  }
+  // Once it is another one, one of the two would be lost.
+  write(both.host, "made/there.txt", "mine\n");
+  write(both.host, "dir/b.txt", "again\n");
+  const refused = await both.banger("vm", "exec", "calm-otter", "--auto-prepare", "--", "true");
+  expect([refused.status, refused.err.includes("made/there.txt")]).toEqual([1, true]);
 });
 
 test(".bangerignore keeps tracked files here, and git in the guest takes them for unchanged", async () => {

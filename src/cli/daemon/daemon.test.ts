@@ -77,12 +77,12 @@ describe("banger daemon", () => {
     const happened: string[] = [];
     const daemon = stoppable(0);
     expect(await banger(["daemon", "stop"], { daemon })).toEqual({
-      ...{ status: 0, out: "", err: "the daemon (process 1) has ended; VMs run on\n" },
+      ...{ status: 0, out: "", err: "the daemon (process 1) has ended; VMs that run go on\n" },
     });
     expect(daemon.methods).toEqual(["ping", "daemon.stop"]);
     expect(happened).toEqual(["ended"]);
     expect((await banger(["daemon", "stop"], { daemon: stoppable(2) })).err).toBe(
-      "cut off what was under way: 2 commands\nthe daemon (process 1) has ended; VMs run on\n",
+      "cut off what was under way: 2 commands\nthe daemon (process 1) has ended; VMs that run go on\n",
     );
     expect(await banger(["daemon", "stop"])).toEqual({
       status: 0,

@@ -19,7 +19,7 @@ export const command = defineCommand({
       await client.call("daemon.stop", {}, { signal: ctx.signal });
       if (others) ctx.note(`cut off what was under way: ${others} ${others === 1 ? "command" : "commands"}`);
       await ended(client, ctx);
-      ctx.note(`the daemon (process ${pid}) has ended; VMs run on`);
+      ctx.note(`the daemon (process ${pid}) has ended; VMs that run go on`);
     }
     return undefined;
   },

@@ -33,7 +33,7 @@ export async function openContext(
   return {
     workspace: { guestPath: contextPath, hostPath: directory, head: "" },
     notices: [],
-    ...{ missing: [], project: undefined, toolFiles: [] },
+    ...{ missing: [], project: undefined, toolFiles: [], pinned: [] },
     tree: async () => "",
     replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
     dryRun: () => [],

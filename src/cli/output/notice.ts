@@ -6,7 +6,7 @@ import { wrapWords } from "./wrap.ts";
 const leastRoom = 20;
 
 /** What a command and its arguments look like behind prose: they are to be pasted, so they stay on one line. */
-const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?banger [^,;()]+/g;
+const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?(?:banger|git) [^,;()]+/g;
 
 /** What comes first on a line, by itself: what is below it begins behind it. */
 const label = /^(?:banger|warning|note| *hint): +/;
@@ -26,7 +26,7 @@ function wrapLine(line: string, columns: number): string[] {
   const lead = /^ */.exec(line)?.[0].length ?? 0;
   const indent = label.exec(plain)?.[0].length ?? lead;
   // Columns of a table have been fitted by whoever made it.
-  const isTable = plain.slice(indent).includes("  ");
+  const isTable = (plain.slice(indent).match(/ {2,}/g)?.length ?? 0) > 1;
   if (Bun.stringWidth(line) <= columns || isTable || columns - indent < leastRoom) return [line];
   const [first = "", ...more] = wrapWords(words(line.slice(lead)), columns - indent, columns - lead);
   return [" ".repeat(lead) + first, ...more.map((part) => " ".repeat(indent) + part)];

@@ -269,6 +269,7 @@ describe("what is said to a person", () => {
   });
   test("is left alone where it fits, in a table, and in a pipe", () => {
     expect(on(80, "short")).toEqual(["short"]);
+    expect(on(24, "one thing here  (and another)")).toEqual(["one thing here  (and", "another)"]);
     expect(on(20, "NAME        STATE   IMAGE")).toEqual(["NAME        STATE   IMAGE"]);
     const long = "word ".repeat(60);
     expect(wrapNotice(long, { stderr: false, size: () => ({ columns: 20, rows: 24 }) })).toBe(long);

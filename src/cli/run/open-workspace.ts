@@ -1,7 +1,7 @@
 /** Joins vm run to the repo room. Loaded only when there is a repository to copy. */
 import { lstatSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Project, readProject } from "../../project/project.ts";
+import { type Project, pinnedTools, readProject } from "../../project/project.ts";
 import {
   dryRunLines,
   openRepository,
@@ -50,13 +50,16 @@ export async function openWorkspace(
           ];
     const wanted = options.bootstrap && project?.settings.bootstrap !== false;
     const toolFiles = wanted ? toolFilesOf(packed.listing) : [];
+    const pinned =
+      wanted && toolFiles.length === 0 && options.pinned !== undefined ? pinnedTools(repo.root) : [];
+    const hasTools = toolFiles.length > 0 || (pinned.length > 0 && options.pinned === "install");
     const { env = {} } = project?.settings ?? {};
     return {
       workspace: {
         ...{ guestPath, hostPath: repo.root, head: packed.head },
         ...(includeUntracked ? { untracked: true } : {}),
         ...(include.length > 0 ? { include } : {}),
-        ...(toolFiles.length === 0 ? {} : { tools: true }),
+        ...(hasTools ? { tools: true } : {}),
         ...(Object.keys(env).length === 0 ? {} : { env }),
         ...(includedDigest === undefined ? {} : { included: includedDigest }),
       },
@@ -68,6 +71,7 @@ export async function openWorkspace(
       ],
       project,
       toolFiles,
+      pinned,
       tree: () => treeOf(repo, packed.baseline, signal),
       replace: (state, how) => planReplacement(repo, packed, parseGuestState(state), { ...how, signal }),
       dryRun: () => dryRunLines(repo, packed.listing),

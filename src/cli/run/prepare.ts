@@ -1,6 +1,7 @@
 /** What comes between a VM that is up and its user's command: the repository's tools, and its own commands. */
 import { Readable } from "node:stream";
 import { BangerError } from "../../base/base.ts";
+import type { PinnedTool } from "../../project/project.ts";
 import type { Vm } from "../../rpc/contract.ts";
 import { Quiet } from "../command.ts";
 import type { Context, Daemon } from "../context.ts";
@@ -21,15 +22,20 @@ export async function prepare(
   ctx: Context,
   client: Daemon,
   vm: Vm,
-  { project, toolFiles, workspace }: WorkspaceSource,
+  { project, toolFiles, pinned, workspace }: WorkspaceSource,
   purpose: Purpose,
 ): Promise<void> {
   const commands = project?.settings.postCreate ?? [];
   const wanted = purpose !== "command" || project?.settings.bootstrap === true;
-  if (toolFiles.length > 0 && wanted) {
+  const comes = toolFiles.length > 0 || workspace.tools === true;
+  if (pinned.length > 0 && !comes && !vm.spec.nat)
+    ctx.note(
+      `${pinned.map(named).join(", ")} ${pinned.length === 1 ? "is" : "are"} asked for: with --nat mise installs ${pinned.length === 1 ? "it" : "them"} in the VM`,
+    );
+  if (comes && wanted) {
     // A shell need not wait for them; commands of the repository's own may need them.
     const background = purpose === "shell" && commands.length === 0;
-    await bootstrap(ctx, client, vm, { toolFiles, workspace, background });
+    await bootstrap(ctx, client, vm, { toolFiles, pinned, workspace, background });
   }
   for (const [index, { shown, argv }] of commands.entries()) {
     ctx.err(`post_create: ${escapeLine(short(shown))}`);
@@ -50,6 +56,10 @@ export async function prepare(
   }
 }
 
+function named({ tool, version, file }: PinnedTool): string {
+  return `${tool} ${version} (${file})`;
+}
+
 /** Of a command that may be a whole script. */
 function short(command: string): string {
   return command.length <= 200 ? command : `${command.slice(0, 200)}...`;
@@ -57,6 +67,7 @@ function short(command: string): string {
 
 interface Bootstrap {
   toolFiles: readonly string[];
+  pinned: readonly PinnedTool[];
   workspace: WorkspaceSource["workspace"];
   background: boolean;
 }
@@ -65,12 +76,13 @@ async function bootstrap(
   ctx: Context,
   client: Daemon,
   vm: Vm,
-  { toolFiles, workspace, background }: Bootstrap,
+  { toolFiles, pinned, workspace, background }: Bootstrap,
 ): Promise<void> {
   const log = toolingLog(workspace.hostPath);
   const how = background ? " in the background" : "";
   const network = vm.spec.nat ? "" : "; without --nat nothing can be fetched";
-  ctx.err(`tools of ${toolFiles.join(", ")}: mise installs them${how}${network}; log in the VM: ${log}`);
+  const what = pinned.length > 0 ? pinned.map(named).join(", ") : `tools of ${toolFiles.join(", ")}`;
+  ctx.err(`${what}: mise installs them${how}${network}; log in the VM: ${log}`);
   const argv = [
     "/bin/sh",
     "-c",
@@ -80,6 +92,7 @@ async function bootstrap(
     log,
     // Without a network all it has to say is what it cannot reach, many times over.
     background ? "background" : vm.spec.nat ? "foreground" : "quiet",
+    ...pinned.map(({ tool, version }) => `${tool}@${version}`),
   ];
   try {
     const status = await runAside(ctx, client, { ref: vm.id, argv, tools: false });

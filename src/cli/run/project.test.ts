@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseBangerToml } from "../../project/banger-toml.ts";
 import { fakeDefaults } from "../testing/fake-daemon.ts";
 import { daemonThat, source, vm, workspace } from "../testing/fake-run.ts";
@@ -200,6 +203,59 @@ describe("the tools of a repository", () => {
     );
     expect(toolingLog("/")).toBe("/root/.cache/banger/vm-run-tooling-repo.log");
     expect(toolingLog(`/${"x".repeat(300)}`)).toHaveLength(139);
+  });
+});
+
+describe("versions that a repository pins without mise", () => {
+  const pinned = [
+    { tool: "go", version: "1.22.3", file: "go.mod" },
+    { tool: "node", version: "20", file: ".nvmrc" },
+  ] as const;
+  const detached = (nat: boolean, tools: boolean) => {
+    const made = { ...vm, spec: { ...vm.spec, nat } };
+    const daemon = daemonThat({ "vm.create": () => made });
+    const workspaceOf = { ...workspace, ...(tools ? { tools: true as const } : {}) };
+    const repo = source({ pinned: [...pinned], workspace: workspaceOf });
+    return banger(["vm", "run", "-d", "."], { daemon, workspace: repo }).then(({ err }) => ({ err, daemon }));
+  };
+
+  test("are installed by mise where there is a network, and named", async () => {
+    const { err, daemon } = await detached(true, true);
+    expect(err).toContain("go 1.22.3 (go.mod), node 20 (.nvmrc): mise installs them; log in the VM: ");
+    const exec = daemon.calls.find(({ method }) => method === "guest.exec")?.params as { argv: string[] };
+    expect(exec.argv.slice(-3)).toEqual(["foreground", "go@1.22.3", "node@20"]);
+  });
+
+  test("are only told of where there is none", async () => {
+    const { err, daemon } = await detached(false, false);
+    expect(err).toContain(
+      "go 1.22.3 (go.mod), node 20 (.nvmrc) are asked for: with --nat mise installs them in the VM\n",
+    );
+    expect(daemon.methods).not.toContain("guest.exec");
+  });
+
+  test("are handed to mise one by one, and one that cannot be had leaves the others", () => {
+    const dir = mkdtempSync(join(tmpdir(), "banger-tooling-"));
+    try {
+      const mise = '#!/bin/sh\necho "mise $*"\ncase $* in *go@*) exit 3 ;; esac\n';
+      writeFileSync(join(dir, "mise"), mise, { mode: 0o755 });
+      const path = new URL("tooling.sh", import.meta.url).pathname;
+      const run = (...tools: string[]) =>
+        Bun.spawnSync(["sh", path, dir, join(dir, "log"), "foreground", ...tools], {
+          env: { PATH: `${dir}:${process.env.PATH}` },
+        });
+      const pins = run("go@1.22.3", "node@20");
+      expect([pins.exitCode, `${pins.stdout}`]).toEqual([
+        3,
+        "mise use --global go@1.22.3\nmise use --global node@20\n",
+      ]);
+      expect([run().exitCode, readFileSync(join(dir, "log"), "utf8")]).toEqual([
+        0,
+        "mise trust --all\nmise install\n",
+      ]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
 

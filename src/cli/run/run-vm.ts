@@ -142,7 +142,8 @@ async function prepareFor(
   plan: RunPlan,
   source: WorkspaceSource,
 ): Promise<void> {
-  if (source.project === undefined && source.toolFiles.length === 0) return;
+  const { project, toolFiles, pinned } = source;
+  if (project === undefined && toolFiles.length + pinned.length === 0) return;
   const { prepare } = await import("./prepare.ts");
   await prepare(
     ctx,

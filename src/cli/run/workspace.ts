@@ -1,6 +1,6 @@
 /** The repository that vm run copies, as the CLI sees it. */
 import type { Readable } from "node:stream";
-import type { Project } from "../../project/project.ts";
+import type { PinnedTool, Project } from "../../project/project.ts";
 import type { Workspace } from "../../rpc/contract.ts";
 
 export interface WorkspaceOptions {
@@ -15,6 +15,8 @@ export interface WorkspaceOptions {
   project: boolean;
   /** Give commands the tools of mise, where the repository has files of it. */
   bootstrap: boolean;
+  /** Look for versions that are pinned outside of mise's files: to be installed, or only to be told of. */
+  pinned?: "install" | "tell" | undefined;
 }
 
 /** An opened, checked repository whose packing has begun: what can fail for the user's reasons has not failed. */
@@ -28,6 +30,8 @@ export interface WorkspaceSource {
   project: Project | undefined;
   /** Its files that say which tools it needs, to mise; none with bootstrap off. */
   toolFiles: string[];
+  /** Versions that it pins elsewhere; none where it has files of mise, which then say all. */
+  pinned: PinnedTool[];
   /** The tree of what is copied: two are equal when their content is. */
   tree(): Promise<string>;
   /**

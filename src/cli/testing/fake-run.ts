@@ -43,7 +43,7 @@ export function source(change: Partial<WorkspaceSource> = {}): () => Promise<Wor
     const made: WorkspaceSource = {
       workspace,
       ...{ notices: [], missing: [] },
-      ...{ project: undefined, toolFiles: [] },
+      ...{ project: undefined, toolFiles: [], pinned: [] },
       tree: async () => "b".repeat(40),
       replace: async () => ({ lost: [], removals: Buffer.alloc(0) }),
       dryRun: () => ["100644 README.md"],

@@ -64,7 +64,9 @@ export const command = defineCommand({
     checkTogether(input);
     checkCommandLine(rest ?? []);
     const { branch, from, includeUntracked, include, bootstrap, project } = input;
-    const options = { includeUntracked, include, branch, from, bootstrap, project };
+    // A command does not wait for tools to be installed.
+    const pinned = rest !== undefined ? undefined : input.nat ? ("install" as const) : ("tell" as const);
+    const options = { includeUntracked, include, branch, from, bootstrap, project, pinned };
     if (path !== undefined && input.dryRun) {
       await dryRun(await ctx.openWorkspace(path, options), input, ctx);
       return undefined;

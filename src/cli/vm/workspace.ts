@@ -91,7 +91,8 @@ async function prepare(
   if (path === undefined) throw noWorkspace(vm);
   if (dryRun) return showOnly(ctx, path, options);
   const guestPath = input.guestPath ?? vm.workspace?.guestPath ?? "/root/repo";
-  const source = await ctx.openWorkspace(path, { ...options, guestPath });
+  const pinned = vm.workspace?.tools ? ("install" as const) : undefined;
+  const source = await ctx.openWorkspace(path, { ...options, guestPath, pinned });
   try {
     const head = vm.workspace?.guestPath === guestPath ? vm.workspace.head : "";
     await prepareWorkspace(

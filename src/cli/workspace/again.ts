@@ -15,7 +15,7 @@ export async function prepareAgain(ctx: Context, client: Daemon, ref: string): P
   const { guestPath, hostPath, head, untracked = false, include = [], included } = workspace;
   const source = await ctx.openWorkspace(hostPath, {
     ...{ guestPath, includeUntracked: untracked, include, branch: undefined, from: undefined },
-    ...{ project: true, bootstrap: true },
+    ...{ project: true, bootstrap: true, pinned: workspace.tools ? "install" : undefined },
   });
   try {
     const params = { ref: vm.id, force: false, head, included, onlyIfNew: true };

@@ -1,7 +1,8 @@
 /** vm workspace export: a guest's work tree against one of its commits, as a patch. */
 import { open, realpath, rename, rm, stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { BangerError } from "../../base/base.ts";
+import { asideName, removeAbandoned } from "../../trees/trees.ts";
 import type { Context } from "../context.ts";
 import { guestOutput } from "../guest/output.ts";
 import { escapeLine } from "../output/escape.ts";
@@ -66,7 +67,8 @@ async function intoFile(
   // What is no file, /dev/null or a pipe, is written to, and not replaced; a link stays one.
   const isFile = found === undefined || found.isFile();
   const target = found === undefined ? path : await realpath(path).catch(fail);
-  const part = isFile ? `${target}.${process.pid}.part` : target;
+  if (isFile) removeAbandoned(dirname(target));
+  const part = isFile ? join(dirname(target), asideName()) : target;
   const file = await open(part, isFile ? "wx" : "w", 0o666).catch(fail);
   try {
     await fill((chunk) => file.appendFile(chunk).catch(fail));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configText } from "../../cli/ssh/config-text.ts";
 import { lookAtSshConfig } from "../facts/ssh-config.ts";
-import { healthy, systemPlace, userPlace, verdict } from "../testing/healthy.ts";
+import { healthy, judged, systemPlace, userPlace, verdict } from "../testing/healthy.ts";
 
 const { daemon, sshConfig } = healthy;
 const served = (server: string | null, routed: boolean) => ({
@@ -47,6 +47,10 @@ describe("ssh's configuration", () => {
       summary: "ssh NAME.vm starts a banger that is not there: /usr/local/bin/banger",
       remedy: ["banger ssh-config"],
     });
+    const ill = judged({ sshConfig: { ...written, programThere: false } });
+    expect(ill.find(({ id }) => id === "ssh-config")?.fixes).toMatchObject([
+      { command: ["banger", "ssh-config"], possible: true },
+    ]);
     expect(verdict("ssh-config", { sshConfig: written }, systemPlace).summary).toContain("another daemon's");
   });
 

@@ -1,7 +1,7 @@
 /** Checks of what makes NAME.vm lead to a VM. */
 import { join } from "node:path";
 import { anywhere, type Check, defineCheck } from "../check.ts";
-import { pass, warn } from "../verdict.ts";
+import { fixable, pass, warn } from "../verdict.ts";
 
 const names = defineCheck({
   id: "names",
@@ -34,10 +34,10 @@ const sshConfig = defineCheck({
   symptoms: ["`ssh NAME.vm` says `No such file or directory`, or that the host key is not known"],
   meaning:
     "What `banger ssh-config` has written names the banger that connects, and the keys of one daemon: it is not right any more when that banger has moved, or the system services were installed or removed.",
-  cure: "`banger ssh-config` writes it anew.",
+  cure: "`banger ssh-config` writes it anew; `banger doctor --fix` calls it.",
   dependsOn: [],
   needs: ["sshConfig"],
-  judge: ({ facts: { sshConfig }, place }) => {
+  judge: ({ facts: { sshConfig }, place, advice }) => {
     const { path, exists, program, programThere, knownHosts } = sshConfig;
     if (!exists) {
       const evidence = { looked: path, found: "not there" };
@@ -47,11 +47,12 @@ const sshConfig = defineCheck({
       { looked: path, found: program ?? "no ProxyCommand" },
       { looked: "its known hosts", found: knownHosts ?? "none" },
     ];
-    const remedy = ["banger ssh-config"];
+    const outOfDate = (summary: string) =>
+      fixable(warn(summary, ["banger ssh-config"], ...evidence), advice.fix("you", "banger", "ssh-config"));
     if (program === undefined || !programThere)
-      return warn(`ssh NAME.vm starts a banger that is not there: ${program ?? "none"}`, remedy, ...evidence);
+      return outOfDate(`ssh NAME.vm starts a banger that is not there: ${program ?? "none"}`);
     if (knownHosts !== join(place.paths.state, "ssh", "known_hosts"))
-      return warn("ssh NAME.vm uses another daemon's keys", remedy, ...evidence);
+      return outOfDate("ssh NAME.vm uses another daemon's keys");
     return pass("ssh NAME.vm leads to this daemon's VMs", ...evidence);
   },
 });
