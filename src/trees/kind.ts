@@ -26,6 +26,8 @@ export async function pathKindOf(tar: Readable): Promise<GuestPathKind> {
     }
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
+    // Something below it was being read: of `/` it fails in /sys, and soon enough to take along what had come.
+    if (/ failed in the guest: (tar: )?\.\//.test(error.message)) return "directory";
     if (/No such file or directory/.test(error.message)) return "missing";
     if (/Not a directory/.test(error.message)) return "file";
     throw error;
