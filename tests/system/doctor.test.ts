@@ -163,6 +163,43 @@ test("Docker's DROP policy and a host that forwards no longer are opened again f
   await machine.ok("banger vm delete way", slow);
 }, 800_000);
 
+test("a guest's packets are sent through the host, and nothing of that stays, also when the helper is killed", async () => {
+  const left = () =>
+    machine.ok(
+      "cat /proc/sys/net/ipv4/ip_forward /sys/class/net/br-fc/ifalias; ip -o link | grep banger:70726f62; true",
+      root,
+    );
+  /** One that doctor had no patience for is taken away a moment later. */
+  const gone = async (nothing: string) => {
+    while ((await left()) !== nothing) await Bun.sleep(500);
+  };
+  let nothing = await left();
+  while (nothing.includes("banger:70726f62") || !nothing.includes("\nbanger\n")) nothing = await left();
+  expect(await look("guest-path")).toMatchObject({
+    state: "pass",
+    summary: "a guest's packets reach the bridge, and 10.0.2.3 by NAT",
+  });
+  await gone(nothing);
+  await machine.ok(
+    `nft 'add table ip other; add chain ip other forward { type filter hook forward priority 10; }; add rule ip other forward udp dport 53 drop'`,
+    root,
+  );
+  expect(await look("guest-path")).toMatchObject({
+    state: "fail",
+    summary: "a guest with NAT gets no answer from 10.0.2.3, which answers this host",
+  });
+  await gone(nothing);
+  const asking = machine.run(`until [ -e killed ]; do ${installed} doctor >/dev/null; done`, slow);
+  await machine.ok(
+    "until grep -qs banger:70726f62.*' nat' /sys/class/net/*/ifalias; do :; done; kill -9 $(systemctl show -P MainPID bangerd-root); touch /home/dev/killed",
+    root,
+  );
+  await asking;
+  // By the helper that systemd starts next.
+  await gone(nothing);
+  await machine.ok("nft delete table ip other", root);
+}, 600_000);
+
 test("an uninstall takes the manual away again", async () => {
   await machine.ok(`sudo ${installed} system uninstall`, slow);
   expect((await machine.run("ls /usr/local/share/man/man1")).status).not.toBe(0);
