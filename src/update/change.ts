@@ -2,6 +2,7 @@
  * From one version to another: written down, the link, the services, the new doctor; and all the way back when anything of
  * that fails. Killed at any point it leaves the link on one whole version, and its next run goes on from there.
  */
+import { join } from "node:path";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { type InstalledPlace, programOf } from "../config/config.ts";
 import { pointTo, removeOtherVersions } from "../host/host.ts";
@@ -121,7 +122,8 @@ async function takenBack(change: Change, first: BangerError): Promise<BangerErro
     if (migrates) await mustSucceed(services, programOf(place, from.name), "--put-back-state", goOn);
     await services.bringUp(place.link, from.build, goOn);
     await dropPending(updates);
-    await removeTree(programOf(place, to.name).slice(0, -"/banger".length));
+    await removeTree(join(place.versions, to.name));
+    await dropDownloads(updates);
   } catch (error) {
     const { message } = toBangerError(error);
     return new BangerError(

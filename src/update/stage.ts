@@ -1,7 +1,7 @@
 /** A release on the disk, beside the version that is used: downloaded, verified, unpacked, and only then run. */
-import { chmod, mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { BangerError, formatBytes } from "../base/base.ts";
+import { chmod, type FileHandle, mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { type InstalledPlace, programOf, versionName } from "../config/config.ts";
 import { attempts, fetchBlob, get, httpFile, refused } from "../download/download.ts";
 import { unpackMembers } from "../release/release.ts";
@@ -28,51 +28,81 @@ export interface StagePlace {
 }
 
 /** Throws corrupt for what is another one than was signed, of which nothing is left then. */
-export async function stage(
-  offer: Offer,
-  { place, updates, current }: StagePlace,
-  route: Route,
-): Promise<Staged> {
-  await mkdir(updates, { recursive: true, mode: 0o755 });
-  await cleanStaging(place.versions);
-  const size = await sizeOf(offer, route);
-  const tarball = await fetchBlob(
-    { digest: offer.tarball.digest, size },
-    {
-      source: httpFile({ url: offer.tarball.url, authorities: route.authorities, patience: route.patience }),
-      ...{ cache: updates, patience: route.patience, signal: route.signal, onBytes: () => {} },
-    },
-  );
+export async function stage(offer: Offer, at: StagePlace, route: Route): Promise<Staged> {
+  await mkdir(at.updates, { recursive: true, mode: 0o755 });
+  await cleanStaging(at.place.versions);
   try {
-    let build: Build | undefined;
-    const directory = await stageDirectory(place.versions, async (staging) => {
-      const program = join(staging, "banger");
-      await unpackMembers({
-        // The very file that was verified, whatever its name means by now.
-        archive: `/proc/self/fd/${tarball.fd}`,
-        members: { banger: program },
-        ...{ maxMemberBytes: maxProgram, maxBytes: maxProgram, alone: true },
-      });
-      build = await buildOf(program, route.signal);
-      if (build.version !== offer.version) {
-        throw new BangerError(
-          "corrupt",
-          `the program of v${offer.version} says that it is v${build.version}: nothing was installed`,
-        );
-      }
-      await chmod(staging, 0o755);
-      const name = versionName(build);
-      if (name === current) throw new BangerError("already_exists", `v${offer.version} is installed already`);
-      // Of an update that did not come to its end, or of a build of somebody's own under the same name.
-      await removeTree(join(place.versions, name));
-      return name;
-    });
-    if (build === undefined) throw new Error("stageDirectory has not built anything");
-    const name = directory.slice(place.versions.length + 1);
-    return { name, program: programOf(place, name), build };
-  } finally {
-    await tarball.close();
+    const tarball = await download(offer, at.updates, route);
+    try {
+      // The very file that was verified, whatever its name means by now.
+      return await unpack(`/proc/self/fd/${tarball.fd}`, offer, at, route.signal);
+    } finally {
+      await tarball.close();
+    }
+  } catch (error) {
+    // What did come before the network went is of use to the next update.
+    if (!["unavailable", "cancelled"].includes(toBangerError(error).code)) await dropDownloads(at.updates);
+    throw error;
   }
+}
+
+/** The tarball, exactly as it was signed. */
+async function download(offer: Offer, updates: string, route: Route): Promise<FileHandle> {
+  const size = await sizeOf(offer, route);
+  try {
+    return await fetchBlob(
+      { digest: offer.tarball.digest, size },
+      {
+        source: httpFile({
+          url: offer.tarball.url,
+          authorities: route.authorities,
+          patience: route.patience,
+        }),
+        ...{ cache: updates, patience: route.patience, signal: route.signal, onBytes: () => {} },
+      },
+    );
+  } catch (error) {
+    if (toBangerError(error).code !== "corrupt") throw error;
+    throw new BangerError(
+      "corrupt",
+      `the tarball of v${offer.version} is not the one that was signed: nothing was installed`,
+      { hint: "try again; if it stays so, tell the project", cause: error },
+    );
+  }
+}
+
+/** From here on it is what was released, and may be run. */
+async function unpack(
+  archive: string,
+  offer: Offer,
+  { place, current }: StagePlace,
+  signal: AbortSignal,
+): Promise<Staged> {
+  let build: Build | undefined;
+  const directory = await stageDirectory(place.versions, async (staging) => {
+    const program = join(staging, "banger");
+    await unpackMembers({
+      ...{ archive, members: { banger: program }, alone: true },
+      ...{ maxMemberBytes: maxProgram, maxBytes: maxProgram },
+    });
+    build = await buildOf(program, signal);
+    if (build.version !== offer.version) {
+      throw new BangerError(
+        "corrupt",
+        `the program of v${offer.version} says that it is v${build.version}: nothing was installed`,
+      );
+    }
+    await chmod(staging, 0o755);
+    const name = versionName(build);
+    if (name === current)
+      throw new BangerError("already_exists", `v${offer.version} is installed already, this very build`);
+    // Of an update that did not come to its end, or of a build of somebody's own under the same name.
+    await removeTree(join(place.versions, name));
+    return name;
+  });
+  if (build === undefined) throw new Error("stageDirectory has not built anything");
+  const name = basename(directory);
+  return { name, program: programOf(place, name), build };
 }
 
 /** Downloads are of no use to anybody once they are unpacked. */

@@ -96,11 +96,8 @@ describe("an install", () => {
     await run();
     const mode = (path: string) => (lstatSync(path).mode & 0o7777).toString(8);
     const { places } = fake;
-    expect([realpathSync(places.executable), places.units.daemon, places.installFile].map(mode)).toEqual([
-      "755",
-      "644",
-      "644",
-    ]);
+    const files = [realpathSync(places.executable), places.units.daemon, places.installFile];
+    expect(files.map(mode)).toEqual(["755", "644", "644"]);
     expect([places.state, places.cache, places.jail, places.library].map(mode)).toEqual([
       "700",
       "700",
@@ -110,9 +107,6 @@ describe("an install", () => {
     const uids = [places.state, places.cache, places.jail].map((path) => lstatSync(path).uid);
     const owner = readInstall(places.installFile)?.uid ?? -1;
     expect(uids).toEqual([owner, owner, process.getuid?.() ?? -1]);
-    expect(realpathSync(places.executable)).toBe(
-      realpathSync(join(places.versions, "1.0.0-0123abcd/banger")),
-    );
     for (const link of places.links) expect(join(link, "..", readlinkSync(link))).toBe(places.executable);
   });
 
