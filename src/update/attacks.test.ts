@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { toBangerError } from "../base/base.ts";
 import { tarHeader } from "../tar/tar.ts";
-import { archive, Bed, date, only } from "./testing/bed.ts";
+import { Bed, date, only, refused } from "./testing/bed.ts";
 
 let bed: Bed;
 beforeEach(() => {
@@ -17,24 +17,6 @@ beforeEach(() => {
 afterEach(() => bed.end());
 
 const tarballOf = (version: string) => `${version}/banger-${version}-linux-amd64.tar.gz`;
-
-/** The update ends with an error that says `why`, and it is as if it had not been called. */
-async function refused(why: RegExp, request: Parameters<Bed["update"]>[0] = {}): Promise<void> {
-  const error = toBangerError(
-    await bed.update(request).then(
-      (updated) => new Error(`it was ${updated.outcome}`),
-      (error: unknown) => error,
-    ),
-  );
-  expect(error.message).toMatch(why);
-  expect(["corrupt", "denied", "not_found", "bad_version", "unavailable", "already_exists"]).toContain(
-    error.code,
-  );
-  expect(bed.state()).toEqual(only("1.2.0"));
-  // The installed program is asked which it is; nothing else was run.
-  expect(bed.ran().filter((line) => !line.startsWith("1.2.0 "))).toEqual([]);
-  expect(bed.done).toEqual([]);
-}
 
 test("without an attack the update goes through", async () => {
   expect((await bed.update()).outcome).toBe("updated");
@@ -57,7 +39,7 @@ describe("rollback:", () => {
   test("an older version under the name and address of a newer one", async () => {
     bed.serve("1.4.0", bed.of("1.2.0"));
     bed.manifest.latest_stable = "1.4.0";
-    await refused(/gave what was signed for v1\.2\.0, not for v1\.4\.0: nothing was installed/);
+    await refused(bed, /gave what was signed for v1\.2\.0, not for v1\.4\.0: nothing was installed/);
   });
 
   test("an older list after a newer one was seen, though both are newer than what is installed", async () => {
@@ -65,22 +47,23 @@ describe("rollback:", () => {
     await bed.update({ check: true });
     bed.manifest.latest_stable = "1.3.0";
     await refused(
+      bed,
       /the list of releases is an old one: it offers v1\.3\.0 .* v1\.4\.0 of 2026-11-25T10:00:00Z was seen/,
     );
-    await refused(/old one/, { check: true });
+    await refused(bed, /old one/, { check: true });
     expect((await bed.update({ to: "1.3.0" })).outcome).toBe("updated");
   });
 
   test("the same version, signed another time with another date", async () => {
     await bed.update({ check: true });
     bed.release("1.3.0", { date: "2026-11-19T10:00:00Z" });
-    await refused(/is an old one/);
+    await refused(bed, /is an old one/);
   });
 
   test("a higher version that was signed before the one that was seen", async () => {
     await bed.update({ check: true });
     bed.release("1.9.0", { date: "2025-01-01T00:00:00Z" });
-    await refused(/is an old one/);
+    await refused(bed, /is an old one/);
   });
 });
 
@@ -101,25 +84,25 @@ describe("freeze:", () => {
 describe("mix:", () => {
   test("the tarball of one release with the checksums of another", async () => {
     bed.files.set(tarballOf("1.3.0"), bed.of("1.2.0").tarball);
-    await refused(/the tarball of v1\.3\.0 is not the one that was signed/);
+    await refused(bed, /the tarball of v1\.3\.0 is not the one that was signed/);
   });
 
   test("the checksums of one with the signature of another, both right in themselves", async () => {
     bed.files.set("1.3.0/SHA256SUMS.sig", bed.of("1.2.0").sig);
-    await refused(/the signature of v1\.3\.0 is not right: nothing was installed/);
+    await refused(bed, /the signature of v1\.3\.0 is not right: nothing was installed/);
   });
 
   test("something else that the same key has signed", async () => {
     const text = Buffer.from("# a catalog of images\n");
     const sig = sign("sha256", text, bed.keys.privateKey).toString("base64");
     bed.serve("1.3.0", { ...bed.of("1.3.0"), sums: text, sig: Buffer.from(sig) });
-    await refused(/do not begin with the version that they are of/);
+    await refused(bed, /do not begin with the version that they are of/);
   });
 
   test("a tarball that was changed in one byte, at its length", async () => {
     const { tarball } = bed.of("1.3.0");
     tarball[tarball.length - 9] = (tarball[tarball.length - 9] ?? 0) ^ 1;
-    await refused(/the tarball of v1\.3\.0 is not the one that was signed/);
+    await refused(bed, /the tarball of v1\.3\.0 is not the one that was signed/);
   });
 
   test("the program of another version, signed as this one", async () => {
@@ -143,7 +126,7 @@ describe("endless data:", () => {
     ["the tarball", tarballOf("1.3.0"), /does not say how large v1\.3\.0 is/],
   ])("of %s", async (_, path, why) => {
     bed.files.set(path, endless);
-    await refused(why);
+    await refused(bed, why);
   });
 
   test("a tarball that is said to be larger than any", async () => {
@@ -156,7 +139,7 @@ describe("endless data:", () => {
       ...bed.manifest.releases["1.3.0"],
       tarball: `http://127.0.0.1:${port}/t`,
     };
-    await refused(/and may have 256M at most/);
+    await refused(bed, /and may have 256M at most/);
     server.closeAllConnections();
     server.close();
   });
@@ -166,7 +149,7 @@ describe("endless data:", () => {
       ...{ path: Buffer.from("banger"), kind: "file", mode: 0o755, size: 2 * 1024 ** 3, mtimeS: 0 },
     });
     bed.release("1.3.0", { tarball: gzipSync(Buffer.concat([header, Buffer.alloc(1024)])) });
-    await refused(/the archive cannot be used: it is larger unpacked than any of its kind/);
+    await refused(bed, /the archive cannot be used: it is larger unpacked than any of its kind/);
   });
 });
 
@@ -175,52 +158,18 @@ describe("the key:", () => {
 
   test("another one has signed", async () => {
     bed.release("1.3.0", { key: other.privateKey });
-    await refused(/the signature of v1\.3\.0 is not right/);
+    await refused(bed, /the signature of v1\.3\.0 is not right/);
   });
 
   test("no signature, one that says nothing, and one that is not there", async () => {
     bed.files.set("1.3.0/SHA256SUMS.sig", Buffer.alloc(0));
-    await refused(/is not right/);
+    await refused(bed, /is not right/);
     bed.files.set("1.3.0/SHA256SUMS.sig", Buffer.from("\n"));
-    await refused(/is not right/);
+    await refused(bed, /is not right/);
     bed.files.delete("1.3.0/SHA256SUMS.sig");
-    await refused(/there is no .*SHA256SUMS\.sig/);
+    await refused(bed, /there is no .*SHA256SUMS\.sig/);
     bed.manifest.releases["1.3.0"] = { tarball: "t", sums: "s" };
-    await refused(/is no list of releases: releases\.1\.3\.0\.sig/);
-  });
-});
-
-describe("a signature is one line of base64 in its one form:", () => {
-  const shapes: Record<string, (sig: string) => string> = {
-    "a space before it": (sig) => ` ${sig}`,
-    "a space behind it": (sig) => `${sig} `,
-    "a tab behind it": (sig) => `${sig}\t`,
-    "two ends of a line": (sig) => `${sig}\n\n`,
-    "an end of a line of another system": (sig) => `${sig}\r\n`,
-    "a byte order mark": (sig) => `\ufeff${sig}`,
-    "a NUL": (sig) => `${sig}\0`,
-    "letters that are not base64's around it": (sig) => `!${sig}!`,
-    "letters within it that a lenient decoder leaves out": (sig) => `${sig.slice(0, 8)}*${sig.slice(8)}`,
-    "a line's end within it": (sig) => `${sig.slice(0, 64)}\n${sig.slice(64)}`,
-    base64url: (sig) => sig.replaceAll("+", "-").replaceAll("/", "_").replace(/^./, "-"),
-    "no padding": (sig) => (sig.endsWith("=") ? sig.replace(/=+$/, "") : `${sig}=`),
-    "more padding": (sig) => `${sig}====`,
-    "the signature twice": (sig) => sig + sig,
-    "another signature behind it": (sig) => `${sig}\n${sig}\n`,
-    "bytes behind the end of the DER": (sig) =>
-      Buffer.concat([Buffer.from(sig, "base64"), Buffer.alloc(2)]).toString("base64"),
-    "DER of another form": (sig) => {
-      const der = Buffer.from(sig, "base64");
-      return Buffer.concat([Buffer.from([0x30, 0x81]), der.subarray(1)]).toString("base64");
-    },
-    hex: (sig) => Buffer.from(sig, "base64").toString("hex"),
-    PEM: (sig) => `-----BEGIN SIGNATURE-----\n${sig}\n-----END SIGNATURE-----\n`,
-    "half of it": (sig) => sig.slice(0, sig.length / 2),
-  };
-  test.each(Object.entries(shapes))("%s", async (_, shape) => {
-    const served = bed.of("1.3.0");
-    bed.files.set("1.3.0/SHA256SUMS.sig", Buffer.from(shape(served.sig.toString().trim()), "utf8"));
-    await refused(/the signature of v1\.3\.0 is not right|larger than/);
+    await refused(bed, /is no list of releases: releases\.1\.3\.0\.sig/);
   });
 });
 
@@ -229,7 +178,7 @@ describe("the list of releases, which is not signed:", () => {
   const mutated = (change: object) => JSON.stringify({ ...bed.manifest, ...change });
   test("of a later schema", async () => {
     list(mutated({ schema_version: 2 }));
-    await refused(/is for a newer banger than this one/);
+    await refused(bed, /is for a newer banger than this one/);
   });
 
   test.each([
@@ -244,7 +193,7 @@ describe("the list of releases, which is not signed:", () => {
     ["an address that is none", () => mutated({ releases: { "1.3.0": { tarball: 1, sums: "", sig: "" } } })],
   ])("%s", async (_, text) => {
     list(text());
-    await refused(/is no list of releases/);
+    await refused(bed, /is no list of releases/);
   });
 
   test.each([
@@ -253,46 +202,12 @@ describe("the list of releases, which is not signed:", () => {
     ["an address with a password", "https://a:b@192.0.2.1/", /password/],
   ])("leads to %s", async (_, address, why) => {
     bed.manifest.releases["1.3.0"] = { ...bed.manifest.releases["1.3.0"], sums: address };
-    await refused(why);
+    await refused(bed, why);
   });
 
   test("names a latest one that it has not", async () => {
     list(mutated({ latest_stable: "1.7.0" }));
-    await refused(/there is no release v1\.7\.0/);
-  });
-});
-
-describe("what is in the tarball, though it was signed:", () => {
-  test.each([
-    ["nothing", []],
-    ["another name", [["bangerd", "x"]]],
-    ["a path that leads out", [["../banger", "x"]]],
-    ["a path from the root", [["/banger", "x"]]],
-    ["a path within", [["./banger", "x"]]],
-    [
-      "the program twice",
-      [
-        ["banger", "#!/bin/sh\n"],
-        ["banger", "#!/bin/sh\n"],
-      ],
-    ],
-    [
-      "something beside it",
-      [
-        ["banger", "#!/bin/sh\n"],
-        ["README", "x"],
-      ],
-    ],
-    ["a link in its place", [["banger", null]]],
-    ["an empty program", [["banger", ""]]],
-  ] as [string, [string, string | null][]][])("%s", async (_, members) => {
-    bed.release("1.3.0", { tarball: archive(members) });
-    await refused(/the archive cannot be used/);
-  });
-
-  test("no archive", async () => {
-    bed.release("1.3.0", { tarball: Buffer.from("#!/bin/sh\n") });
-    await refused(/the archive cannot be used/);
+    await refused(bed, /there is no release v1\.7\.0/);
   });
 });
 

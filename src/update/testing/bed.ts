@@ -1,4 +1,5 @@
 /** Releases of small scripts, signed by a key of the test's own, on a loopback server; and an installation whose services only remember. */
+import { expect } from "bun:test";
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import {
   existsSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { type BangerError, toBangerError } from "../../base/base.ts";
 import { currentVersion, type InstalledPlace } from "../../config/config.ts";
 import { placeBelow } from "../../config/installed.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../tar/tar.ts";
@@ -226,4 +228,25 @@ export function archive(members: readonly (readonly [string, string | null])[]):
     parts.push(header, bytes, Buffer.alloc(tarPadding(bytes.length)));
   }
   return gzipSync(Buffer.concat([...parts, tarEnd]));
+}
+
+/** The error that it ends with. */
+export async function failure(what: Promise<unknown>): Promise<BangerError> {
+  return toBangerError(
+    await what.then(
+      () => new Error("it went well"),
+      (error: unknown) => error,
+    ),
+  );
+}
+
+/** The update ends with an error that says `why`, and it is as if it had not been called. */
+export async function refused(bed: Bed, why: RegExp, request: Partial<UpdateRequest> = {}): Promise<void> {
+  const error = await failure(bed.update(request));
+  expect(error.message).toMatch(why);
+  expect(["corrupt", "denied", "not_found", "bad_version"]).toContain(error.code);
+  expect(bed.state()).toEqual(only("1.2.0"));
+  // The installed program is asked which it is; nothing else was run.
+  expect(bed.ran().filter((line) => !line.startsWith("1.2.0 "))).toEqual([]);
+  expect(bed.done).toEqual([]);
 }
