@@ -99,14 +99,19 @@ async function forward(change: Change, signal: AbortSignal): Promise<void> {
 }
 
 async function tidyUp({ place, updates, services, from, to, migrates, say }: Change): Promise<void> {
-  await dropPending(updates);
   const told = async (what: () => Promise<void>) =>
     what().catch((error) => say(`note: ${toBangerError(error).message}`));
   if (migrates) await told(() => dropState(services, programOf(place, to.name)));
+  await dropPending(updates);
   await told(() => services.afterwards(place.link));
-  await removeOtherVersions(place.versions, to.name);
-  await dropDownloads(updates);
+  await sweep(place, updates, to.name);
   say(`v${to.build.version} is in the place of v${from.build.version}`);
+}
+
+/** What no version needs but `current`, also of an update that was killed when it had nothing else left to do. */
+export async function sweep(place: InstalledPlace, updates: string, current: string): Promise<void> {
+  await removeOtherVersions(place.versions, current);
+  await dropDownloads(updates);
 }
 
 /** The way back is not to be interrupted: whoever waits for it ends it by a second Ctrl-C. */

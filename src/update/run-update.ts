@@ -7,7 +7,7 @@ import { patience, signatureKey, trustedAuthorities } from "../download/download
 import { releaseKey, releasesAt } from "../release/release.ts";
 import { errnoOf, removeTree } from "../sys/sys.ts";
 import { buildOf } from "./build.ts";
-import { carryOut, type Version } from "./change.ts";
+import { carryOut, sweep, type Version } from "./change.ts";
 import { fetchManifest, fetchOffer, type Offer, type Route } from "./offer.ts";
 import { resume } from "./resume.ts";
 import { checkNotOlder, recallLatest, rememberLatest } from "./seen.ts";
@@ -94,7 +94,10 @@ export async function runUpdate(request: UpdateRequest, world: UpdateWorld): Pro
     const from: Version = { name: current, build: await buildOf(programOf(place, current), world.signal) };
     const installed = from.build.version;
     const offer = await look(installed, updates);
-    if (offer.version === installed && request.to === undefined) return report("current", installed, offer);
+    if (offer.version === installed && request.to === undefined) {
+      await sweep(place, updates, current);
+      return report("current", installed, offer);
+    }
     if (!request.force) refuseWhileUsed(await services.operations());
     world.say(`downloading v${offer.version}, signed on ${offer.date.slice(0, 10)}`);
     const staged = await stage(offer, { place, updates, current }, route);

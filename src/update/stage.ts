@@ -4,8 +4,9 @@ import { basename, join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { type InstalledPlace, programOf, versionName } from "../config/config.ts";
 import { attempts, fetchBlob, get, httpFile, refused } from "../download/download.ts";
+import { removeOtherVersions } from "../host/host.ts";
 import { unpackMembers } from "../release/release.ts";
-import { cleanStaging, removeTree, stageDirectory } from "../sys/sys.ts";
+import { removeTree, stageDirectory } from "../sys/sys.ts";
 import { type Build, buildOf } from "./build.ts";
 import type { Offer, Route } from "./offer.ts";
 
@@ -30,7 +31,8 @@ export interface StagePlace {
 /** Throws corrupt for what is another one than was signed, of which nothing is left then. */
 export async function stage(offer: Offer, at: StagePlace, route: Route): Promise<Staged> {
   await mkdir(at.updates, { recursive: true, mode: 0o755 });
-  await cleanStaging(at.place.versions);
+  // Also of what was staged before, and never used.
+  await removeOtherVersions(at.place.versions, at.current);
   try {
     const tarball = await download(offer, at.updates, route);
     try {
@@ -96,8 +98,6 @@ async function unpack(
     const name = versionName(build);
     if (name === current)
       throw new BangerError("already_exists", `v${offer.version} is installed already, this very build`);
-    // Of an update that did not come to its end, or of a build of somebody's own under the same name.
-    await removeTree(join(place.versions, name));
     return name;
   });
   if (build === undefined) throw new Error("stageDirectory has not built anything");

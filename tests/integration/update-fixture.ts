@@ -6,8 +6,8 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
-  copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -85,7 +85,10 @@ function breaking(fault: Fault): Bun.BunPlugin {
   if (fault === "crash") changed["main.ts"] = (text) => `process.kill(process.pid, "SIGSEGV");\n${text}`;
   if (fault.startsWith("migration"))
     changed["state/migrations.ts"] = (text) =>
-      text.replace(/\n\];\s*$/, '\n  { id: 99, name: "later", sql: "CREATE TABLE later (x) STRICT" },\n];\n');
+      text.replace(
+        /\n\];\s*$/,
+        '\n  { id: 99, name: "later", sql: "CREATE TABLE later (x TEXT) STRICT" },\n];\n',
+      );
   return {
     name: "breaking",
     setup(build) {
@@ -189,7 +192,8 @@ export class Person {
   install(version: string, program: string): void {
     const dir = join(this.versions, `${version}-${commit}`);
     mkdirSync(dir, { recursive: true });
-    copyFileSync(program, join(dir, "banger"));
+    // Nobody writes into it: what is made of it is another file.
+    linkSync(program, join(dir, "banger"));
     rmSync(this.link, { force: true });
     symlinkSync(join(dir, "banger"), this.link);
   }
@@ -230,6 +234,23 @@ export class Person {
 
   async stopDaemon(): Promise<void> {
     await this.run(["daemon", "stop"]);
+  }
+
+  /** Every process of this person's installation. */
+  killAll(): void {
+    for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name))) {
+      try {
+        if (readlinkSync(`/proc/${pid}/exe`).startsWith(this.home)) process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It has gone, or is none of ours.
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.stopDaemon();
+    this.killAll();
+    rmSync(this.home, { recursive: true, force: true });
   }
 
   /** What an update has to do with: versions, and what is kept of updates; but for what was seen, and the lock. */
