@@ -48,6 +48,16 @@ export function withRelease(manifest: Manifest | undefined, version: string, rel
       hint: "a version is never used again: raise it in package.json",
     });
   }
+  const later = Object.entries(before).find(([, { date }]) => Date.parse(date) > Date.parse(release.date));
+  if (later !== undefined) {
+    throw new BangerError(
+      "precondition",
+      `version ${later[0]} is of ${later[1].date}, which is later than ${release.date}`,
+      {
+        hint: "banger update takes a list that goes back in time for an old one: commit anew, so that the date is today's",
+      },
+    );
+  }
   const releases = Object.entries({ ...before, [version]: release }).sort(([a], [b]) =>
     compareVersions(b, a),
   );
