@@ -178,6 +178,7 @@ cleanup() {
   trap '' HUP INT TERM
   [ -z "${child-}" ] || { kill "$child" && wait "$child"; } 2> /dev/null
   [ -z "${work-}" ] || rm -rf -- "$work"
+  [ -z "${aside-}" ] || rm -f -- "$aside"
   # Those that this has made, if nothing has come into them.
   for dir in ${made[@]+"${made[@]}"}; do rmdir -- "$dir" 2> /dev/null; done
   exit "$status"
@@ -509,8 +510,10 @@ put_version() {
   sync -- "$work/banger" 2> /dev/null
   mv -f -- "$work/banger" "$versions/$name/banger" || die "$(plain "$versions/$name/banger") cannot be replaced"
   sync -- "$versions/$name" "$versions" 2> /dev/null
-  ln -sfn -- "$versions/$name/banger" "$target.banger-new" && mv -fT -- "$target.banger-new" "$target" ||
-    die "$(plain "$target") cannot be replaced"
+  # Each run's own, and one that was killed may have left its.
+  find "${target%/*}" -maxdepth 1 -name 'banger.banger-new.*' -type l -mmin +1 -delete
+  aside=$target.banger-new.${work##*.}
+  ln -sfn -- "$versions/$name/banger" "$aside" && mv -fT -- "$aside" "$target" || die "$(plain "$target") cannot be replaced"
   sync -- "${target%/*}" 2> /dev/null
   # Who runs another one goes on with it; one that is quite new may be just what another run is about to put.
   find "$versions" -mindepth 1 -maxdepth 1 ! -name "$name" -mmin +1 -exec rm -rf -- '{}' +
@@ -550,7 +553,7 @@ main() {
   export LC_ALL=C
   # They could have tar, gzip and grep do something else.
   unset TAR_OPTIONS GZIP GREP_OPTIONS CDPATH POSIXLY_CORRECT
-  made=() child='' work=''
+  made=() child='' work='' aside=''
   read_options "$@"
   check_host
   check_user
