@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../package.json";
+import { compile } from "./compile.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -37,34 +38,10 @@ const builtAt = (epoch === undefined ? new Date() : new Date(Number(epoch) * 100
   .replace(/\.\d+Z$/, "Z");
 
 mkdirSync(dist, { recursive: true });
-const result = await Bun.build({
-  entrypoints: [join(root, "src/main.ts")],
-  compile: {
-    outfile: join(dist, "banger.new"),
-    ...(foreignBun === undefined ? {} : { executablePath: foreignBun }),
-    // Started inside a hostile repository, banger must not run its bunfig.toml or read its .env.
-    autoloadBunfig: false,
-    autoloadDotenv: false,
-    // A command ends before compiled code pays: a fifth of the CPU time of `vm exec -- true` was the JIT's (58 ms to 46).
-    // What is hot for longer is still compiled; personalities that stay go back to 1 (src/main.ts).
-    jitPolicy: 10,
-  },
-  // One file for each import(): only what a command loads is read. As one file, `--version` took 25 ms of CPU time for 14.
-  splitting: true,
-  // Bytecode halves the time to load the command line (measured: 28 ms to 14 ms for the contract and the client).
-  bytecode: true,
-  format: "esm",
-  minify: true,
-  sourcemap: "none",
-  define: {
-    // Where a package was on the machine that builds is nobody's business, and would make each checkout's executable another.
-    // The two files of ssh2 that ask look for things beside them which are not there in an executable.
-    __dirname: JSON.stringify("/"),
-    __filename: JSON.stringify("/"),
-    BANGER_VERSION: JSON.stringify(manifest.version),
-    BANGER_COMMIT: JSON.stringify(commit + dirty),
-    BANGER_BUILT_AT: JSON.stringify(builtAt),
-  },
+const result = await compile({
+  outfile: join(dist, "banger.new"),
+  bun: foreignBun,
+  build: { version: manifest.version, commit: commit + dirty, builtAt },
 });
 if (!result.success) {
   for (const message of result.logs) process.stderr.write(`build: ${message.message}\n`);

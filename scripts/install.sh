@@ -178,6 +178,7 @@ cleanup() {
   trap '' HUP INT TERM
   [ -z "${child-}" ] || { kill "$child" && wait "$child"; } 2> /dev/null
   [ -z "${work-}" ] || rm -rf -- "$work"
+  [ -z "${aside-}" ] || rm -f -- "$aside"
   # Those that this has made, if nothing has come into them.
   for dir in ${made[@]+"${made[@]}"}; do rmdir -- "$dir" 2> /dev/null; done
   exit "$status"
@@ -185,7 +186,7 @@ cleanup() {
 
 # On the file system of what it will be, where that is ours to write: the last act is a rename.
 make_work() {
-  local place dir
+  local place dir new
   trap cleanup EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -194,10 +195,13 @@ make_work() {
     place=${TMPDIR:-/tmp} target=/usr/local/bin/banger elsewhere="TMPDIR says where"
   else
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
-    place=$prefix/bin target=$prefix/bin/banger elsewhere="--prefix says where"
-    dir=$place
-    while [ ! -e "$dir" ] && [ ! -L "$dir" ]; do made+=("$dir") dir=$(dirname -- "$dir"); done
-    mkdir -p -- "$place" 2> /dev/null || die "$(plain "$place") cannot be made" "$elsewhere else"
+    target=$prefix/bin/banger elsewhere="--prefix says where"
+    for place in "$prefix/bin" "$prefix/lib/banger"; do
+      dir=$place new=()
+      while [ ! -e "$dir" ] && [ ! -L "$dir" ]; do new+=("$dir") dir=$(dirname -- "$dir"); done
+      mkdir -p -- "$place" 2> /dev/null || die "$(plain "$place") cannot be made" "$elsewhere else"
+      made=(${new[@]+"${new[@]}"} ${made[@]+"${made[@]}"})
+    done
     [ ! -d "$target" ] || die "$(plain "$target") is a directory" "move it away, then run this again"
   fi
   place=$(cd -- "$place" 2> /dev/null && pwd -P) || die "$(plain "$place") is no directory of yours" "$elsewhere else"
@@ -449,7 +453,9 @@ unpack() {
     132) die "the program of v$version uses instructions that this CPU has not" "it needs x86-64-v2 (SSE4.2 and POPCNT): Intel's since 2008, AMD's since 2011" ;;
     *) die "the program of v$version does not run on this machine: $(plain "$(tail -n 1 "$work/said")")" "it needs the C library of a usual distribution (glibc)" ;;
   esac
-  [[ $answer == "banger v$version "* ]] || die "the program of v$version says that it is another: $(plain "$answer")"
+  [[ $answer == "banger v$version "* && $answer =~ \(commit\ ([0-9A-Za-z][0-9A-Za-z.+]*), ]] ||
+    die "the program of v$version says that it is another: $(plain "$answer")"
+  name=$version-${BASH_REMATCH[1]}
 }
 
 # The version of what is installed; nothing when there is none, or none that works.
@@ -475,7 +481,8 @@ summarize() {
   say ""
   say "banger v$version (signed ${date%T*}) is verified. To be done${now}:"
   if [ "$mode" != system ]; then
-    say "  $(plain "$target")    the program; nothing else, and nothing as root"
+    say "  $(plain "$prefix/lib/banger")    the program; nothing else, and nothing as root"
+    say "  $(plain "$target")    a link to it"
     return
   fi
   say "  $as_root: banger system install --owner $owner"
@@ -496,12 +503,27 @@ confirm() {
   [[ $answer =~ ^[Yy]([Ee][Ss])?$ ]] || die "nothing was installed, as you did not say yes"
 }
 
+# Each version has a directory of its own, and a link says which is meant: `banger update` goes on from there. Whoever looks
+# finds the old one or the new one, also after a power cut.
+put_version() {
+  local versions=${work%/*}/versions
+  mkdir -p -- "$versions/$name" 2> /dev/null || cannot_write "the program"
+  sync -- "$work/banger" 2> /dev/null
+  mv -f -- "$work/banger" "$versions/$name/banger" || die "$(plain "$versions/$name/banger") cannot be replaced"
+  sync -- "$versions/$name" "$versions" 2> /dev/null
+  # Each run's own, and one that was killed may have left its.
+  find "${target%/*}" -maxdepth 1 -name 'banger.banger-new.*' -type l -mmin +1 -delete
+  aside=$target.banger-new.${work##*.}
+  ln -sfn -- "$versions/$name/banger" "$aside" && mv -fT -- "$aside" "$target" || die "$(plain "$target") cannot be replaced"
+  sync -- "${target%/*}" 2> /dev/null
+  # Who runs another one goes on with it; one that is quite new may be just what another run is about to put.
+  find "$versions" -mindepth 1 -maxdepth 1 ! -name "$name" -mmin +1 -exec rm -rf -- '{}' +
+}
+
 put() {
   local -a sudo=()
   if [ "$mode" != system ]; then
-    sync -- "$work/banger" 2> /dev/null
-    mv -f -- "$work/banger" "$target" || die "$(plain "$target") cannot be replaced"
-    sync -- "${target%/*}" 2> /dev/null
+    put_version
     return 0
   fi
   # Without a terminal a password cannot be asked for: sudo says so instead of waiting.
@@ -532,7 +554,7 @@ main() {
   export LC_ALL=C
   # They could have tar, gzip and grep do something else.
   unset TAR_OPTIONS GZIP GREP_OPTIONS CDPATH POSIXLY_CORRECT
-  made=() child='' work=''
+  made=() child='' work='' aside=''
   read_options "$@"
   check_host
   check_user

@@ -50,8 +50,15 @@ export async function setup({ tests }) {
     root,
     "executable",
     // The executable says which commit it is of.
-    digestOf(root, ["src", "images", "native", "package.json", "package-lock.json", "scripts/build.ts"]) +
-      commit(),
+    digestOf(root, [
+      "src",
+      "images",
+      "native",
+      "package.json",
+      "package-lock.json",
+      "scripts/build.ts",
+      "scripts/compile.ts",
+    ]) + commit(),
     ["dist/banger", "dist/bangerd"],
     () => stage("building dist/banger", () => run(bun, ["scripts/build.ts"], { cwd: root })),
   );

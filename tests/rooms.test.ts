@@ -79,6 +79,10 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "sys", "config", "pipeline"],
     because: "the host room describes the host, and installs on it; it knows no VMs",
   },
+  update: {
+    may: ["base", "sys", "config", "host", "download", "release", "rpc"],
+    because: "an update replaces what is installed, with no daemon's help",
+  },
   release: { may: ["base", "sys"], because: "a release is fetched and checked, not run" },
   rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
   vm: {
@@ -118,7 +122,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "the daemon composes rooms; the CLI is not one of its parts",
   },
   cli: {
-    may: ["base", "rpc", "config", "repo", "project", "trees", "host", "release", "doctor"],
+    may: ["base", "rpc", "config", "repo", "project", "trees", "host", "release", "doctor", "update"],
     because: "the CLI speaks to the daemon by its socket, and has no back door into it",
   },
   builder: {
@@ -150,14 +154,15 @@ test("of the CLI, only the system commands go past the daemon", () => {
 });
 
 /** The doctor is for hosts on which no daemon runs, or can. */
-const pastTheDoctor = /^cli\/(context|process-context|doctor|doctor\/mend|output\/report)\.ts$/;
+const pastTheDoctor =
+  /^cli\/(context|process-context|doctor|doctor\/mend|output\/report|system\/this-update)\.ts$/;
 
 test("of the CLI, only the process's own context examines the host", () => {
   const wrong = all.filter(
     ({ from, to, typeOnly }) =>
       room(from) === "cli" &&
       room(to) === "doctor" &&
-      !(pastTheDoctor.test(from) && (typeOnly || /process/.test(from))),
+      !(pastTheDoctor.test(from) && (typeOnly || /process|this-update/.test(from))),
   );
   expect(wrong).toEqual([]);
 });
@@ -174,6 +179,7 @@ const sideDoors: Record<string, string> = {
   "rpc/choose-daemon.ts": "the client without the server",
   "config/paths.ts": "paths without the schema",
   "config/install.ts": "install.toml without the schema of config.toml",
+  "config/installed.ts": "where an installed banger lies, without the schema of config.toml",
   "config/toml-text.ts": "TOML without the schema of config.toml",
   "host/embedded.ts": "embedded files only",
   "cli/main.ts": "entry",

@@ -8,11 +8,16 @@ enum about {
 	PATH,    /* argument 0 is a path */
 	AT,      /* arguments 0 and 1 are a directory and a path */
 	FD,      /* argument 0 is a descriptor */
+	LINK,    /* argument 1 is the path of a link */
+	LINK_AT, /* arguments 1 and 2 are a directory and the path of a link in it */
 	NOTHING, /* makes a descriptor or a process: concerns every directory */
 };
 
-/* Calls that fail together: on a full disk (of the opens only those that make a file), without descriptors. */
-enum group { SPACE = 1, DESCRIPTORS = 2 };
+/*
+ * Calls that fail together: on a full disk (of the opens only those that make a file), without descriptors. And those that
+ * change what there is by its name, or make such a change outlive a power cut.
+ */
+enum group { SPACE = 1, DESCRIPTORS = 2, NAMES = 4 };
 
 struct call {
 	const char *name;

@@ -6,10 +6,12 @@
  * (seccomp_unotify(2)), which counts over all threads and children, and counts only what concerns DIR.
  *
  * Commands on stdin, one a line:
- *   arm CALL ERRNO N once|on   the Nth CALL from now on fails with ERRNO; "on": and all after it
+ *   arm CALL ERRNO N once|on|kill   the Nth CALL from now on fails with ERRNO; "on": and all after it; "kill": and
+ *                              the program is killed before it hears of it
  *                              CALL may be `openat+creat`, an openat that may make a file (`openat` does not mean
  *                              those); `space`, what a full disk
- *                              fails; `descriptors`, what makes one (but accept, whose clients would wait)
+ *                              fails; `descriptors`, what makes one (but accept, whose clients would wait); `names`,
+ *                              what changes a name, or makes it last
  *   arm - 0 0 once             nothing fails
  *   off                        answers each counted call since the last arm, "CALL PATH", with a "!" before those that
  *                              failed, and then "."; from here on nothing fails
@@ -49,7 +51,7 @@ static int child_fd = -1;
 
 static struct {
 	const struct call *call;
-	int groups, creating, error, nth, on, seen;
+	int groups, creating, error, nth, on, kills, seen;
 } armed;
 static char *log_text;
 static size_t log_size;
@@ -154,11 +156,14 @@ static void path_of(const struct call *call, const struct seccomp_notif *asked, 
 		link_of(pid, (int)args[0], out, size);
 	else if (call->about == PATH)
 		text_of(pid, args[0], out, size);
-	else if (call->about == AT) {
+	else if (call->about == LINK)
+		text_of(pid, args[1], out, size);
+	else if (call->about == AT || call->about == LINK_AT) {
+		const __u64 *at = call->about == AT ? args : args + 1;
 		char name[2048];
-		text_of(pid, args[1], name, sizeof name);
+		text_of(pid, at[1], name, sizeof name);
 		if (name[0] != '/') {
-			link_of(pid, (int)args[0], out, size);
+			link_of(pid, (int)at[0], out, size);
 			strncat(out, "/", size - strlen(out) - 1);
 		}
 		strncat(out, name, size - strlen(out) - 1);
@@ -183,7 +188,7 @@ static void answer(const char *dir)
 		call++;
 	char path[4096];
 	path_of(call, &asked, path, sizeof path);
-	int opens = call->groups == (SPACE | DESCRIPTORS);
+	int opens = (call->groups & (SPACE | DESCRIPTORS)) == (SPACE | DESCRIPTORS);
 	__u64 flags = call->number == SYS_openat ? asked.data.args[2] : asked.data.args[1];
 	int creates = opens && (flags & O_CREAT) != 0;
 	int ours = call->about == NOTHING || (strncmp(path, dir, strlen(dir)) == 0 && !beside(path, opens && !creates));
@@ -193,6 +198,8 @@ static void answer(const char *dir)
 		int nth = meant ? ++armed.seen : 0;
 		int fails = nth > 0 && (nth == armed.nth || (armed.on && nth > armed.nth));
 		if (fails) {
+			if (armed.kills)
+				syscall(SYS_pidfd_send_signal, child_fd, SIGKILL, NULL, 0);
 			response.flags = 0;
 			response.error = -armed.error;
 		}
@@ -213,11 +220,15 @@ static void command(char *line)
 		for (size_t i = 0; i < call_count; i++)
 			if (strcmp(calls[i].name, name) == 0)
 				armed.call = &calls[i];
-		armed.groups = strcmp(name, "space") == 0 ? SPACE : strcmp(name, "descriptors") == 0 ? DESCRIPTORS : 0;
+		armed.groups = strcmp(name, "space") == 0         ? SPACE
+			       : strcmp(name, "descriptors") == 0 ? DESCRIPTORS
+			       : strcmp(name, "names") == 0       ? NAMES
+								  : 0;
 		armed.creating = creating != NULL;
 		armed.error = error;
 		armed.nth = nth;
 		armed.on = strcmp(mode, "on") == 0;
+		armed.kills = strcmp(mode, "kill") == 0;
 		counted = open_memstream(&log_text, &log_size);
 		puts("armed");
 	} else if (strcmp(line, "off\n") == 0 && counted != NULL) {

@@ -6,7 +6,7 @@ import { tarEnd, tarHeader, tarPadding } from "../../src/tar/tar.ts";
 const systemByte = 9;
 
 /** The bytes of a .tar.gz that holds `banger` alone: owned by root, 0755, as old as its commit. */
-export function archiveOf(program: Buffer, mtimeS: number): Buffer {
+export function archiveOf(program: Buffer, mtimeS: number, level = 9): Buffer {
   const path = Buffer.from("banger");
   const tar = Buffer.concat([
     tarHeader({ path, kind: "file", mode: 0o755, size: program.length, mtimeS }),
@@ -14,7 +14,7 @@ export function archiveOf(program: Buffer, mtimeS: number): Buffer {
     Buffer.alloc(tarPadding(program.length)),
     tarEnd,
   ]);
-  const packed = gzipSync(tar, { level: 9 });
+  const packed = gzipSync(tar, { level });
   packed[systemByte] = 255;
   return packed;
 }

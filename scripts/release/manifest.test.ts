@@ -26,6 +26,12 @@ describe("a manifest", () => {
     expect(() => withRelease(manifest, "1.0.0", release)).toThrow("released before");
   });
 
+  test("never goes back in time: updates would take it for an old one", () => {
+    const manifest = withRelease(undefined, "1.0.0", release);
+    const earlier = { ...release, date: "2026-11-27T12:00:00Z" };
+    expect(() => withRelease(manifest, "1.1.0", earlier)).toThrow("which is later than 2026-11-27");
+  });
+
   test.each([
     ["no JSON", "{", "it is no JSON"],
     ["one of a later schema", '{"schema_version": 2}', "schema_version"],

@@ -1,10 +1,9 @@
-/** manifest.json: which releases there are, and where. It is not signed, and so no digest is taken from it. */
+/** manifest.json as it is written. How it is read: src/update/manifest.ts. */
 import { z } from "zod";
 import { BangerError } from "../../src/base/base.ts";
-import { compareVersions, isStable, Version } from "./versions.ts";
+import { address, maxManifest } from "../../src/update/manifest.ts";
+import { compareVersions, isStable, Version } from "../../src/update/versions.ts";
 
-/** Whole, or relative to where the manifest is. */
-const address = z.string().min(1).max(2048);
 const Release = z.strictObject({
   tarball: address,
   sums: address,
@@ -14,6 +13,7 @@ const Release = z.strictObject({
 });
 export type Release = z.infer<typeof Release>;
 
+/** Strict, where readers are not: what is not known here would be lost. */
 const Manifest = z.strictObject({
   schema_version: z.literal(1),
   /** Null while there were only versions before a first one. */
@@ -22,9 +22,6 @@ const Manifest = z.strictObject({
   releases: z.record(Version, Release),
 });
 export type Manifest = z.infer<typeof Manifest>;
-
-/** As updaters and the installer take it at most. */
-const maxBytes = 1024 * 1024;
 
 /** Throws corrupt for what is no manifest, or one of another schema: what it says would be lost. */
 export function parseManifest(text: string, path: string): Manifest {
@@ -51,6 +48,16 @@ export function withRelease(manifest: Manifest | undefined, version: string, rel
       hint: "a version is never used again: raise it in package.json",
     });
   }
+  const later = Object.entries(before).find(([, { date }]) => Date.parse(date) > Date.parse(release.date));
+  if (later !== undefined) {
+    throw new BangerError(
+      "precondition",
+      `version ${later[0]} is of ${later[1].date}, which is later than ${release.date}`,
+      {
+        hint: "banger update takes a list that goes back in time for an old one: commit anew, so that the date is today's",
+      },
+    );
+  }
   const releases = Object.entries({ ...before, [version]: release }).sort(([a], [b]) =>
     compareVersions(b, a),
   );
@@ -64,6 +71,7 @@ export function withRelease(manifest: Manifest | undefined, version: string, rel
 /** What is written is what is read. */
 export function manifestText(manifest: Manifest): string {
   const text = `${JSON.stringify(Manifest.parse(manifest), null, 2)}\n`;
-  if (Buffer.byteLength(text) > maxBytes) throw new Error(`the manifest has more than ${maxBytes} bytes`);
+  if (Buffer.byteLength(text) > maxManifest)
+    throw new Error(`the manifest has more than ${maxManifest} bytes`);
   return text;
 }

@@ -1,8 +1,8 @@
 /** What a release is made of: one commit, without anything that lies beside it in somebody's checkout. */
 import { spawnSync } from "node:child_process";
 import { BangerError } from "../../src/base/base.ts";
+import { Version } from "../../src/update/versions.ts";
 import { runTool } from "../publish/tool.ts";
-import { Version } from "./versions.ts";
 
 export interface Source {
   root: string;

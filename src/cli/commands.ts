@@ -162,6 +162,7 @@ export const topLevel: Readonly<Record<string, Load>> = {
   prune: () => import("./prune.ts"),
   init: () => import("./init.ts"),
   doctor: () => import("./doctor.ts"),
+  update: () => import("./update.ts"),
   completion: () => import("./completion.ts"),
   "ssh-config": () => import("./ssh-config.ts"),
   version: () => import("./version.ts"),

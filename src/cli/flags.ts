@@ -37,6 +37,11 @@ export function completing<O extends Word<unknown>>(completes: Completes, option
   return { ...option, completes };
 }
 
+/** The same option, of which nobody is told. */
+export function hidden<O extends Word<unknown>>(option: O): O {
+  return { ...option, hidden: true };
+}
+
 /** A word each time it is given. */
 export function texts(value: string, description: string, short?: string): Repeated<string> {
   const read = (given: string) => {

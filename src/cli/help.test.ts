@@ -36,6 +36,7 @@ describe("help", () => {
         prune        remove VMs that do not run, and what no other VM needs
         init         write a banger.toml for a repository, after a look at it
         doctor       check this machine: what works, what is missing, what to do
+        update       bring banger itself to another version; running VMs go on
         completion   print a script that lets your shell complete banger's commands
         ssh-config   have plain ssh, scp, rsync and editors reach VMs as NAME.vm
         version      print the version, its commit and when it was built

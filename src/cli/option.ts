@@ -26,6 +26,8 @@ interface Explained {
   value?: string | undefined;
   /** A flag's one letter. */
   short?: string | undefined;
+  /** A flag that no help, manual or shell tells of: for tests, and for who has read the source. */
+  hidden?: boolean;
 }
 
 /** A flag without a value. */

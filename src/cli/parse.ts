@@ -19,14 +19,14 @@ export interface Flag {
   description: string;
 }
 
-/** A command's own flags as they are written. */
+/** A command's own flags as they are written, and as others are told of them. */
 export function flagsOf(command: Command): Flag[] {
-  return writtenFlags(command.flags);
+  return writtenFlags(command.flags).filter(({ key }) => command.flags[key]?.hidden !== true);
 }
 
 /** All that it takes: those that every command has, too, but for `--help`, which is seen to before. */
 export function allFlagsOf(command: Command): Flag[] {
-  const own = flagsOf(command);
+  const own = writtenFlags(command.flags);
   const ownShorts = own.map(({ short }) => short);
   const others = writtenFlags(globalFlags).filter(({ key }) => !own.some((flag) => flag.key === key));
   return [

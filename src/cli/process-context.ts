@@ -1,6 +1,7 @@
 /** This process as a command's context: its streams, its terminal, its signals. */
 
 import type { Readable } from "node:stream";
+import { callableName } from "../config/installed.ts";
 import type { Context, Daemon, Interrupt, Paths } from "./context.ts";
 import { interrupts, statusOf } from "./interrupts.ts";
 import { wrapNotice } from "./output/notice.ts";
@@ -37,6 +38,10 @@ export function processContext(daemon: DaemonAccess): Context {
     },
     system: async (asRoot, say) =>
       (await import("./system/this-host.ts")).systemOf({ asRoot, self: selfCommand(), say }),
+    update: async (request, asRoot, say) =>
+      (await import("./system/this-update.ts")).updateThis(request, {
+        ...{ asRoot, self: selfCommand(), say, env, signal },
+      }),
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),
     get stdin() {
@@ -90,9 +95,9 @@ function interruptTaker(controller: AbortController): Context["takeInterrupts"] 
   };
 }
 
-/** Compiled, the executable is banger; from source it is Bun, and banger is its script. */
+/** Compiled, the executable is banger, by the name that outlives an update; from source it is Bun, and banger is its script. */
 function selfCommand(): string[] {
-  return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
+  return Bun.main.startsWith("/$bunfs/") ? [callableName(process.execPath)] : [process.execPath, Bun.main];
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

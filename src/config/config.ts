@@ -8,6 +8,13 @@
 export { type HostSize, type SpecDefaults, specDefaults } from "./defaults.ts";
 export { type FileSyncEntry, fileSyncEntries } from "./file-sync.ts";
 export { formatInstall, type Install, readInstall } from "./install.ts";
+export {
+  currentVersion,
+  type InstalledPlace,
+  installedPlace,
+  programOf,
+  versionName,
+} from "./installed.ts";
 export { configStamp, loadConfig, parseConfig } from "./load.ts";
 export { loadRootConfig, type RootConfig, rootConfigDefaults } from "./root-config.ts";
 export { parentProblem, readRootOwned, rootOwnedProblem } from "./root-owned.ts";

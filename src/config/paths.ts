@@ -64,6 +64,8 @@ export const installFile = "/etc/banger/install.toml";
 export const systemConfigFile = "/etc/banger/config.toml";
 /** Where `sudo banger firecracker install` puts Firecracker and its jailer: root's, because root runs them. */
 export const systemFirecracker = "/usr/local/lib/banger/firecracker";
+/** What the services run, by a link. */
+export const systemProgram = "/usr/local/bin/banger";
 export const helperSocket = "/run/banger-root/bangerd-root.sock";
 /** systemd's, which starts a build for each connection. */
 export const builderSocket = "/run/bangerd-build.sock";

@@ -68,7 +68,15 @@ export interface Composition {
 
 /** The whole of a `vm run --rm`, which is not to wait for the end of another; and what ends the daemon, which waits itself. */
 const atOnce: ReadonlySet<Method> = new Set([
-  ...(["ping", "config.defaults", "vm.create", "workspace.import", "vm.delete", "daemon.stop"] as const),
+  ...([
+    "ping",
+    "daemon.operations.list",
+    "config.defaults",
+    "vm.create",
+    "workspace.import",
+    "vm.delete",
+    "daemon.stop",
+  ] as const),
   ...(["guest.exec", "guest.resize", "guest.signal", "guest.connect", "events.follow"] as const),
 ]);
 

@@ -3,6 +3,7 @@ import { toBangerError } from "../base/base.ts";
 import { imageShelf } from "./image-shelf.ts";
 import { type DaemonPlace, systemPlace, userPlace } from "./place.ts";
 import { runDaemon } from "./run.ts";
+import { runStateTask, stateTask } from "./state-words.ts";
 
 export async function main(words: readonly string[]): Promise<void> {
   let place: DaemonPlace;
@@ -13,6 +14,8 @@ export async function main(words: readonly string[]): Promise<void> {
     process.stderr.write(`bangerd: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`);
     process.exit(1);
   }
+  const task = stateTask(words);
+  if (task !== undefined) process.exit(await runStateTask(task, place));
   // Each mode's parts are loaded by the daemon that needs them.
   const platform =
     place.mode === "system"

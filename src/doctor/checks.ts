@@ -12,11 +12,13 @@ import { programChecks } from "./checks/programs.ts";
 import { serviceChecks } from "./checks/services.ts";
 import { sessionChecks } from "./checks/session.ts";
 import { storageChecks } from "./checks/storage.ts";
+import { updateChecks } from "./checks/update.ts";
 import { vmChecks } from "./checks/vms.ts";
 
 export const checks: readonly Check[] = [
   ...machineChecks,
   ...programChecks,
+  ...updateChecks,
   ...storageChecks,
   ...sessionChecks,
   ...imageChecks,

@@ -27,6 +27,7 @@ import {
 import { readSettings, type SettingsFacts } from "./facts/settings.ts";
 import { lookAtSshConfig, type SshConfigFacts } from "./facts/ssh-config.ts";
 import { lookAtStorage, type StorageFacts } from "./facts/storage.ts";
+import { lookAtUpdate, type UpdateFacts } from "./facts/update.ts";
 import type { Place } from "./place.ts";
 
 export interface Facts {
@@ -40,6 +41,7 @@ export interface Facts {
   images: ImageFacts;
   daemon: DaemonFacts;
   sshConfig: SshConfigFacts;
+  update: UpdateFacts;
   units: UnitFacts[];
   sockets: SocketFacts[];
   trusted: TrustedFacts;
@@ -70,6 +72,7 @@ const probes: Probes = {
   images: lookForImages,
   daemon: askDaemon,
   sshConfig: lookAtSshConfig,
+  update: lookAtUpdate,
   units: lookAtUnits,
   sockets: (_place, signal) => lookAtSockets(signal),
   trusted: lookAtTrusted,

@@ -23,7 +23,7 @@ export async function clear(places: Places): Promise<void> {
     emit: () => {},
     ticket: () => "",
     connectionClosed: Promise.withResolvers<void>().promise,
-    otherClients: () => 0,
+    others: () => [],
     ready: async () => {},
   };
   const { vms } = await operations.inventory({}, ctx);

@@ -13,6 +13,8 @@ export interface UnpackRequest {
   maxMemberBytes: number;
   /** Of the whole archive, unpacked. */
   maxBytes: number;
+  /** Nothing else may be in it. */
+  alone?: boolean;
 }
 
 /** Throws corrupt for an archive that is not whole, not a tar, or holds what no honest one does. */
@@ -21,6 +23,7 @@ export async function unpackMembers({
   members,
   maxMemberBytes,
   maxBytes,
+  alone = false,
 }: UnpackRequest): Promise<void> {
   const missing = new Set(Object.keys(members));
   const tar = extract();
@@ -36,6 +39,7 @@ export async function unpackMembers({
         throw corrupt(`it holds a path that leads out of it: ${JSON.stringify(header.name)}`);
       const target = members[header.name];
       if (target === undefined) {
+        if (alone) throw corrupt(`it holds more than it should: ${JSON.stringify(header.name)}`);
         stream.resume();
         return;
       }
@@ -53,6 +57,8 @@ export async function unpackMembers({
     await pipeline(createReadStream(archive), createGunzip(), tar);
   } catch (error) {
     if (error instanceof BangerError) throw error;
+    if (error instanceof Error && "code" in error && error.code === "ENOSPC")
+      throw new BangerError("no_space", "the disk is full: the archive cannot be unpacked", { cause: error });
     throw corrupt(error instanceof Error ? error.message : String(error));
   }
   if (missing.size > 0) throw corrupt(`it lacks ${[...missing].join(" and ")}`);

@@ -60,6 +60,13 @@ export const owner = contract({
     result: DaemonStatus,
   },
   "daemon.stop": { summary: "ends the daemon; VMs keep running", params: none, result: none },
+  "daemon.operations.list": {
+    summary: "the calls that others have under way; for a connection of theirs without one, an entry too",
+    params: none,
+    result: z.array(
+      z.strictObject({ method: z.string().nullable(), op: z.string().nullable(), ms: z.number() }),
+    ),
+  },
   "disk.usage": {
     summary: "what banger keeps on the disk of the host, and what of it no VM needs that runs",
     params: none,

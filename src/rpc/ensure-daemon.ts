@@ -3,7 +3,8 @@ import { existsSync, type FSWatcher, readFileSync, realpathSync, rmSync, watch }
 import { join } from "node:path";
 import { BangerError, type ErrorCode, errorCodes } from "../base/base.ts";
 import { commit, version } from "../base/version.ts";
-import type { Paths } from "../config/paths.ts";
+import { installedPlace } from "../config/installed.ts";
+import { type Paths, systemProgram } from "../config/paths.ts";
 import { chooseDaemon, type DaemonChoice, systemUnreachable } from "./choose-daemon.ts";
 import { type Client, connect } from "./client.ts";
 
@@ -82,7 +83,10 @@ async function systemDaemon(choice: DaemonChoice, options: EnsureOptions): Promi
     "bad_version",
     `the system daemon is another build of banger (${theirs.version}, ${theirs.commit}); this is ${version}, ${commit}`,
     {
-      hint: "use the installed one, /usr/local/bin/banger; or install this one: sudo banger system install --owner USER",
+      hint:
+        installedPlace(process.execPath)?.link === systemProgram
+          ? "an update is under way, or was cut off: sudo banger update, or sudo banger system restart"
+          : "use the installed one, /usr/local/bin/banger; or install this one: sudo banger system install --owner USER",
     },
   );
 }

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
 import { type PeerCredentials, peerCredentials } from "../sys/sys.ts";
+import { type Connection, Connections, type UnderWay } from "./connections.ts";
 import type { Owner } from "./contract.ts";
 import { type Listening, listen, type SocketPlace, userSocket } from "./listen.ts";
 import { type Answer, speak } from "./messages.ts";
@@ -29,8 +30,8 @@ export interface CallContext<E> {
   ticket(onStream: OnStream): string;
   /** Resolves when the client's connection has ended, however it did. */
   connectionClosed: Promise<void>;
-  /** How many other clients are connected: each is a command that somebody waits for. */
-  otherClients(): number;
+  /** What other clients have under way; whoever is connected is at least one entry. */
+  others(): UnderWay[];
 }
 
 export type HandlersOf<T extends Table> = {
@@ -76,7 +77,7 @@ export function serve<T extends Table>(options: ServerOptions<T>): Promise<Serve
   const { socketPath, log, admits = isOwner, place = userSocket } = options;
   const tickets = new Tickets();
   let busy = 0;
-  let clients = 0;
+  const connections = new Connections();
   const activity = (change: 1 | -1) => {
     busy += change;
     options.onActivity?.(busy > 0);
@@ -89,11 +90,9 @@ export function serve<T extends Table>(options: ServerOptions<T>): Promise<Serve
     firstLine(socket, firstLineTimeoutMs).then(
       (line) => {
         if (line === "rpc") {
-          clients += 1;
-          socket.on("close", () => {
-            clients -= 1;
-          });
-          serveCalls(socket, options, tickets, () => clients - 1);
+          const connection = connections.open();
+          socket.on("close", connection.end);
+          serveCalls(socket, options, tickets, connection);
         } else serveTicket(socket, line, tickets);
       },
       () => socket.destroy(),
@@ -117,7 +116,7 @@ export async function serveConnection<T extends Table>(
   else {
     firstLine(socket, firstLineTimeoutMs).then(
       (line) => {
-        if (line === "rpc") serveCalls(socket, options, new Tickets(), () => 0);
+        if (line === "rpc") serveCalls(socket, options, new Tickets(), new Connections().open());
         else socket.destroy();
       },
       () => socket.destroy(),
@@ -174,7 +173,7 @@ function serveCalls<T extends Table>(
   socket: Duplex,
   options: ServiceOptions<T>,
   tickets: Tickets,
-  otherClients: () => number,
+  connection: Connection,
 ): void {
   const { log } = options;
   const closed = Promise.withResolvers<void>();
@@ -190,6 +189,7 @@ function serveCalls<T extends Table>(
       return { error: { code: invalidRequest, message: "the request is not {op, params}" } };
     const { op, params } = parsed.data;
     const started = performance.now();
+    const end = connection.call(method.slice(0, maxMethodLength), op);
     try {
       const result = await dispatch(options, method, params, {
         signal: AbortSignal.any([cancelled, gone.signal]),
@@ -198,7 +198,7 @@ function serveCalls<T extends Table>(
         ready: () => messages.taken(),
         ticket: (onStream) => tickets.issue(onStream, gone.signal),
         connectionClosed: closed.promise,
-        otherClients,
+        others: connection.others,
       });
       log.info("call", { op, method, ms: Math.round(performance.now() - started) });
       return { result };
@@ -213,6 +213,8 @@ function serveCalls<T extends Table>(
       });
       const data: WireError = { code: failure.code, hint: failure.hint, details: failure.details, opId: op };
       return { error: { code: applicationError, message: failure.message, data } };
+    } finally {
+      end();
     }
   };
   const messages = speak(socket, { request: answer });

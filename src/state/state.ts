@@ -8,4 +8,5 @@
 
 export type { Artifact, ArtifactTable } from "./artifacts.ts";
 export { openState, type State } from "./open.ts";
+export { copyDatabase, type Fitness, fitnessOf } from "./upgrade.ts";
 export { ColdReason, VmRecord, type VmTable } from "./vms.ts";

@@ -28,7 +28,7 @@ export class CopyFixture {
     } as unknown as Parts;
     const real = { ...fileHandlers(parts), ...guestHandlers(parts) };
     const context = ({ signal, emit }: Call): CallContext<TransferEvent> => ({
-      ...{ signal, emit, opId: "0", connectionClosed: new Promise(() => {}), otherClients: () => 0 },
+      ...{ signal, emit, opId: "0", connectionClosed: new Promise(() => {}), others: () => [] },
       ready: async () => {},
       ticket: (onStream: (stream: Duplex) => void) => {
         const [near, far] = bytePair();

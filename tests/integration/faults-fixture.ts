@@ -10,7 +10,7 @@ import { BangerError } from "../../src/base/base.ts";
 import { type Client, connect, type Method, type Params, type Result } from "../../src/rpc/rpc.ts";
 
 const root = join(import.meta.dir, "../..");
-const faults = join(root, "build/native/faults");
+export const faultsProgram: string = join(root, "build/native/faults");
 
 /** Undefined when calls can be made to fail here; else why not. */
 export function faultsUnavailable(): string | undefined {
@@ -18,7 +18,7 @@ export function faultsUnavailable(): string | undefined {
     encoding: "utf8",
   });
   if (made.status !== 0) return `native/faults does not compile: ${made.stderr}`;
-  const { status, stderr } = spawnSync(faults, ["/", "true"], {
+  const { status, stderr } = spawnSync(faultsProgram, ["/", "true"], {
     encoding: "utf8",
     timeout: 10_000,
     stdio: ["pipe", "pipe", "pipe"],
@@ -65,7 +65,7 @@ export class FaultyDaemon {
       XDG_CONFIG_HOME: join(this.dir, "c"),
       XDG_CACHE_HOME: join(this.dir, "h"),
     };
-    const child = spawn(faults, [this.dir, process.execPath, join(root, "bench/null-daemon.ts")], {
+    const child = spawn(faultsProgram, [this.dir, process.execPath, join(root, "bench/null-daemon.ts")], {
       env,
       cwd: this.dir,
       stdio: ["pipe", "pipe", "inherit"],

@@ -256,8 +256,8 @@ describe("ended while it downloads", () => {
     expect(curl).toBeGreaterThan(0);
     child.kill("SIGKILL");
     await child.exited;
-    const bin = join(person.home, ".local/bin");
-    const left = () => readdirSync(bin).filter((name) => name !== "banger");
+    const bin = join(person.home, ".local/lib/banger");
+    const left = () => readdirSync(bin).filter((name) => name !== "versions");
     const [name = ""] = left();
     expect(name).toStartWith(".banger-install.");
     // Long ago.

@@ -13,7 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => bed.end());
 
-const program = ["home/.local", "home/.local/bin", "home/.local/bin/banger"];
+/** A link, and what it leads to. */
+const program = [
+  ...["home/.local", "home/.local/bin", "home/.local/bin/banger", "home/.local/lib"],
+  ...["", "/versions", "/versions/1.10.0-01234567", "/versions/1.10.0-01234567/banger"].map(
+    (path) => `home/.local/lib/banger${path}`,
+  ),
+];
 const isRoot = process.getuid?.() === 0;
 
 describe("what is installed", () => {

@@ -136,7 +136,7 @@ describe("calls", () => {
 
   test("know how many other clients there are", async () => {
     const first = await start({
-      ping: async (_params, ctx) => ({ version: "1", commit: "c", pid: 7, others: ctx.otherClients() }),
+      ping: async (_params, ctx) => ({ version: "1", commit: "c", pid: 7, others: ctx.others().length }),
     });
     expect((await first.call("ping", {})).others).toBe(0);
     const second = await open();
@@ -145,6 +145,27 @@ describe("calls", () => {
     await first.closed;
     for (let tries = 0; (await second.call("ping", {})).others !== 0; tries += 1)
       expect(tries).toBeLessThan(100);
+  });
+
+  test("know what others have under way, and that one is connected who has nothing", async () => {
+    const { promise: until, resolve: goOn } = Promise.withResolvers<void>();
+    const first = await start({
+      "daemon.operations.list": async (_params, ctx) => ctx.others(),
+      "vm.start": async () => {
+        await until;
+        throw new BangerError("not_found", "there is none");
+      },
+    });
+    const second = await open();
+    const seen = async () =>
+      (await second.call("daemon.operations.list", {})).map(({ method, op }) => [method, op]);
+    expect(await seen()).toEqual([[null, null]]);
+    const under = failure(first.call("vm.start", { ref: "x" }, { op: "01234567" }));
+    for (let tries = 0; (await seen())[0]?.[0] === null; tries += 1) expect(tries).toBeLessThan(100);
+    expect(await seen()).toEqual([["vm.start", "01234567"]]);
+    goOn();
+    await under;
+    expect(await seen()).toEqual([[null, null]]);
   });
 
   test("with an unknown key are refused, naming it", async () => {

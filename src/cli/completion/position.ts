@@ -80,7 +80,7 @@ function inCommand(command: Command, before: readonly string[], last: string): P
   const [, long = "", prefix] = /^(--[a-z-]+)(=)/.exec(last) ?? [];
   if (prefix !== undefined) return ofOption(options[find(long)?.key ?? ""], `${long}=`, given);
   const left = flags
-    .filter(({ key, repeated }) => repeated || !used.has(key))
+    .filter(({ key, repeated }) => (repeated || !used.has(key)) && options[key]?.hidden !== true)
     .map(({ long: word, description }) => ({ word, about: description }));
   const flagWords = { ...nothing, words: [...left, help] };
   if (last.startsWith("-")) return flagWords;

@@ -24,9 +24,9 @@ export interface Caller {
   say(line: string): void;
 }
 
-export function systemOf({ asRoot, self, say }: Caller): System {
+export function thisHost({ asRoot, self, say }: Caller): SystemHost {
   const places = systemPlaces();
-  const host: SystemHost = {
+  return {
     places,
     systemd: hostSystemd,
     uid: process.getuid?.() ?? -1,
@@ -39,6 +39,11 @@ export function systemOf({ asRoot, self, say }: Caller): System {
     now: () => new Date(),
     say,
   };
+}
+
+export function systemOf(caller: Caller): System {
+  const host = thisHost(caller);
+  const { self } = caller;
   return {
     install: async ({ owner, signal }) => {
       const [executable, ...script] = self;

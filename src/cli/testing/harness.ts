@@ -1,6 +1,7 @@
 /** Runs banger's CLI in-process, with a fake daemon and streams that remember. Only for tests. */
 import { Readable, Writable } from "node:stream";
 import type { Report } from "../../doctor/doctor.ts";
+import type { Updated, UpdateRequest } from "../../update/update.ts";
 import type { Context, Daemon, Interrupt, System } from "../context.ts";
 import { wrapNotice } from "../output/notice.ts";
 import { styleFor } from "../output/style.ts";
@@ -17,6 +18,8 @@ export interface Options {
   /** Gets the line that does it as root. */
   system?: (asRoot: string) => System;
   examine?: () => Promise<Report>;
+  /** Gets the line that does it as root, and who is told of what goes on. */
+  update?: (request: UpdateRequest, asRoot: string, say: (line: string) => void) => Promise<Updated>;
   /** What ends with which status. */
   runProgram?: (command: readonly string[]) => number;
   stdout?: Writable;
@@ -83,6 +86,10 @@ export function session(options: Options = {}): Session {
     system: async (asRoot) => {
       if (options.system === undefined) throw new Error("this command must not touch the system services");
       return options.system(asRoot);
+    },
+    update: async (request, asRoot, say) => {
+      if (options.update === undefined) throw new Error("this command must not update banger");
+      return options.update(request, asRoot, say);
     },
     openWorkspace: async () => {
       if (options.workspace === undefined) throw new Error("this command must not open a repository");

@@ -8,11 +8,17 @@ export function daemonHandlers(
   parts: Parts,
 ): Pick<
   Handlers,
-  "ping" | "daemon.status" | "daemon.stop" | "disk.usage" | "config.defaults" | "ssh.config"
+  | "ping"
+  | "daemon.status"
+  | "daemon.stop"
+  | "daemon.operations.list"
+  | "disk.usage"
+  | "config.defaults"
+  | "ssh.config"
 > {
   return {
     ping: async (_params, ctx) => ({
-      ...{ version, commit, pid: process.pid, others: ctx.otherClients() },
+      ...{ version, commit, pid: process.pid, others: ctx.others().length },
       state: parts.paths.vm.vms,
     }),
     "daemon.status": () => parts.status(),
@@ -20,6 +26,7 @@ export function daemonHandlers(
       parts.stop();
       return {};
     },
+    "daemon.operations.list": async (_params, ctx) => ctx.others(),
     "disk.usage": () => diskUsage(parts),
     "ssh.config": async () => ({
       identityFile: await parts.ssh.identityFile(),

@@ -26,7 +26,7 @@ function connecting() {
   const gone = Promise.withResolvers<void>();
   const ctx = {
     ...{ signal: new AbortController().signal, opId: "1", emit: () => {}, ready: async () => {} },
-    ...{ connectionClosed: gone.promise, otherClients: () => 0 },
+    ...{ connectionClosed: gone.promise, others: () => [] },
     ticket: (onStream: OnStream) => {
       open = onStream;
       return "ticket";

@@ -1,5 +1,5 @@
 /** The system services: units, sockets, versions, and whether the files that root trusts are root's. */
-import { existsSync, lstatSync, type Stats } from "node:fs";
+import { existsSync, lstatSync, realpathSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { BangerError, toBangerError } from "../../base/base.ts";
 import {
@@ -82,7 +82,17 @@ export async function lookAtTrusted(): Promise<TrustedFacts> {
   }
 }
 
-/** Why somebody other than root could change what is at `path`, or put something else there. */
+/** Why somebody other than root could change what is at `path`, or put something else there; also where a link leads to. */
 export function changeable(path: string, found: Stats): string | undefined {
-  return rootOwnedProblem(found) ?? (dirname(path) === path ? undefined : parentProblem(path));
+  const above = dirname(path) === path ? undefined : parentProblem(path);
+  if (!found.isSymbolicLink()) return rootOwnedProblem(found) ?? above;
+  // A link has no mode of its own: who may change it is said by its directory.
+  if (above !== undefined) return above;
+  let target: string;
+  try {
+    target = realpathSync(path);
+  } catch {
+    return "it leads nowhere";
+  }
+  return changeable(target, lstatSync(target));
 }

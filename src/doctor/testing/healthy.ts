@@ -100,6 +100,10 @@ export const healthy: Facts = {
     ...{ path: "/home/alice/.config/banger/ssh_config", exists: false },
     ...{ program: undefined, programThere: false, knownHosts: undefined },
   },
+  update: {
+    pending: { path: "/usr/local/lib/banger/updates/pending.json", exists: false },
+    otherUnits: [],
+  },
   units: ["bangerd-root.service", "bangerd-build.socket", "bangerd.service"].map((name) => ({
     unit: name,
     ...unit,

@@ -1,7 +1,8 @@
 /** The directories of an installation: root's and the owner's. */
 import { chmod, chown, lstat, mkdir, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { BangerError } from "../../base/base.ts";
-import { runChecked } from "../../sys/sys.ts";
+import { runChecked, syncDirectory } from "../../sys/sys.ts";
 import { exists } from "./put.ts";
 
 export interface Directory {
@@ -19,6 +20,7 @@ export async function ensureDirectory({ path, mode, uid, gid }: Directory): Prom
   if (!(await exists(path))) {
     await mkdir(path, { mode: 0o700 });
     await chown(path, uid, gid);
+    await syncDirectory(dirname(path));
   }
   const found = await lstat(path);
   if (!found.isDirectory()) throw new BangerError("precondition", `${path} is not a directory`);

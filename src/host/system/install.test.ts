@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -57,13 +58,16 @@ describe("an install", () => {
         "usr/",
         "usr/local/",
         "usr/local/bin/",
-        "usr/local/bin/banger: first build",
+        "usr/local/bin/banger ->",
         "usr/local/lib/",
         "usr/local/lib/banger/",
         "usr/local/lib/banger/bangerd ->",
         "usr/local/lib/banger/bangerd-build ->",
         "usr/local/lib/banger/bangerd-root ->",
         "usr/local/lib/banger/tmp/",
+        "usr/local/lib/banger/versions/",
+        "usr/local/lib/banger/versions/1.0.0-0123abcd/",
+        "usr/local/lib/banger/versions/1.0.0-0123abcd/banger: first build",
         "usr/local/share/",
         "usr/local/share/man/",
         "usr/local/share/man/man1/",
@@ -92,11 +96,8 @@ describe("an install", () => {
     await run();
     const mode = (path: string) => (lstatSync(path).mode & 0o7777).toString(8);
     const { places } = fake;
-    expect([places.executable, places.units.daemon, places.installFile].map(mode)).toEqual([
-      "755",
-      "644",
-      "644",
-    ]);
+    const files = [realpathSync(places.executable), places.units.daemon, places.installFile];
+    expect(files.map(mode)).toEqual(["755", "644", "644"]);
     expect([places.state, places.cache, places.jail, places.library].map(mode)).toEqual([
       "700",
       "700",

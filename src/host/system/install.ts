@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../base/base.ts";
 import { formatInstall, type Install, type Owner, readInstall } from "../../config/install.ts";
+import { versionName } from "../../config/installed.ts";
 import { memoryJournal, runSteps, type Step, type StepList, steps } from "../../pipeline/pipeline.ts";
 import { waitUntilReady } from "./answers.ts";
 import { type Directory, ensureDirectory, removeDirectory } from "./directories.ts";
@@ -11,6 +12,7 @@ import { type Content, exists, keep, put, putBack } from "./put.ts";
 import { exclusively, needsRoot, needsSystemd } from "./requirements.ts";
 import type { SystemHost } from "./system-host.ts";
 import { udevRules, unitNames, unitTexts } from "./units.ts";
+import { removeOtherVersions } from "./versions.ts";
 
 export interface InstallRequest {
   owner: string;
@@ -63,7 +65,8 @@ export async function install(host: SystemHost, request: InstallRequest): Promis
       await exists(dirname(host.places.udevRules)),
       withManual ? request.manual : new Map(),
     );
-    const places = directories(host, owner);
+    const version = versionName(request.build);
+    const places = directories(host, owner, version);
     // Others' too, where it is there: then it stays as it is.
     if (withManual && !(await exists(host.places.manual))) places.push(manualDirectory(host));
     const paths = [...host.places.runtimes, ...places.map(({ path }) => path), ...files.keys()];
@@ -72,6 +75,7 @@ export async function install(host: SystemHost, request: InstallRequest): Promis
     const options = { journal: memoryJournal(), signal: request.signal };
     await runSteps(list, { host, before, build: request.build }, before, options);
     for (const path of files.keys()) await keep(path);
+    await removeOtherVersions(host.places.versions, version);
     return wanted;
   });
 }
@@ -94,12 +98,14 @@ function manualDirectory({ places }: SystemHost): Directory {
   return { path: places.manual, mode: 0o755, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
-function directories({ places }: SystemHost, owner: Owner): Directory[] {
+function directories({ places }: SystemHost, owner: Owner, version: string): Directory[] {
   // Root's, as which this runs.
   const roots = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const owners = { uid: owner.uid, gid: owner.gid, mode: 0o700 };
   return [
     { path: places.library, mode: 0o755, ...roots },
+    { path: places.versions, mode: 0o755, ...roots },
+    { path: join(places.versions, version), mode: 0o755, ...roots },
     // Services mount over it: see the units.
     { path: join(places.library, "tmp"), mode: 0o755, ...roots },
     { path: dirname(places.installFile), mode: 0o755, ...roots },
@@ -118,8 +124,10 @@ function installedFiles(
   manual: InstallRequest["manual"],
 ): Map<string, Content> {
   const unit = unitTexts(wanted.owner);
+  const program = join(places.versions, versionName(wanted), "banger");
   return new Map<string, Content>([
-    [places.executable, { kind: "copy", of: executable, mode: 0o755 }],
+    [program, { kind: "copy", of: executable, mode: 0o755 }],
+    [places.executable, { kind: "symlink", to: program }],
     ...places.links.map((link): [string, Content] => [
       link,
       { kind: "symlink", to: join("..", "..", "bin", basename(places.executable)) },

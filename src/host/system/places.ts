@@ -1,5 +1,6 @@
 /** Every file and directory of a system installation. Tests put all of them below a directory of their own. */
 import { join } from "node:path";
+import { placeBelow } from "../../config/installed.ts";
 import {
   builderSocket,
   helperSocket,
@@ -10,11 +11,15 @@ import {
 import type { UnitTexts } from "./units.ts";
 
 export interface Places {
-  /** The one executable. */
+  /** The one executable's name: a link to that of one version. */
   executable: string;
+  /** Of a directory for each version: config/installed.ts. */
+  versions: string;
+  /** What `banger update` keeps. */
+  updates: string;
   /** The executable's other names: it knows by them who it is. */
   links: readonly string[];
-  /** Of `links`, and of an empty directory that services mount over. */
+  /** Of `links`, versions, and an empty directory that services mount over. */
   library: string;
   /** What `banger firecracker install` has put there as root. */
   firecracker: string;
@@ -44,9 +49,11 @@ export function systemPlaces(root = "/"): Places {
   const below = (path: string) => join(root, path);
   // The home matters only for the owner's configuration, which is none of the installation's business.
   const daemon = systemPaths("/");
-  const library = below("/usr/local/lib/banger");
+  const { link, library, versions } = placeBelow(below("/usr/local"));
   return {
-    executable: below("/usr/local/bin/banger"),
+    executable: link,
+    versions,
+    updates: join(library, "updates"),
     links: ["bangerd", "bangerd-root", "bangerd-build"].map((name) => join(library, name)),
     library,
     firecracker: below(systemFirecracker),

@@ -1,7 +1,7 @@
 /** `banger system status` and `restart`. */
 import { BangerError, toBangerError } from "../../base/base.ts";
 import { type Install, readInstall } from "../../config/install.ts";
-import { waitUntilReady } from "./answers.ts";
+import { type Waiting, waitUntilReady } from "./answers.ts";
 import { exclusively, needsRoot, needsSystemd } from "./requirements.ts";
 import type { Answer, DriverFacts, SystemHost } from "./system-host.ts";
 import type { UnitState } from "./systemd.ts";
@@ -63,14 +63,17 @@ export async function restart(host: SystemHost, signal?: AbortSignal): Promise<S
   needsRoot(host, "system restart");
   installed(host);
   await needsSystemd(host);
-  await exclusively(host, async () => {
-    const units = [unitNames.helper, unitNames.builderSocket, unitNames.daemon];
-    // A service that has failed too often is not started before that is forgotten.
-    await host.systemd.forget(units);
-    await host.systemd.restart(units);
-    await waitUntilReady(host, signal === undefined ? {} : { signal });
-  });
+  await exclusively(host, () => restartServices(host, signal === undefined ? {} : { signal }));
   return status(host);
+}
+
+/** Resolves when both daemons answer, and are what is waited for. Throws timeout, or operation_failed with what one has said. */
+export async function restartServices(host: SystemHost, waiting: Waiting): Promise<void> {
+  const units = [unitNames.helper, unitNames.builderSocket, unitNames.daemon];
+  // A service that has failed too often is not started before that is forgotten.
+  await host.systemd.forget(units);
+  await host.systemd.restart(units);
+  await waitUntilReady(host, waiting);
 }
 
 function installed({ places }: SystemHost): Install {

@@ -42,7 +42,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
       places.installFile,
     ];
     const data = [places.state, places.cache, places.jail, places.firecracker];
-    const present = await Promise.all([...files, ...(purge ? data : [])].map(exists));
+    const present = await Promise.all([...files, places.versions, ...(purge ? data : [])].map(exists));
     // The daemon first: it would ask for a helper that has gone. Builds end with their socket.
     const units = [unitNames.daemon, unitNames.builderSocket, unitNames.helper];
     await systemd.stop(units);
@@ -51,6 +51,7 @@ export async function uninstall(host: SystemHost, { purge }: UninstallRequest): 
     if (enabled.length > 0) await systemd.disable(enabled);
     await host.clearKernel();
     for (const file of files) await remove(file);
+    for (const path of [places.versions, places.updates]) await removeDirectory(path);
     await systemd.reload();
     await systemd.forget(units);
     for (const path of places.runtimes) await removeDirectory(path);

@@ -1,0 +1,45 @@
+/** `banger update` on this very host: of the services where this is their program, else of the user's own. */
+import { realpathSync } from "node:fs";
+import { version } from "../../base/version.ts";
+import { examine } from "../../doctor/doctor.ts";
+import { askIfThere } from "../../rpc/ask.ts";
+import { owner } from "../../rpc/contract.ts";
+import {
+  runUpdate,
+  systemServices,
+  type UnderWay,
+  type Updated,
+  type UpdateRequest,
+  userServices,
+} from "../../update/update.ts";
+import { type Caller, thisHost } from "./this-host.ts";
+
+export interface Updater extends Caller {
+  env: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+}
+
+export function updateThis(request: UpdateRequest, caller: Updater): Promise<Updated> {
+  const { env, signal, asRoot, say } = caller;
+  const host = thisHost(caller);
+  return runUpdate(request, {
+    executable: realpathSync(process.execPath),
+    ...{ version, env, signal, asRoot, say },
+    uid: host.uid,
+    services: (place, updates) =>
+      place.link === host.places.executable
+        ? Promise.resolve(systemServices(host, () => operations(host.places.sockets.daemon)))
+        : userServices(updates),
+    failing: async () =>
+      (await examine(env, signal)).results.filter(({ state }) => state === "fail").map(({ id }) => id),
+    now: () => new Date(),
+  });
+}
+
+/** What the daemon says is the owner's word, and this is root: it is parsed. */
+async function operations(socket: string): Promise<UnderWay[]> {
+  const said = await askIfThere(socket, (client) =>
+    client.call("daemon.operations.list", {}, { signal: AbortSignal.timeout(10_000) }),
+  );
+  return said === undefined ? [] : owner["daemon.operations.list"].result.parse(said);
+}

@@ -1,0 +1,56 @@
+/** An update that was killed, by the next one. */
+import { BangerError } from "../base/base.ts";
+import { currentVersion, type InstalledPlace, programOf } from "../config/config.ts";
+import { type Build, buildOf } from "./build.ts";
+import { type Change, finish, readsState } from "./change.ts";
+import { dropPending, recallPending } from "./pending.ts";
+import type { Services } from "./services.ts";
+
+interface Begun {
+  place: InstalledPlace;
+  updates: string;
+  services: Services;
+  say(line: string): void;
+}
+
+/** Afterwards none is pending: it was brought to its end, or back. Throws as carryOut does. */
+export async function resume(begun: Begun, signal: AbortSignal): Promise<void> {
+  const { place, updates, services, say } = begun;
+  const pending = await recallPending(updates);
+  if (pending === undefined) return;
+  const current = currentVersion(place);
+  const from = await buildIfThere(place, pending.from, signal);
+  if (current === pending.to && from !== undefined) {
+    const to = await buildIfThere(place, pending.to, signal);
+    // One that does not even run is named by its directory.
+    const build = to ?? { version: pending.to, commit: "unknown", builtAt: "unknown" };
+    say(`an update to v${build.version} was cut off: going on with it`);
+    const change: Change = {
+      ...{ place, updates, services, say },
+      ...{ from: { name: pending.from, build: from }, to: { name: pending.to, build } },
+      ...{ failing: pending.failing, migrates: pending.migrates },
+    };
+    return finish(change, signal);
+  }
+  if (current === pending.from && from !== undefined && pending.migrates) {
+    // It may have been stopped for a copy of its database; and was that changed already, and the link put back?
+    const program = programOf(place, pending.from);
+    await services.stop();
+    const word = (await readsState(services, program, signal)) ? "--drop-kept-state" : "--put-back-state";
+    const { status, said } = await services.stateTask(program, word, signal);
+    if (status !== 0) throw new BangerError("operation_failed", `bangerd ${word} failed: ${said}`);
+    await services.bringUp(place.link, from, signal);
+  }
+  await dropPending(updates);
+}
+
+async function buildIfThere(
+  place: InstalledPlace,
+  name: string,
+  signal: AbortSignal,
+): Promise<Build | undefined> {
+  return buildOf(programOf(place, name), signal).catch((error: unknown) => {
+    if (signal.aborted) throw error;
+    return undefined;
+  });
+}
