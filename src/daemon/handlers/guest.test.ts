@@ -97,7 +97,7 @@ test("a command that came before its VM was up runs where the start has brought 
   };
   const ctx = {
     ...{ signal: new AbortController().signal, opId: "1", ready: async () => {}, ticket: () => "ticket" },
-    ...{ emit: (event: unknown) => emitted.push(event), otherClients: () => 0 },
+    ...{ emit: (event: unknown) => emitted.push(event), others: () => [] },
     connectionClosed: new Promise<void>(() => {}),
   };
   const exec = guestHandlers(parts as unknown as Parts)["guest.exec"];
