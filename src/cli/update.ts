@@ -34,13 +34,9 @@ export const command = defineCommand({
   interrupted: "the version that was installed is installed",
   run: async ({ check, to, dryRun, force, manifestUrl, pubkeyFile, json: asJson }, ctx) => {
     if (check && (dryRun || force)) {
-      throw new BangerError(
-        "bad_request",
-        "--check changes nothing, and goes without --dry-run and --force",
-        {
-          hint: "see: banger update --help",
-        },
-      );
+      throw new BangerError("usage", "--check changes nothing, and goes without --dry-run and --force", {
+        hint: "see: banger update --help",
+      });
     }
     const again = [
       ...(to === undefined ? [] : ["--to", to]),
@@ -70,7 +66,7 @@ function line({ outcome, installed, version, date }: Updated): string {
 
 function readUrl(text: string): URL {
   if (URL.canParse(text)) return new URL(text);
-  throw new BangerError("bad_request", `--manifest-url ${JSON.stringify(text)}: is no address`);
+  throw new BangerError("usage", `--manifest-url ${JSON.stringify(text)}: is no address`);
 }
 
 function readKey(path: string): string {
