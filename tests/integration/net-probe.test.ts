@@ -76,6 +76,16 @@ describe.skipIf(missing !== undefined)("a probe of the path", () => {
     expect(snapshot()).toBe(before);
   });
 
+  test("finds the way shut that a firewall has shut to VMs with NAT, and does not open it", async () => {
+    const vm = newVmId();
+    await lab.call("acquire", place, vm, "172.16.0.254");
+    await lab.call("nat", place, vm, true);
+    lab.onHost("iptables -F FORWARD; iptables -P FORWARD DROP");
+    const before = snapshot();
+    expect(await probe()).toEqual({ bridgeMs: answered, serverMs: null });
+    expect(snapshot()).toBe(before);
+  });
+
   test("two at once wait for each other", async () => {
     const before = snapshot();
     const both = await Promise.all([probe(), probe()]);

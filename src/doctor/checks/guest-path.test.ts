@@ -27,7 +27,7 @@ describe("the way of guests' packets", () => {
     expect(said({ serverMs: null })).toMatchObject({
       state: "fail",
       summary: "a guest with NAT gets no answer from 192.0.2.53, which answers this host",
-      remedy: ["sudo nft list ruleset", expect.stringContaining("default_dns")],
+      remedy: ["sudo banger system restart", "sudo nft list ruleset", expect.stringContaining("default_dns")],
     });
     const { state, summary } = verdict(
       "guest-path",

@@ -14,8 +14,8 @@ const guestPath = defineCheck({
   ],
   meaning:
     "A ping to the bridge and a query for a name are sent the way that a guest's go: through a TAP on the bridge, banger's and everybody else's firewall, and NAT. The TAP is there for the moment; so is, where no VM has NAT, what the first such VM would have banger do to the host (`net.ipv4.ip_forward`, a way through other firewalls).",
-  cure: '`sudo banger system restart` makes the bridge\'s firewall anew. If only the name server is not reached: another firewall may refuse what is forwarded (`sudo nft list ruleset`), or the server may be this host itself, which guests do not reach: name another in config.toml, `default_dns = "9.9.9.9"`.',
-  dependsOn: ["bridge"],
+  cure: '`sudo banger system restart` makes the bridge\'s firewall anew, and opens others for VMs with NAT. If the name server is not reached even then: another firewall may refuse what is forwarded (`sudo nft list ruleset`), or the server may be this host itself, which guests do not reach: name another in config.toml, `default_dns = "9.9.9.9"`.',
+  dependsOn: ["bridge", "forwarding"],
   needs: ["guestPath", "nameServer", "settings"],
   judge: ({ facts: { guestPath, nameServer, settings }, advice }) => {
     const { server, bridgeMs, serverMs } = guestPath;
@@ -48,6 +48,7 @@ const guestPath = defineCheck({
     return fail(
       `a guest with NAT gets no answer from ${server}, which answers this host`,
       [
+        advice.asRoot("banger system restart"),
         advice.asRoot("nft list ruleset"),
         `in ${settings.path}: default_dns = "9.9.9.9"  # if ${server} is this host itself`,
       ],

@@ -1,5 +1,5 @@
 /** The operation nat.set. */
-import { BangerError } from "../../base/base.ts";
+import { BangerError, type VmId } from "../../base/base.ts";
 import { tapAlias } from "../../net/net.ts";
 import type { HelperParams } from "../../rpc/helper-contract.ts";
 import { changeLink, forgetConnections } from "../../sys/sys.ts";
@@ -8,7 +8,16 @@ import { admitEgress, withdrawEgress } from "./forwarding.ts";
 import { attachmentsOf, type NetworkPlace, readNetwork, requireBridge, serially } from "./network.ts";
 
 /** Takes effect at once, for connections that exist too. Idempotent; off for a VM without a TAP is success. */
-export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace): Promise<void> {
+export function setNat(params: HelperParams<"nat.set">, place: NetworkPlace): Promise<void> {
+  return change(params, place, true);
+}
+
+/** NAT for a VM that looks whether it works: where others have it already, what the host refuses them stays refused. */
+export function joinNat(vm: VmId, place: NetworkPlace): Promise<void> {
+  return change({ vm, on: true }, place, false);
+}
+
+function change({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace, opensAnew: boolean): Promise<void> {
   return serially(async () => {
     const network = readNetwork(place);
     const own = network.attached.find(({ attachment }) => attachment.vm === vm);
@@ -18,7 +27,7 @@ export function setNat({ vm, on }: HelperParams<"nat.set">, place: NetworkPlace)
     }
     requireBridge(network, place.bridge);
     const attachments = attachmentsOf(network).map((each) => (each.vm === vm ? { ...each, nat: on } : each));
-    if (on) {
+    if (on && (opensAnew || !attachmentsOf(network).some(({ nat }) => nat))) {
       try {
         await admitEgress(place, attachments);
       } catch (error) {

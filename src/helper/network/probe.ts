@@ -9,7 +9,7 @@ import { lastFreeAddress, macOf, ProbeGuest, type ProbeStage, probeVm } from "..
 import type { HelperParams, HelperResult } from "../../rpc/helper-contract.ts";
 import { openTap } from "../../sys/sys.ts";
 import { Locks } from "../locks.ts";
-import { setNat } from "./nat.ts";
+import { joinNat } from "./nat.ts";
 import { attachmentsOf, type NetworkPlace, readNetwork } from "./network.ts";
 import { acquireTap, releaseTap } from "./tap.ts";
 
@@ -80,7 +80,7 @@ async function attach(place: NetworkPlace, nat: boolean): Promise<{ tap: string;
   if (address === undefined)
     throw new BangerError("precondition", "the bridge's subnet has no address to spare for a probe");
   const { tap } = await acquireTap({ vm: probeVm, address, mac: macOf(probeVm) }, place);
-  if (nat) await setNat({ vm: probeVm, on: true }, place);
+  if (nat) await joinNat(probeVm, place);
   return { tap, address };
 }
 
