@@ -1,6 +1,6 @@
 /**
  * `banger update` of installed services, from a release server in the host itself: with a VM that runs on, to a release that
- * is broken, and through power cuts. BANGER_POWER_CUTS=20 has that many (default 3).
+ * is broken, and through power cuts. BANGER_POWER_CUTS=20 has that many (default 2).
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
@@ -15,7 +15,7 @@ const root = { user: "root" } as const;
 const slow = { timeoutMs: 600_000 } as const;
 const small = "--image tiny --memory 256M --vcpu 1 --disk-size 64M";
 const releases = "--manifest-url http://127.0.0.1:8400/manifest.json --pubkey-file /srv/release.pub";
-const cuts = Number(process.env.BANGER_POWER_CUTS ?? 3);
+const cuts = Number(process.env.BANGER_POWER_CUTS ?? 2);
 
 /** Serves /srv/releases for as long as the host is up, also after it was cut off. */
 const server = `[Service]

@@ -1,5 +1,5 @@
 /** `banger update` on this very host: of the services where this is their program, else of the user's own. */
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { version } from "../../base/version.ts";
 import { examine } from "../../doctor/doctor.ts";
 import { askIfThere } from "../../rpc/ask.ts";
@@ -27,7 +27,8 @@ export function updateThis(request: UpdateRequest, caller: Updater): Promise<Upd
     ...{ version, env, signal, asRoot, say },
     uid: host.uid,
     services: (place, updates) =>
-      place.link === host.places.executable
+      // `install.sh --prefix /usr/local` has put a program there, and no services.
+      place.link === host.places.executable && existsSync(host.places.installFile)
         ? Promise.resolve(systemServices(host, () => operations(host.places.sockets.daemon)))
         : userServices(updates),
     failing: async () =>
