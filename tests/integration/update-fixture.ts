@@ -22,6 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile } from "../../scripts/compile.ts";
 import { archiveOf } from "../../scripts/release/archive.ts";
+import { installerPath, installerText } from "../../scripts/release/installer.ts";
 import { writeRelease } from "../../scripts/release/publication.ts";
 import { releaseKey } from "../../scripts/release/signing.ts";
 import { openSite, type Site } from "./publish-fixture.ts";
@@ -114,28 +115,23 @@ export interface UpdateBed {
   end(): void;
 }
 
-export async function updateBed(): Promise<UpdateBed> {
+/** `at`: where install.sh is told that the releases are; without it there is no real one. */
+export async function updateBed(at?: URL): Promise<UpdateBed> {
   const dir = mkdtempSync(join(tmpdir(), "banger-up-"));
   chmodSync(dir, 0o755);
   const site = await openSite(join(dir, "site"));
   const key = { private: join(dir, "key.pem"), public: join(dir, "key.pub") };
   makeKey(key.private, key.public);
-  const released = releaseKey(readFileSync(key.public, "utf8"), { key: key.private });
+  const publicKey = readFileSync(key.public, "utf8");
+  const released = releaseKey(publicKey, { key: key.private });
+  const template = readFileSync(join(source, "..", installerPath), "utf8");
+  const installer = at === undefined ? "#!/bin/bash\n" : installerText({ template, publicKey, baseUrl: at });
   return {
     ...{ dir, site, key },
     release: async (version, program, date = "2026-11-20T10:00:00Z") => {
       const files = new Map([[`banger-${version}-linux-amd64.tar.gz`, quickArchive(program)]]);
-      await writeRelease({
-        ...{
-          out: site.dir,
-          version,
-          date,
-          baseUrl: undefined,
-          files,
-          key: released,
-          installer: "#!/bin/bash\n",
-        },
-      });
+      const publication = { out: site.dir, version, date, baseUrl: undefined, files };
+      await writeRelease({ ...publication, key: released, installer });
     },
     end: () => {
       site.close();

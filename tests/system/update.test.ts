@@ -3,27 +3,17 @@
  * is broken, and through power cuts. BANGER_POWER_CUTS=20 has that many (default 2).
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { executable, updateBed } from "../integration/update-fixture.ts";
 import { host } from "./host.ts";
+import { releasesAt, serveReleases } from "./releases.ts";
 import { settledVms } from "./traces.ts";
 
 const machine = await host();
 const root = { user: "root" } as const;
 const slow = { timeoutMs: 600_000 } as const;
 const small = "--image tiny --memory 256M --vcpu 1 --disk-size 64M";
-const releases = "--manifest-url http://127.0.0.1:8400/manifest.json --pubkey-file /srv/release.pub";
+const releases = `--manifest-url ${releasesAt}manifest.json --pubkey-file /srv/release.pub`;
 const cuts = Number(process.env.BANGER_POWER_CUTS ?? 2);
-
-/** Serves /srv/releases for as long as the host is up, also after it was cut off. */
-const server = `[Service]
-Environment=BUN_BE_BUN=1
-ExecStart=/home/dev/banger -e "Bun.serve({hostname:'127.0.0.1',port:8400,fetch:r=>new Response(Bun.file('/srv/releases'+new URL(r.url).pathname))})"
-[Install]
-WantedBy=multi-user.target
-`;
 
 const bed = await updateBed();
 afterAll(() => bed.end());
@@ -32,17 +22,7 @@ beforeAll(async () => {
   await bed.release("0.2.0", await executable("0.2.0"), "2026-11-20T10:00:00Z");
   await bed.release("0.2.1", await executable("0.2.1", "daemon"), "2026-11-21T10:00:00Z");
   await bed.release("0.3.0", await executable("0.3.0"), "2026-11-22T10:00:00Z");
-  const archive = join(bed.dir, "site.tar");
-  execFileSync("tar", ["-cf", archive, "-C", bed.site.dir, "."]);
-  await machine.copyIn(archive, "/srv/site.tar", root);
-  rmSync(archive);
-  await machine.copyIn(bed.key.public, "/srv/release.pub", root);
-  await machine.ok("mkdir /srv/releases && tar -xf /srv/site.tar -C /srv/releases && rm /srv/site.tar", {
-    ...root,
-    ...slow,
-  });
-  await machine.run("sudo tee /etc/systemd/system/releases.service > /dev/null", { input: server });
-  await machine.ok("systemctl enable --quiet --now releases.service && sync", { ...root, ...slow });
+  await serveReleases(machine, bed);
   await machine.giveStore();
   await machine.ok("sudo ./banger system install --owner dev", slow);
   await machine.ok("sync", root);
