@@ -5,7 +5,7 @@
  * a command), `cause` why. Errors are thrown where they are known and rendered once, by the CLI.
  */
 export const errorCodes = {
-  usage: { kind: "user", exit: 2, summary: "the command line cannot be meant so; nothing was done" },
+  usage: { kind: "user", exit: 2, summary: "there is no such command or flag" },
   bad_request: {
     kind: "user",
     exit: 1,

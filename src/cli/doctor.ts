@@ -30,7 +30,7 @@ export const command = defineCommand({
   interrupted: "what was mended stays so",
   run: async ({ verbose, fix, yes, json: asJson }, ctx) => {
     if (yes && !fix)
-      throw new BangerError("usage", "--yes needs --fix", { hint: "see: banger doctor --help" });
+      throw new BangerError("bad_request", "--yes needs --fix", { hint: "see: banger doctor --help" });
     const first = await ctx.examine();
     if (!asJson) ctx.out(textOf(first, verbose, ctx));
     const mended = fix ? await mend(first, yes, ctx) : [];

@@ -9,10 +9,10 @@ export const globalFlags = {
   verbose: toggle("say which calls are made, their op ids, and how long each stage took", "v"),
 };
 
-/** Throws usage for both at once. */
+/** Throws bad_request for both at once. */
 export function withVerbosity(ctx: Context, { quiet, verbose }: Record<string, unknown>): Context {
   if (quiet === true && verbose === true)
-    throw new BangerError("usage", "--quiet and --verbose contradict each other");
+    throw new BangerError("bad_request", "--quiet and --verbose contradict each other");
   if (quiet !== true && verbose !== true) return ctx;
   // Streams are opened by whoever asks for them first: they are not looked at here.
   const told = Object.defineProperties({}, Object.getOwnPropertyDescriptors(ctx)) as Context;

@@ -71,7 +71,7 @@ export function positionalsOf(command: Command): Positional[] {
   }));
 }
 
-/** The input for `command.run`. Throws usage; `path` is how the command is called, for hints. */
+/** The input for `command.run`. Throws usage and bad_request; `path` is how the command is called, for hints. */
 export function parseInput(
   command: Command,
   path: string,
@@ -209,7 +209,7 @@ function readWord(option: Exclude<Option, Switch>, given: string, shown: string,
 
 /** A command line that says something impossible, of `path`'s command. */
 function wrong(message: string, path: string, hint = seeHelp(path)): BangerError {
-  return new BangerError("usage", message, { hint });
+  return new BangerError("bad_request", message, { hint });
 }
 
 /** A command or flag that does not exist. */

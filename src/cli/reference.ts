@@ -30,7 +30,7 @@ const lineWidth = 132;
 /** What all commands have in common. */
 export const conventions: readonly string[] = [
   "Results go to stdout; progress, notices and errors to stderr.",
-  "Exit status: 0 when all went well, 2 for a command line that cannot be meant so (a command, flag or value that does not exist, or what does not go together): nothing was done; 1 for any other failure. With a command for the guest (`vm run -- cmd`, `vm exec`) or ssh (`vm ssh`) it is that program's own status; one that died of a signal counts as 128 + its number. Interrupted: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).",
+  "Exit status: 0 when all went well, 2 for a command or flag that does not exist, 1 for any other failure. With a command for the guest (`vm run -- cmd`, `vm exec`) or ssh (`vm ssh`) it is that program's own status; one that died of a signal counts as 128 + its number. Interrupted: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).",
   "A VM is named by its name, its id, or the beginning of its id. Commands that take several go on with the others when one fails, and then end with status 1.",
   "Every command takes `-q, --quiet` (results and errors only: no progress, no notices) and `-v, --verbose` (which calls are made, their op ids, by which the daemon's log knows them, and how long each stage took), before or behind its own words.",
   "With `--json` a command prints a record, or an array of them, of what it has listed, made or changed; errors stay text, on stderr.",

@@ -25,7 +25,7 @@ export const command = defineCommand({
   },
   run: async ({ install, uninstall }, ctx) => {
     if (install && uninstall)
-      throw new BangerError("usage", "--install and --uninstall are opposites: give one of them");
+      throw new BangerError("bad_request", "--install and --uninstall are opposites: give one of them");
     const home = ctx.env.HOME;
     if (home === undefined || !home.startsWith("/"))
       throw new BangerError("precondition", "HOME is not an absolute path", { hint: "set HOME" });

@@ -34,9 +34,13 @@ export const command = defineCommand({
   interrupted: "the version that was installed is installed",
   run: async ({ check, to, dryRun, force, manifestUrl, pubkeyFile, json: asJson }, ctx) => {
     if (check && (dryRun || force)) {
-      throw new BangerError("usage", "--check changes nothing, and goes without --dry-run and --force", {
-        hint: "see: banger update --help",
-      });
+      throw new BangerError(
+        "bad_request",
+        "--check changes nothing, and goes without --dry-run and --force",
+        {
+          hint: "see: banger update --help",
+        },
+      );
     }
     const again = [
       ...(to === undefined ? [] : ["--to", to]),
@@ -66,7 +70,7 @@ function line({ outcome, installed, version, date }: Updated): string {
 
 function readUrl(text: string): URL {
   if (URL.canParse(text)) return new URL(text);
-  throw new BangerError("usage", `--manifest-url ${JSON.stringify(text)}: is no address`);
+  throw new BangerError("bad_request", `--manifest-url ${JSON.stringify(text)}: is no address`);
 }
 
 function readKey(path: string): string {

@@ -180,7 +180,7 @@ describe("vm run -p", () => {
   test("what is no port is refused with the word that was given", async () => {
     const { status, err } = await banger(["vm", "run", "-p", "80:http", "--", "x"]);
     expect([status, err.split("\n")[0]]).toEqual([
-      2,
+      1,
       'banger: --publish "80:http": has no port in "http" (1 to 65535)',
     ]);
   });

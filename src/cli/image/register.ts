@@ -35,7 +35,7 @@ export const command = defineCommand({
   interrupted: "no image is made, and nothing half-made is left",
   run: async ({ name, rootfs, kernelRef, kernel, json: asJson }, ctx) => {
     if (kernelRef !== undefined && kernel !== undefined)
-      throw new BangerError("usage", "give one of --kernel-ref and --kernel");
+      throw new BangerError("bad_request", "give one of --kernel-ref and --kernel");
     const client = await ctx.client();
     const progress = startProgress(ctx);
     try {

@@ -275,11 +275,11 @@ describe("vm run --detach", () => {
     const daemon = daemonThat();
     const both = await banger(["vm", "run", "-d", "--rm"], { daemon });
     expect([both.status, both.err]).toEqual([
-      2,
+      1,
       expect.stringContaining("--detach and --rm contradict each other"),
     ]);
     const command = await banger(["vm", "run", "-d", "--", "x"], { daemon });
-    expect([command.status, command.err]).toEqual([2, expect.stringContaining("--detach runs no command")]);
+    expect([command.status, command.err]).toEqual([1, expect.stringContaining("--detach runs no command")]);
     expect(daemon.methods).toEqual([]);
   });
 });

@@ -24,7 +24,7 @@ export const command = defineCommand({
       owner ?? ctx.env.SUDO_USER ?? ctx.env.USER ?? "USER",
     ]);
     if (owner === undefined) {
-      throw new BangerError("usage", "--owner is missing: whose VMs will they be?", { hint: line });
+      throw new BangerError("bad_request", "--owner is missing: whose VMs will they be?", { hint: line });
     }
     const system = await ctx.system(line, ctx.note);
     await system.install({ owner, signal: ctx.signal });

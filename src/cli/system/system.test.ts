@@ -83,7 +83,7 @@ describe("banger system", () => {
     const { status: exit, err } = await banger(["system", "install"], {
       env: { USER: "root", SUDO_USER: "bob" },
     });
-    expect(exit).toBe(2);
+    expect(exit).toBe(1);
     expect(err).toBe(
       "banger: --owner is missing: whose VMs will they be?\n  hint: sudo /usr/local/bin/banger system install --owner bob\n",
     );

@@ -39,7 +39,7 @@ export const command = defineCommand({
   run: async ({ source, destination }, ctx) => {
     const guest = source.where === "guest" ? source : destination;
     if (guest.where !== "guest") {
-      throw new BangerError("usage", "neither of the two is in a VM", {
+      throw new BangerError("bad_request", "neither of the two is in a VM", {
         hint:
           (await withoutColon(ctx, [source, destination])) ??
           "a path in a VM is written VM:path; on this host it is cp's work",

@@ -26,7 +26,7 @@ export const command = defineCommand({
   run: async ({ vm, guestPath, autoPrepare, rest = [] }, ctx) => {
     checkCommandLine(rest);
     if (guestPath !== undefined && !guestPath.startsWith("/")) {
-      throw new BangerError("usage", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
+      throw new BangerError("bad_request", `--guest-path ${JSON.stringify(guestPath)}: must begin with /`);
     }
     const client = await ctx.client();
     if (autoPrepare) await prepareAgain(ctx, client, vm);

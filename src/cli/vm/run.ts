@@ -155,5 +155,5 @@ function checkTogether(input: Together): void {
 }
 
 function wrongUse(message: string, hint = "see: banger vm run --help"): BangerError {
-  return new BangerError("usage", message, { hint });
+  return new BangerError("bad_request", message, { hint });
 }

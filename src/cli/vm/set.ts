@@ -45,5 +45,5 @@ export const command = defineCommand({
 });
 
 function wrongUse(message: string): BangerError {
-  return new BangerError("usage", message, { hint: "see: banger vm set --help" });
+  return new BangerError("bad_request", message, { hint: "see: banger vm set --help" });
 }

@@ -49,13 +49,13 @@ export const command = defineCommand({
     const asked = (): Asked => {
       if (vm !== undefined && name !== undefined) return { vm, name };
       const what = vm === undefined ? "a VM" : "the snapshot's name";
-      throw new BangerError("usage", `vm snapshot ${action}: ${what} is missing`, {
+      throw new BangerError("bad_request", `vm snapshot ${action}: ${what} is missing`, {
         hint: `banger vm snapshot ${action} VM NAME`,
       });
     };
     if (action === "list") {
       if (name !== undefined)
-        throw new BangerError("usage", `vm snapshot list: unexpected ${JSON.stringify(name)}`);
+        throw new BangerError("bad_request", `vm snapshot list: unexpected ${JSON.stringify(name)}`);
       await list(ctx, vm, asJson);
     }
     if (action === "create") await create(ctx, vm === undefined ? asked().vm : vm, name, asJson);

@@ -114,5 +114,5 @@ async function showOnly(ctx: Context, path: string, options: WorkspaceOptions): 
 }
 
 function wrongUse(message: string, hint = "see: banger vm workspace --help"): BangerError {
-  return new BangerError("usage", message, { hint });
+  return new BangerError("bad_request", message, { hint });
 }

@@ -22,7 +22,7 @@ export interface ExportRequest {
 export async function exportWorkspace(ctx: Context, request: ExportRequest): Promise<void> {
   const { output, baseCommit = "HEAD" } = request;
   // The guest's git would take it for an option; its own rules see to the rest.
-  if (baseCommit.startsWith("-")) throw new BangerError("usage", "--base-commit must not begin with -");
+  if (baseCommit.startsWith("-")) throw new BangerError("bad_request", "--base-commit must not begin with -");
   const client = await ctx.client();
   const { vm, guestPath } = await placeOf(client, request.ref, request.guestPath, ctx.signal);
   const script = {

@@ -38,7 +38,7 @@ export function noWorkspace(vm: Vm): BangerError {
 /** As the contract takes it, and no other way to say the same. */
 export function checkGuestPath(path: string): void {
   const shown = `--guest-path ${JSON.stringify(escapeLine(path))}`;
-  if (!path.startsWith("/")) throw new BangerError("usage", `${shown}: must begin with /`);
+  if (!path.startsWith("/")) throw new BangerError("bad_request", `${shown}: must begin with /`);
   if (path.length > 4096 || /[\u0000-\u001f]/.test(path) || /\/(?:\.{0,2})(?:\/|$)/.test(path))
-    throw new BangerError("usage", `${shown}: must be a plain path below /, without . and ..`);
+    throw new BangerError("bad_request", `${shown}: must be a plain path below /, without . and ..`);
 }

@@ -36,7 +36,7 @@ const shown = 10;
 
 export async function pullWork(ctx: Context, request: PullRequest): Promise<void> {
   if (request.apply && (request.branch !== undefined || request.force)) {
-    throw new BangerError("usage", "--apply changes the working tree, and no branch", {
+    throw new BangerError("bad_request", "--apply changes the working tree, and no branch", {
       hint: "leave out --branch and --force, or --apply",
     });
   }
