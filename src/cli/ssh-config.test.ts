@@ -146,7 +146,7 @@ describe("--install and --uninstall", () => {
   });
 
   test("are not both done", async () => {
-    expect(await call("--install", "--uninstall")).toMatchObject({ status: 2 });
+    expect(await call("--install", "--uninstall")).toMatchObject({ status: 1 });
   });
 });
 
