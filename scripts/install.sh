@@ -475,8 +475,11 @@ refuse_older() {
 # What is about to happen, to be read before it is agreed to.
 summarize() {
   local now="" as_root="with sudo, as root"
-  [ -z "$installed" ] || now=", in place of v$installed"
-  [ -n "$installed" ] || [ ! -e "$target" ] && [ ! -L "$target" ] || now=", in place of what is there"
+  if [ -n "$installed" ]; then
+    now=", in place of v$installed"
+  elif [ -e "$target" ] || [ -L "$target" ]; then
+    now=", in place of what is there"
+  fi
   [ "$uid" -ne 0 ] || as_root="as root"
   say ""
   say "banger v$version (signed ${date%T*}) is verified. To be done${now}:"

@@ -94,6 +94,17 @@ describe("what is installed", () => {
     expect(err).toContain("in place of v2.0.0");
   });
 
+  test("the summary names the version that is replaced, also behind the link that it was installed by", async () => {
+    const person = bed.person();
+    const first = await person.install(["--user", "--yes", "--version", "v1.2.0"]);
+    expect(first.err).toContain("To be done:");
+    const second = await person.install(["--user", "--yes"]);
+    expect(second.err).toContain("To be done, in place of v1.2.0:");
+    person.has("half of one");
+    const third = await person.install(["--user", "--yes"]);
+    expect(third.err).toContain("To be done, in place of what is there:");
+  });
+
   test("a newer one, the same, a broken one and a link are replaced; a directory is not", async () => {
     const person = bed.person();
     for (const content of [standIn("1.9.9"), standIn("1.10.0-rc.10"), standIn("1.10.0"), "half of one"]) {
