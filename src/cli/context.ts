@@ -3,7 +3,7 @@ import type { Duplex, Readable, Writable } from "node:stream";
 import type { Report } from "../doctor/doctor.ts";
 import type { SystemStatus, Uninstalled } from "../host/host.ts";
 import type { Events, Method, Params, Result } from "../rpc/contract.ts";
-import type { Updated, UpdateRequest } from "../update/update.ts";
+import type { Told, Updated, UpdateRequest } from "../update/update.ts";
 import type { Style } from "./output/style.ts";
 import type { WorkspaceOptions, WorkspaceSource } from "./run/workspace.ts";
 
@@ -72,8 +72,8 @@ export interface Context {
   runProgram(command: readonly string[]): Promise<number>;
   /** `asRoot` is the line that a person would type with sudo; `say` is told what goes on. */
   system(asRoot: string, say: (line: string) => void): Promise<System>;
-  /** To another version of banger. `asRoot` and `say` as for `system`. */
-  update(request: UpdateRequest, asRoot: string, say: (line: string) => void): Promise<Updated>;
+  /** To another version of banger. `asRoot` as for `system`. */
+  update(request: UpdateRequest, asRoot: string, told: Told): Promise<Updated>;
   /** Checks the repository around `path`. Throws bad_repository. */
   openWorkspace(path: string, options: WorkspaceOptions): Promise<WorkspaceSource>;
   stdin: Readable;

@@ -38,9 +38,10 @@ export function processContext(daemon: DaemonAccess): Context {
     },
     system: async (asRoot, say) =>
       (await import("./system/this-host.ts")).systemOf({ asRoot, self: selfCommand(), say }),
-    update: async (request, asRoot, say) =>
+    update: async (request, asRoot, told) =>
       (await import("./system/this-update.ts")).updateThis(request, {
-        ...{ asRoot, self: selfCommand(), say, env, signal },
+        ...told,
+        ...{ asRoot, self: selfCommand(), env, signal },
       }),
     openWorkspace: async (path, options) =>
       (await import("./run/open-workspace.ts")).openWorkspace({ cwd: process.cwd(), signal }, path, options),

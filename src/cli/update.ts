@@ -1,10 +1,12 @@
 /** banger update */
 import { readFileSync } from "node:fs";
 import { BangerError } from "../base/base.ts";
-import type { Updated } from "../update/update.ts";
+import type { Told, Updated } from "../update/update.ts";
 import { defineCommand } from "./command.ts";
+import type { Context } from "./context.ts";
 import { hidden, json, text, toggle } from "./flags.ts";
 import { matching, optional } from "./option.ts";
+import { type Progress, startProgress } from "./output/progress.ts";
 import { printResult } from "./output/table.ts";
 import { sudoLine } from "./system/sudo-line.ts";
 
@@ -52,11 +54,37 @@ export const command = defineCommand({
       manifestUrl: manifestUrl === undefined ? undefined : readUrl(manifestUrl),
       publicKey: pubkeyFile === undefined ? undefined : readKey(pubkeyFile),
     };
-    const updated = await ctx.update(request, sudoLine(ctx, ["update", ...again]), ctx.note);
-    printResult(ctx, asJson, updated, line(updated));
+    const told = teller(ctx);
+    try {
+      const updated = await ctx.update(request, sudoLine(ctx, ["update", ...again]), told);
+      printResult(ctx, asJson, updated, line(updated));
+    } finally {
+      told.end();
+    }
     return undefined;
   },
 });
+
+/** The download is shown as it goes on, until the next line, or `end`. */
+function teller(ctx: Context): Told & { end(): void } {
+  let progress: Progress | undefined;
+  const end = () => {
+    progress?.end();
+    progress = undefined;
+  };
+  return {
+    end,
+    say: (text) => {
+      end();
+      ctx.note(text);
+    },
+    downloaded: (done, total) => {
+      progress ??= startProgress(ctx);
+      const status = done < total ? "progress" : "done";
+      progress.event({ kind: "stage", stage: "release", status, done, total, unit: "bytes" });
+    },
+  };
+}
 
 function line({ outcome, installed, version, date }: Updated): string {
   const signed = `signed on ${date.slice(0, 10)}`;

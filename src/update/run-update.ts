@@ -29,7 +29,14 @@ export interface UpdateRequest {
   publicKey: string | undefined;
 }
 
-export interface UpdateWorld {
+/** Who is told how far it is. */
+export interface Told {
+  say(line: string): void;
+  /** Of a release, in bytes. */
+  downloaded(done: number, total: number): void;
+}
+
+export interface UpdateWorld extends Told {
   /** This very program, without links in its path. */
   executable: string;
   version: string;
@@ -41,7 +48,6 @@ export interface UpdateWorld {
   /** The line that does it as root. */
   asRoot: string;
   now(): Date;
-  say(line: string): void;
   signal: AbortSignal;
 }
 
@@ -100,7 +106,7 @@ export async function runUpdate(request: UpdateRequest, world: UpdateWorld): Pro
     }
     if (!request.force) refuseWhileUsed(await services.operations());
     world.say(`downloading v${offer.version}, signed on ${offer.date.slice(0, 10)}`);
-    const staged = await stage(offer, { place, updates, current }, route);
+    const staged = await stage(offer, { place, updates, current, downloaded: world.downloaded }, route);
     try {
       world.say("its signature and its checksum are right");
       const migrates = await checkMigrations(services, staged, world.signal);

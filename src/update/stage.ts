@@ -26,6 +26,8 @@ export interface StagePlace {
   updates: string;
   /** The version that is used: never touched. */
   current: string;
+  /** How much of the tarball there is, of how much, in bytes. */
+  downloaded(done: number, total: number): void;
 }
 
 /** Throws corrupt for what is another one than was signed, of which nothing is left then. */
@@ -34,7 +36,7 @@ export async function stage(offer: Offer, at: StagePlace, route: Route): Promise
   // Also of what was staged before, and never used.
   await removeOtherVersions(at.place.versions, at.current);
   try {
-    const tarball = await download(offer, at.updates, route);
+    const tarball = await download(offer, at, route);
     try {
       // The very file that was verified, whatever its name means by now.
       return await unpack(`/proc/self/fd/${tarball.fd}`, offer, at, route.signal);
@@ -49,8 +51,14 @@ export async function stage(offer: Offer, at: StagePlace, route: Route): Promise
 }
 
 /** The tarball, exactly as it was signed. */
-async function download(offer: Offer, updates: string, route: Route): Promise<FileHandle> {
+async function download(
+  offer: Offer,
+  { updates, downloaded }: StagePlace,
+  route: Route,
+): Promise<FileHandle> {
   const size = await sizeOf(offer, route);
+  let done = 0;
+  downloaded(done, size);
   try {
     return await fetchBlob(
       { digest: offer.tarball.digest, size },
@@ -60,7 +68,11 @@ async function download(offer: Offer, updates: string, route: Route): Promise<Fi
           authorities: route.authorities,
           patience: route.patience,
         }),
-        ...{ cache: updates, patience: route.patience, signal: route.signal, onBytes: () => {} },
+        ...{ cache: updates, patience: route.patience, signal: route.signal },
+        onBytes: (bytes) => {
+          done += bytes;
+          downloaded(done, size);
+        },
       },
     );
   } catch (error) {

@@ -32,6 +32,11 @@ describe("an update", () => {
       "starting bangerd",
       "v1.3.0 is in the place of v1.2.0",
     ]);
+    const { length } = bed.of("1.3.0").tarball;
+    expect([bed.downloaded[0], bed.downloaded.at(-1)]).toEqual([
+      [0, length],
+      [length, length],
+    ]);
   });
 
   test("of what is the latest already asks for nothing more", async () => {
@@ -121,6 +126,7 @@ describe("an update is refused", () => {
             failing: async () => [],
             now: () => new Date(),
             say: () => {},
+            downloaded: () => {},
             signal: new AbortController().signal,
           },
         ),

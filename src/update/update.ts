@@ -6,7 +6,7 @@
  * its checksum are right; at every instant the link leads to one whole version; what fails leaves the old one, running. Never
  * asks for anything by itself: only when its user does.
  */
-export { runUpdate, type Updated, type UpdateRequest, type UpdateWorld } from "./run-update.ts";
+export { runUpdate, type Told, type Updated, type UpdateRequest, type UpdateWorld } from "./run-update.ts";
 export type { UnderWay } from "./services.ts";
 export { systemServices } from "./system-services.ts";
 export { userServices } from "./user-services.ts";

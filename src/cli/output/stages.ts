@@ -15,6 +15,7 @@ const known: Readonly<Record<string, Words>> = {
   kernel_bundle: { label: "fetching the kernel", part: "kernel image" },
   image_copy: { label: "copying the image", part: "image" },
   image_save: { label: "saving the disks", part: "image" },
+  release: { label: "downloading the release", part: "download" },
   tools: { label: "fetching tools for the image", part: "image" },
   image_manifest: { label: "asking for the image", part: "image" },
   image_layers: { label: "fetching the layers", part: "layers" },

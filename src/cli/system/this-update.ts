@@ -7,6 +7,7 @@ import { owner } from "../../rpc/contract.ts";
 import {
   runUpdate,
   systemServices,
+  type Told,
   type UnderWay,
   type Updated,
   type UpdateRequest,
@@ -14,17 +15,17 @@ import {
 } from "../../update/update.ts";
 import { type Caller, thisHost } from "./this-host.ts";
 
-export interface Updater extends Caller {
+export interface Updater extends Caller, Told {
   env: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
 }
 
 export function updateThis(request: UpdateRequest, caller: Updater): Promise<Updated> {
-  const { env, signal, asRoot, say } = caller;
+  const { env, signal, asRoot, say, downloaded } = caller;
   const host = thisHost(caller);
   return runUpdate(request, {
     executable: realpathSync(process.execPath),
-    ...{ version, env, signal, asRoot, say },
+    ...{ version, env, signal, asRoot, say, downloaded },
     uid: host.uid,
     services: (place, updates) =>
       // `install.sh --prefix /usr/local` has put a program there, and no services.

@@ -1,7 +1,7 @@
 /** Runs banger's CLI in-process, with a fake daemon and streams that remember. Only for tests. */
 import { Readable, Writable } from "node:stream";
 import type { Report } from "../../doctor/doctor.ts";
-import type { Updated, UpdateRequest } from "../../update/update.ts";
+import type { Told, Updated, UpdateRequest } from "../../update/update.ts";
 import type { Context, Daemon, Interrupt, System } from "../context.ts";
 import { wrapNotice } from "../output/notice.ts";
 import { styleFor } from "../output/style.ts";
@@ -19,7 +19,7 @@ export interface Options {
   system?: (asRoot: string) => System;
   examine?: () => Promise<Report>;
   /** Gets the line that does it as root, and who is told of what goes on. */
-  update?: (request: UpdateRequest, asRoot: string, say: (line: string) => void) => Promise<Updated>;
+  update?: (request: UpdateRequest, asRoot: string, told: Told) => Promise<Updated>;
   /** What ends with which status. */
   runProgram?: (command: readonly string[]) => number;
   stdout?: Writable;
@@ -87,9 +87,9 @@ export function session(options: Options = {}): Session {
       if (options.system === undefined) throw new Error("this command must not touch the system services");
       return options.system(asRoot);
     },
-    update: async (request, asRoot, say) => {
+    update: async (request, asRoot, told) => {
       if (options.update === undefined) throw new Error("this command must not update banger");
-      return options.update(request, asRoot, say);
+      return options.update(request, asRoot, told);
     },
     openWorkspace: async () => {
       if (options.workspace === undefined) throw new Error("this command must not open a repository");

@@ -51,6 +51,8 @@ export class Bed {
   /** By program: what its --check-migrations ends with. */
   fitness = 0;
   readonly said: string[] = [];
+  /** Bytes that were there, of how many. */
+  readonly downloaded: [number, number][] = [];
   #server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -155,6 +157,7 @@ esac
         asRoot: "sudo banger update",
         now: () => new Date("2026-12-01T00:00:00Z"),
         say: (line) => void this.said.push(line),
+        downloaded: (done, total) => void this.downloaded.push([done, total]),
         signal: new AbortController().signal,
         ...world,
       },
