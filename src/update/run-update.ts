@@ -8,10 +8,11 @@ import { releaseKey, releasesAt } from "../release/release.ts";
 import { errnoOf, removeTree } from "../sys/sys.ts";
 import { buildOf } from "./build.ts";
 import { carryOut, sweep, type Version } from "./change.ts";
+import { refuseWhileUsed } from "./in-use.ts";
 import { fetchManifest, fetchOffer, type Offer, type Route } from "./offer.ts";
 import { resume } from "./resume.ts";
 import { checkNotOlder, recallLatest, rememberLatest } from "./seen.ts";
-import type { Services, UnderWay } from "./services.ts";
+import type { Services } from "./services.ts";
 import { dropDownloads, type Staged, stage } from "./stage.ts";
 import { compareVersions } from "./versions.ts";
 
@@ -216,17 +217,6 @@ function refuseOlder({ to }: UpdateRequest, { version }: Offer, installed: strin
       hint: `if you want the older one, say so: --to v${version}`,
     },
   );
-}
-
-function refuseWhileUsed(operations: readonly UnderWay[]): void {
-  if (operations.length === 0) return;
-  const shown = operations.map(({ method, op, ms }) => {
-    const since = `for ${Math.round(ms / 1000)} s`;
-    return method === null ? `a connection, ${since}` : `${method} (${op}), ${since}`;
-  });
-  throw new BangerError("precondition", `banger is in use: ${shown.join("; ")}`, {
-    hint: "wait for these to end; --force goes on, and cuts them off (VMs run on)",
-  });
 }
 
 /** True when the new version will change the database for good. Throws bad_version when it cannot read it. */

@@ -96,7 +96,8 @@ describe("an update is refused", () => {
     ];
     expect(await failure(bed.update())).toMatchObject({
       code: "precondition",
-      message: "banger is in use: vm.create (0badcafe), for 12 s; a connection, for 1 s",
+      message:
+        "banger is in use: a VM that is being made (vm.create, 0badcafe), for 12 s; a connection, for 1 s",
       hint: "wait for these to end; --force goes on, and cuts them off (VMs run on)",
     });
     expect([bed.state(), bed.asked.filter((path) => path.endsWith(".gz"))]).toEqual([only("1.2.0"), []]);
@@ -107,7 +108,9 @@ describe("an update is refused", () => {
     bed.before = (effect) => {
       if (effect.startsWith("--check")) bed.operations = [{ method: "vm.start", op: "1", ms: 5 }];
     };
-    expect((await failure(bed.update())).message).toContain("banger is in use: vm.start");
+    expect((await failure(bed.update())).message).toContain(
+      "banger is in use: a VM that is starting (vm.start, 1)",
+    );
     expect(bed.state()).toMatchObject({ ...only("1.2.0"), kept: ["oci"] });
   });
 

@@ -76,7 +76,10 @@ test("while its owner has a command under way it is refused, and nothing is down
   const command = machine.run("banger vm exec kept -- /bin/sleep 3000", { timeoutMs: 40_000 });
   await machine.ok("until banger vm exec kept -- /bin/pidof sleep; do :; done", slow);
   const { status, stderr } = await update();
-  expect([status, stderr]).toEqual([1, expect.stringMatching(/^banger: banger is in use: guest\.exec \(/)]);
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^banger: banger is in use: a command in a VM \(guest\.exec, /),
+  ]);
   await command;
   expect(await builds()).toEqual(all("v0.2.0"));
 }, 900_000);
