@@ -98,14 +98,13 @@ async function forward(change: Change, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
 }
 
-async function tidyUp({ place, updates, services, from, to, migrates, say }: Change): Promise<void> {
+async function tidyUp({ place, updates, services, to, migrates, say }: Change): Promise<void> {
   const told = async (what: () => Promise<void>) =>
     what().catch((error) => say(`note: ${toBangerError(error).message}`));
   if (migrates) await told(() => dropState(services, programOf(place, to.name)));
   await dropPending(updates);
   await told(() => services.afterwards(place.link));
   await sweep(place, updates, to.name);
-  say(`v${to.build.version} is in the place of v${from.build.version}`);
 }
 
 /** What no version needs but `current`, also of an update that was killed when it had nothing else left to do. */

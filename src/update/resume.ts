@@ -30,7 +30,9 @@ export async function resume(begun: Begun, signal: AbortSignal): Promise<void> {
       ...{ from: { name: pending.from, build: from }, to: { name: pending.to, build } },
       ...{ failing: pending.failing, migrates: pending.migrates },
     };
-    return finish(change, signal);
+    await finish(change, signal);
+    say(`v${build.version} is in the place of v${from.version}`);
+    return;
   }
   if (current === pending.from && from !== undefined && pending.migrates) {
     // It may have been stopped for a copy of its database; and was that changed already, and the link put back?

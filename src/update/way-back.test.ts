@@ -126,6 +126,10 @@ describe("an update that was killed is, by the next one,", () => {
         ["adopt 1.3.0", "bring up 1.3.0", "afterwards"],
         only("1.3.0"),
       ]);
+      expect(bed.said.splice(0)).toEqual([
+        "an update to v1.3.0 was cut off: going on with it",
+        ...["starting bangerd", "v1.3.0 is in the place of v1.2.0"],
+      ]);
     }
   });
 
