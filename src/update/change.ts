@@ -118,7 +118,8 @@ async function takenBack(change: Change, first: BangerError): Promise<BangerErro
   const { place, updates, services, from, to, migrates, say } = change;
   const goOn = new AbortController().signal;
   const failed = `the update to v${to.build.version} failed`;
-  say(`${failed}: going back to v${from.build.version}`);
+  const interrupted = first.code === "cancelled";
+  say(`${interrupted ? "interrupted" : failed}: going back to v${from.build.version}`);
   try {
     if (migrates) await services.stop();
     await pointTo(place, from.name);
@@ -130,9 +131,13 @@ async function takenBack(change: Change, first: BangerError): Promise<BangerErro
     await dropDownloads(updates);
   } catch (error) {
     const { message } = toBangerError(error);
+    const back = `going back to v${from.build.version}`;
     return new BangerError(
-      first.code,
-      `${failed}, and so did going back to v${from.build.version} (${message}): ${first.message}`,
+      // Whoever has interrupted it would not be told why by that code, but that all is as it was.
+      interrupted ? "operation_failed" : first.code,
+      interrupted
+        ? `the update to v${to.build.version} was interrupted, and ${back} failed: ${message}`
+        : `${failed}, and so did ${back} (${message}): ${first.message}`,
       { hint: `run it again: ${programOf(place, from.name)} update`, cause: first },
     );
   }

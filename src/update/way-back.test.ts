@@ -63,6 +63,20 @@ describe("what goes wrong after the change is taken back:", () => {
     };
     const error = await failure(bed.update({}, { signal: controller.signal }));
     expect([error.code, bed.runs]).toEqual(["cancelled", old]);
+    expect(bed.said.at(-1)).toBe("interrupted: going back to v1.2.0");
+  });
+
+  test("its user's Ctrl-C, who is told when that is not how it was", async () => {
+    const controller = new AbortController();
+    bed.before = (now) => {
+      if (now === "bring up 1.3.0") controller.abort();
+      if (now === "bring up 1.2.0") throw new Error("it crashes");
+    };
+    const error = await failure(bed.update({}, { signal: controller.signal }));
+    expect([error.code, error.message]).toEqual([
+      "operation_failed",
+      "the update to v1.3.0 was interrupted, and going back to v1.2.0 failed: it crashes",
+    ]);
   });
 
   test("when the way back fails too, both are said, the first error first, and what to run", async () => {
