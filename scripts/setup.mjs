@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * Everything between a fresh checkout and dist/banger: host packages, dependencies, native parts, the executable.
- * Plain Node, because nothing else is there yet. A second run skips what is there. `--tests` adds what tests need.
+ * Plain Node, because nothing else is there yet. A second run skips what is there. `--tests` adds what tests need;
+ * `--no-executable` is for scripts that build one of their own.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -17,8 +18,8 @@ import { bringTools } from "./setup/tools.mjs";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bun = join(root, "node_modules", ".bin", "bun");
 
-/** @param {{ tests: boolean }} options */
-export async function setup({ tests }) {
+/** @param {{ tests: boolean, executable?: boolean }} options */
+export async function setup({ tests, executable = true }) {
   if (process.platform !== "linux" || process.arch !== "x64") {
     note(`banger runs on Linux on x86_64; this is ${process.platform} on ${process.arch}`);
     process.exit(1);
@@ -46,6 +47,7 @@ export async function setup({ tests }) {
     ["build/native/agent", "build/native/init", "build/native/shim.so", "build/native/egress.so"],
     () => stage("compiling the native parts", () => run("make", ["-C", "native"], { cwd: root })),
   );
+  if (!executable) return;
   await whenChanged(
     root,
     "executable",
@@ -83,8 +85,9 @@ async function ensureBun() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    await setup({ tests: process.argv.includes("--tests") });
-    note("dist/banger is ready; try: dist/banger vm run --rm -- uname -a");
+    const executable = !process.argv.includes("--no-executable");
+    await setup({ tests: process.argv.includes("--tests"), executable });
+    if (executable) note("dist/banger is ready; try: dist/banger vm run --rm -- uname -a");
   } catch (error) {
     note(`setup: ${error instanceof Error ? error.message : error}`);
     process.exit(1);
