@@ -1,6 +1,7 @@
 /** States as lines: what fits is there, and nothing is wider or higher than the screen. */
 import { describe, expect, test } from "bun:test";
 import { VmId, type VmName } from "../../base/ids.ts";
+import { statsHeader } from "../output/stats-cells.ts";
 import { styleFor } from "../output/style.ts";
 import { fakeStats } from "../testing/fake-stats.ts";
 import { keysOf } from "./keys.ts";
@@ -52,6 +53,19 @@ describe("the table as lines", () => {
 
   test("loses columns before names", () => {
     expect(tableLines(many, look(30, 8))[1]).toBe("   NAME      STATE    CPU");
+  });
+
+  test.each([80, 79, 60, 50])("cuts no heading and no cell in %d columns", (columns) => {
+    const wide = rowsOf(2).map((row) => ({ ...row, cpuPercent: 103 }));
+    const [header = "", chosen = "", other = ""] = tableLines(
+      withRows(emptyTable, wide),
+      look(columns, 24),
+    ).slice(1);
+    const known = ["NAME", "STATE", ...statsHeader];
+    for (const heading of header.trim().split(/ {2,}/)) expect(known).toContain(heading);
+    const whole = tableLines(withRows(emptyTable, wide), look(300, 24));
+    for (const [line, all = ""] of [[chosen, whole[2]] as const, [other, whole[3]] as const])
+      for (const cell of line.trim().split(/ {2,}/)) expect(all.trim().split(/ {2,}/)).toContain(cell);
   });
 
   test("obeys nothing that a name or a message says", () => {
@@ -156,9 +170,9 @@ test("only lines that have changed are written", () => {
   screen.forget();
   screen.draw(["a"]);
   expect(written).toEqual([
-    "\x1b[2J\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K\x1b[3;1Hc\x1b[K",
-    "\x1b[2;1HB\x1b[K",
+    "\x1b[2J\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb\x1b[3;1H\x1b[Kc",
+    "\x1b[2;1H\x1b[KB",
     "\x1b[2;1H\x1b[J",
-    "\x1b[2J\x1b[1;1Ha\x1b[K",
+    "\x1b[2J\x1b[1;1H\x1b[Ka",
   ]);
 });

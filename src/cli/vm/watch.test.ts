@@ -80,8 +80,8 @@ describe("vm stats", () => {
     const daemon = counting(...vms);
     const twice = (out: string) => out.split("NAME").length > 2;
     const { out } = await ticking(["vm", "stats", "-w"], { daemon, tty: { stdout: true } }, twice);
-    expect(out).toContain("\x1b[23A\rNAME");
-    expect(out).toContain("... 19 more\x1b[K\n\x1b[J");
+    expect(out).toContain("\x1b[23A\r\x1b[KNAME");
+    expect(out).toContain("\x1b[K... 19 more\n\x1b[J");
   });
 
   test("a VM that is not there is an error", async () => {
