@@ -267,6 +267,16 @@ describe("what is said to a person", () => {
       "sudo banger system install --owner me",
     ]);
   });
+  test("keeps a path whole with which a line ends, also one with spaces", () => {
+    expect(on(40, "the changes are kept as a patch: /a/my work/.git/banger/x.patch")).toEqual([
+      "the changes are kept as a patch:",
+      "/a/my work/.git/banger/x.patch",
+    ]);
+    expect(on(30, "it cannot be opened: /dev/kvm is not there for you")).toEqual([
+      "it cannot be opened: /dev/kvm",
+      "is not there for you",
+    ]);
+  });
   test("is left alone where it fits, in a table, and in a pipe", () => {
     expect(on(80, "short")).toEqual(["short"]);
     expect(on(24, "one thing here  (and another)")).toEqual(["one thing here  (and", "another)"]);
