@@ -154,6 +154,15 @@ describe("events", () => {
     expect(fake.calls[0]?.params).toEqual({ follow: true, sinceMs: 9_000_000 });
   });
 
+  test("that there are none is said on a terminal, and nowhere else", async () => {
+    const none = () => daemon({ "events.follow": () => ({}) });
+    const tty = { stdout: true, stderr: true };
+    const said = await banger(["events", "--no-follow"], { daemon: none(), tty, env: { NO_COLOR: "1" } });
+    expect([said.out, said.err]).toEqual(["", "no events yet\n"]);
+    const piped = await banger(["events", "--no-follow"], { daemon: none() });
+    expect([piped.out, piped.err]).toEqual(["", ""]);
+  });
+
   test("end with Ctrl-C, and with status 0", async () => {
     const forever = daemon({ "events.follow": () => new Promise(() => {}) });
     const run = session({ daemon: forever });
