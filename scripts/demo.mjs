@@ -24,4 +24,8 @@ try {
 }
 note(`\n$ dist/banger ${words.slice(0, -1).join(" ")} '${words.at(-1)}'`);
 const result = spawnSync(join(root, "dist/banger"), words, { cwd: root, stdio: "inherit" });
+if (result.status === 0) {
+  note("\nIt works: that was a VM of its own, with this checkout in it.");
+  note("Next: install -D dist/banger ~/.local/bin/banger, then in any repository: banger vm run --rm .");
+}
 process.exit(result.status ?? 1);

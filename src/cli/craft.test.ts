@@ -103,10 +103,14 @@ test("--json is one array for several VMs, of those that went well", async () =>
   expect(err).toContain("there is no VM b");
 });
 
-test("an interrupted command says what is left, and how to go on", async () => {
+test.each([
+  ["image_layers", "what was fetched of the container image is kept: a new pull goes on from there"],
+  ["image", ""],
+])("an interrupted command says what is left, and how to go on (%s)", async (stage, kept) => {
   const under = Promise.withResolvers<void>();
   const daemon = new FakeDaemon({
-    "image.pull": () => {
+    "image.pull": (_params, { emit }) => {
+      emit({ kind: "stage", stage, status: "begin" });
       under.resolve();
       return new Promise(() => {});
     },
@@ -116,7 +120,9 @@ test("an interrupted command says what is left, and how to go on", async () => {
   await under.promise;
   run.interrupt("SIGINT");
   expect(await status).toBe(130);
-  expect(run.err()).toMatch(/^interrupted: nothing half-made is left\. .* a new pull goes on from there/);
+  expect(run.err()).toEndWith("interrupted: nothing half-made is left\n");
+  expect(run.err()).toContain(kept);
+  expect(run.err().includes("is kept")).toBe(kept !== "");
 });
 
 test("help fits a narrow terminal, but for what is to be pasted", async () => {

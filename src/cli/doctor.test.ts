@@ -79,6 +79,19 @@ describe("banger doctor", () => {
     expect(text).toContain("  WARN  kvm\n        VMs are emulated, slow: the CPU\n");
   });
 
+  test("wraps what to do where it is a sentence", async () => {
+    const lines = [
+      "ask this virtual machine's host for nested virtualisation",
+      "usermod -aG kvm somebody-with-a-long-long-long-name",
+    ];
+    const run = session({ examine: async () => report({ ...slow, remedy: lines }), tty: { stdout: true } });
+    run.resize(48, 24);
+    await runCli(["doctor"], run.ctx);
+    expect(run.out().replace(/\x1b\[\d+m/g, "")).toContain(
+      `  kvm\n    ask this virtual machine's host for nested\n    virtualisation\n    ${lines[1]}\n`,
+    );
+  });
+
   test("ends with 1 when a check fails, and says first what to do about that", async () => {
     const { status, out } = await banger(["doctor"], { examine: async () => report(slow, failed) });
     expect(status).toBe(1);

@@ -3,6 +3,7 @@ import type { Happening } from "../rpc/contract.ts";
 import { defineCommand } from "./command.ts";
 import { duration, json } from "./flags.ts";
 import { escapeLine } from "./output/escape.ts";
+import { hintOf } from "./output/hint.ts";
 import { jsonLine } from "./output/table.ts";
 import { seenEnough, whileRead } from "./output/watching.ts";
 
@@ -33,7 +34,11 @@ export const command = defineCommand({
     const client = await ctx.client();
     const signal = whileRead(ctx);
     const sinceMs = since ?? (follow ? undefined : Date.now());
-    const show = (happening: Happening) => ctx.out(asJson ? jsonLine(happening) : line(happening));
+    let shown = 0;
+    const show = (happening: Happening) => {
+      shown += 1;
+      ctx.out(asJson ? jsonLine(happening) : line(happening));
+    };
     try {
       await client.call(
         "events.follow",
@@ -44,6 +49,8 @@ export const command = defineCommand({
       if (!signal.aborted) throw error;
     }
     seenEnough(ctx);
+    if (shown === 0 && !follow && !asJson && !signal.aborted)
+      hintOf(ctx, since === undefined ? "no events yet" : "no events in that time");
     return undefined;
   },
 });

@@ -45,8 +45,7 @@ export const command = defineCommand({
     insecureHttp: toggle("speak plain http with its registry (with one on this machine that is done anyway)"),
     json: json(),
   },
-  interrupted:
-    "nothing half-made is left. What was fetched of a container image is kept: a new pull goes on from there, and banger image cache prune frees it",
+  interrupted: "nothing half-made is left",
   run: async (
     { image, name, size: sizeBytes, kernelRef, provision: provisioned, insecureHttp, ...how },
     ctx,

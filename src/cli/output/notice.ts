@@ -6,7 +6,12 @@ import { wrapWords } from "./wrap.ts";
 const leastRoom = 20;
 
 /** What a command and its arguments look like behind prose: they are to be pasted, so they stay on one line. */
-const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?(?:banger|git) [^,;()]+/g;
+const commandWords = /(?:^|(?<=: |, |or |with ))(?:sudo )?(?:banger|git) [^,;()]+/;
+
+/** An absolute path at a line's end, with spaces but for its last part: to be pasted, too. A word that begins with / is another path. */
+const lastPath = /(?<=: |(?:at|for|in|of|to) )\/(?:[^ ;,()]| (?!\/)(?=.*\/))+$/;
+
+const whole = new RegExp(`${commandWords.source}|${lastPath.source}`, "g");
 
 /** What comes first on a line, by itself: what is below it begins behind it. */
 const label = /^(?:banger|warning|note| *hint): +/;
@@ -28,20 +33,21 @@ function wrapLine(line: string, columns: number): string[] {
   // Columns of a table have been fitted by whoever made it.
   const isTable = (plain.slice(indent).match(/ {2,}/g)?.length ?? 0) > 1;
   if (Bun.stringWidth(line) <= columns || isTable || columns - indent < leastRoom) return [line];
-  const [first = "", ...more] = wrapWords(words(line.slice(lead)), columns - indent, columns - lead);
+  const [first = "", ...more] = wrapWords(pieces(line.slice(lead)), columns - indent, columns - lead);
   return [" ".repeat(lead) + first, ...more.map((part) => " ".repeat(indent) + part)];
 }
 
-function words(line: string): string[] {
+/** Its words; what is to be pasted is one. */
+export function pieces(line: string): string[] {
   const found: string[] = [];
   let from = 0;
-  for (const { 0: command, index } of line.matchAll(commandWords)) {
-    const whole = command.trimEnd();
-    found.push(...line.slice(from, index).split(" ").slice(0, -1), whole);
-    from = index + whole.length;
+  for (const { 0: command, index } of line.matchAll(whole)) {
+    const pasted = command.trimEnd();
+    found.push(...line.slice(from, index).split(" ").slice(0, -1), pasted);
+    from = index + pasted.length;
     // What is written right behind it goes with it.
     const tail = /^[^ ]*/.exec(line.slice(from))?.[0] ?? "";
-    found[found.length - 1] = whole + tail;
+    found[found.length - 1] = pasted + tail;
     from += tail.length;
     if (line[from] === " ") from += 1;
   }

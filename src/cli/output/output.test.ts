@@ -6,7 +6,6 @@ import { session } from "../testing/harness.ts";
 import { errorLines, renderError } from "./errors.ts";
 import { escapeLine } from "./escape.ts";
 import { harmless } from "./log-stream.ts";
-import { wrapNotice } from "./notice.ts";
 import { startProgress } from "./progress.ts";
 import { styleFor } from "./style.ts";
 import { fitting, renderRecord, renderTable, renderTableFor } from "./table.ts";
@@ -241,38 +240,6 @@ describe("progress on a terminal", () => {
     expect(run.err()).toBe(
       "- booting the guest 0.00s\n\x1b[1A\r\x1b[0Jby the way\n- booting the guest 0.00s\n\x1b[1A\r\x1b[0J",
     );
-  });
-});
-
-describe("what is said to a person", () => {
-  const on = (columns: number, line: string) =>
-    wrapNotice(line, { stderr: true, size: () => ({ columns, rows: 24 }) }).split("\n");
-  test("is broken between words, below where it began", () => {
-    expect(on(30, "banger: there is no VM called calm-otter here")).toEqual([
-      "banger: there is no VM called",
-      "        calm-otter here",
-    ]);
-    expect(on(30, "  hint: what is there says something of its own")).toEqual([
-      "  hint: what is there says",
-      "        something of its own",
-    ]);
-  });
-  test("keeps a command whole, which is to be pasted", () => {
-    expect(on(40, "VM x stays: banger vm ssh calm-otter, or banger vm delete calm-otter")).toEqual([
-      "VM x stays: banger vm ssh calm-otter, or",
-      "banger vm delete calm-otter",
-    ]);
-    expect(on(24, "try again: sudo banger system install --owner me")).toEqual([
-      "try again:",
-      "sudo banger system install --owner me",
-    ]);
-  });
-  test("is left alone where it fits, in a table, and in a pipe", () => {
-    expect(on(80, "short")).toEqual(["short"]);
-    expect(on(24, "one thing here  (and another)")).toEqual(["one thing here  (and", "another)"]);
-    expect(on(20, "NAME        STATE   IMAGE")).toEqual(["NAME        STATE   IMAGE"]);
-    const long = "word ".repeat(60);
-    expect(wrapNotice(long, { stderr: false, size: () => ({ columns: 20, rows: 24 }) })).toBe(long);
   });
 });
 

@@ -5,6 +5,7 @@
 import { commit, version } from "../../base/version.ts";
 import type { Report, Result, State } from "../../doctor/doctor.ts";
 import { escapeLine } from "./escape.ts";
+import { pieces } from "./notice.ts";
 import type { Style } from "./style.ts";
 import { wrapWords } from "./wrap.ts";
 
@@ -57,19 +58,28 @@ function paint(state: State, style: Style): (text: string) => string {
   return { pass: style.green, warn: style.yellow, fail: style.red, skip: style.dim }[state];
 }
 
-/** What fails comes first. Steps are never broken: they are to be pasted. */
+/** Words that sentences have, and command lines before their comments have not. */
+const sentence = /^(?!sudo |banger )[^#]*\b(?:an?|the|this|these|it|your?|as|are|and|in|out)\b(?=[ ,:])/;
+
+/** Command lines are never broken: they are to be pasted. */
+function stepLines(step: string, columns: number | undefined, indent: number): string[] {
+  const text = escapeLine(step);
+  if (columns === undefined || !sentence.test(text)) return [text];
+  return wrapWords(pieces(text), columns - indent);
+}
+
+/** What fails comes first. */
 function toDo(results: readonly Result[], idWidth: number, { style, columns }: ReportLook): string[] {
   const open = (["fail", "warn"] as const).flatMap((state) => results.filter((each) => each.state === state));
-  const rows = open.flatMap(({ id, state, remedy }) =>
-    remedy.map((step, index) => {
-      if (columns !== undefined && columns < roomBeside)
-        return [...(index === 0 ? [`  ${paint(state, style)(id)}`] : []), `    ${escapeLine(step)}`].join(
-          "\n",
-        );
-      const named = index === 0 ? paint(state, style)(id.padEnd(idWidth)) : " ".repeat(idWidth);
-      return `  ${named}  ${escapeLine(step)}`;
-    }),
-  );
+  const rows = open.flatMap(({ id, state, remedy }) => {
+    const beside = columns === undefined || columns >= roomBeside;
+    const indent = beside ? 2 + idWidth + 2 : 4;
+    const steps = remedy.flatMap((step) => stepLines(step, columns, indent));
+    const below = steps.map((line) => " ".repeat(indent) + line);
+    if (steps.length === 0) return [];
+    const name = `  ${paint(state, style)(beside ? id.padEnd(idWidth) : id)}`;
+    return beside ? [`${name}  ${steps[0]}`, ...below.slice(1)] : [name, ...below];
+  });
   return rows.length === 0 ? [] : [[style.bold("What to do"), ...rows].join("\n")];
 }
 

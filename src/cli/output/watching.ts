@@ -70,8 +70,8 @@ class Region {
     const all = text.split("\n");
     const shown = all.length < rows ? all : [...all.slice(0, rows - 2), `... ${all.length - rows + 2} more`];
     const up = this.#lines > 0 ? `\x1b[${this.#lines}A` : "";
-    // To the end of each line, and at last of the screen, what was there before goes.
-    const lines = shown.map((line) => `${fitting(line, columns)}\x1b[K\n`).join("");
+    // What was there before goes first: behind a line as wide as the terminal its last character would go, too.
+    const lines = shown.map((line) => `\x1b[K${fitting(line, columns)}\n`).join("");
     this.ctx.stdout.write(`${up}\r${lines}\x1b[J`);
     this.#lines = shown.length;
   }

@@ -6,7 +6,8 @@ import type { Context, Daemon } from "../context.ts";
 import { execInGuest } from "../guest/exec.ts";
 import { statusOf } from "../interrupts.ts";
 import { escapeLine } from "../output/escape.ts";
-import { type TableState, withDoing, withVm } from "./state.ts";
+import { unpulledWork } from "../workspace/unpulled.ts";
+import { type Question, type TableState, withDoing, withVm } from "./state.ts";
 
 interface Named {
   id: string;
@@ -38,6 +39,18 @@ export class Actions {
 
   start(vm: Named): void {
     this.#do(vm, "starting", (options) => this.client.call("vm.start", { ref: vm.id }, options));
+  }
+
+  /** Whether to delete it: with the same lines as vm delete has, of what would be lost. */
+  async ask(vm: Vm): Promise<void> {
+    const lost = vm.workspace === null ? [] : undefined;
+    const question: Question = { id: vm.id, name: vm.name, lost };
+    this.change((state) => ({ ...state, question }));
+    if (lost !== undefined) return;
+    const lines = await unpulledWork(this.ctx, this.client, [vm]).catch((error: unknown) => [whyOf(error)]);
+    this.change((state) =>
+      state.question === question ? { ...state, question: { ...question, lost: lines } } : state,
+    );
   }
 
   delete(vm: Named): void {

@@ -5,12 +5,12 @@ export class Screen {
 
   constructor(private readonly out: { write(text: string): unknown }) {}
 
-  /** `lines` must fit it: it does not wrap. */
+  /** `lines` must fit it: it does not wrap. Erased is before: behind a whole line the cursor is on its last character still. */
   draw(lines: readonly string[]): void {
     const before = this.#shown;
     this.#shown = [...lines];
     const changes = lines.flatMap((line, index) =>
-      before?.[index] === line ? [] : [`${to(index)}${line}\x1b[K`],
+      before?.[index] === line ? [] : [`${to(index)}\x1b[K${line}`],
     );
     if (before === undefined) changes.unshift("\x1b[2J");
     else if (lines.length < before.length) changes.push(`${to(lines.length)}\x1b[J`);

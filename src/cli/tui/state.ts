@@ -6,14 +6,21 @@ export interface Row {
   cpuPercent: number | undefined;
 }
 
+/** The VM whose deletion is asked for. */
+export interface Question {
+  id: string;
+  name: string;
+  /** What would be lost with it, a line for each; undefined while its guest is asked. */
+  lost: readonly string[] | undefined;
+}
+
 export interface TableState {
   /** Undefined until they are known. */
   rows: readonly Row[] | undefined;
   /** The id of the VM that keys are about. */
   selected: string | undefined;
   help: boolean;
-  /** The VM whose deletion is asked for. */
-  question: { id: string; name: string } | undefined;
+  question: Question | undefined;
   /** What is being done, by the VM's id: "stopping". */
   doing: ReadonlyMap<string, string>;
   /** How the last thing that was done went; empty: well. */

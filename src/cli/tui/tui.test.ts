@@ -130,6 +130,21 @@ describe("the table", () => {
     await status;
   });
 
+  test("says what would be lost before it deletes, as vm delete does", async () => {
+    const workspace = { hostPath: "/home/me/repo", guestPath: "/root/repo", head: "a".repeat(40) };
+    const had = fakeStats("had", {}, { state: "stopped", workspace });
+    const { status, sees, press, daemon } = table([had], { "vm.delete": () => ({}) });
+    await sees("had");
+    press("d");
+    await sees("had is stopped and cannot be asked: it had a copy of /home/me/repo");
+    await sees("delete had with its disks all the same? [y/n]");
+    press("n");
+    await sees("enter shell");
+    expect(daemon.methods).not.toContain("vm.delete");
+    press("q");
+    await status;
+  });
+
   test("gives the whole terminal to a shell, and comes back behind it", async () => {
     const fake = { daemon: undefined as FakeDaemon | undefined };
     const guest = fakeGuest(

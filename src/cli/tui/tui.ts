@@ -146,8 +146,11 @@ export class Tui {
       this.#draw();
     } else if (this.#log !== undefined) this.#pressInLog(this.#log, key);
     else if (question !== undefined) {
+      const isYes = key === "y" || key === "Y";
+      // Nobody has read yet what would be lost.
+      if (isYes && question.lost === undefined) return;
       this.#change((state) => ({ ...state, question: undefined }));
-      if (key === "y" || key === "Y") this.#actions.delete(question);
+      if (isYes) this.#actions.delete(question);
     } else if (help) this.#change((state) => ({ ...state, help: false }));
     else this.#pressInTable(key);
   }
@@ -174,7 +177,7 @@ export class Tui {
     else if (key === "l") this.#openLog(vm);
     else if (key === "x") this.#actions.stop(vm);
     else if (key === "S") this.#actions.start(vm);
-    else if (key === "d") this.#change((state) => ({ ...state, question: { id: vm.id, name: vm.name } }));
+    else if (key === "d") void this.#actions.ask(vm);
   }
 
   async #shell(vm: { id: string; name: string; state: string }): Promise<void> {

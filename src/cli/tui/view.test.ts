@@ -1,6 +1,7 @@
 /** States as lines: what fits is there, and nothing is wider or higher than the screen. */
 import { describe, expect, test } from "bun:test";
 import { VmId, type VmName } from "../../base/ids.ts";
+import { statsHeader } from "../output/stats-cells.ts";
 import { styleFor } from "../output/style.ts";
 import { fakeStats } from "../testing/fake-stats.ts";
 import { keysOf } from "./keys.ts";
@@ -34,7 +35,8 @@ describe("the table as lines", () => {
     const states: TableState[] = [
       ...[emptyTable, withRows(emptyTable, []), many, moved(many, 25)],
       { ...moved(many, 39), help: true },
-      { ...many, question: { id: "x", name: "otter" }, message: "failed" },
+      { ...many, question: { id: "x", name: "otter", lost: [] }, message: "failed" },
+      { ...many, question: { id: "x", name: "otter", lost: ["otter has changes ".repeat(9), "more"] } },
       { ...many, message: "m".repeat(500) },
     ];
     for (const state of states)
@@ -54,13 +56,47 @@ describe("the table as lines", () => {
     expect(tableLines(many, look(30, 8))[1]).toBe("   NAME      STATE    CPU");
   });
 
+  test.each([80, 79, 60, 50])("cuts no heading and no cell in %d columns", (columns) => {
+    const wide = rowsOf(2).map((row) => ({ ...row, cpuPercent: 103 }));
+    const [header = "", chosen = "", other = ""] = tableLines(
+      withRows(emptyTable, wide),
+      look(columns, 24),
+    ).slice(1);
+    const known = ["NAME", "STATE", ...statsHeader];
+    for (const heading of header.trim().split(/ {2,}/)) expect(known).toContain(heading);
+    const whole = tableLines(withRows(emptyTable, wide), look(300, 24));
+    for (const [line, all = ""] of [[chosen, whole[2]] as const, [other, whole[3]] as const])
+      for (const cell of line.trim().split(/ {2,}/)) expect(all.trim().split(/ {2,}/)).toContain(cell);
+  });
+
+  test("says all of its keys where it is narrow", () => {
+    const lines = tableLines({ ...many, help: true }, look(50, 20));
+    expect(lines.join(" ").replace(/ +/g, " ")).toContain("back to the shell for a while; fg comes back");
+    expect(lines).toContain("                 comes back");
+    expect(tableLines({ ...many, help: true }, look(30, 30))).toContain("  a shell in it; its end leads");
+  });
+
+  test("asks with what would be lost", () => {
+    const question = {
+      id: id(0),
+      name: "otter-0",
+      lost: ["otter-0 has changes that are on no branch of /a"],
+    };
+    expect(tableLines({ ...many, question }, look(30, 10)).slice(-4)).toEqual([
+      "otter-0 has changes that are",
+      "on no branch of /a",
+      "delete otter-0 with its disks",
+      "all the same? [y/n]",
+    ]);
+  });
+
   test("obeys nothing that a name or a message says", () => {
     const hostile = fakeStats("x", {}, { name: "a\x1b[2J\u202eb" as VmName });
     const state = {
       ...withRows(emptyTable, [{ stats: hostile, cpuPercent: undefined }]),
       message: "\x1b]0;t\x07",
     };
-    const asked = { ...state, question: { id: "x", name: hostile.vm.name } };
+    const asked = { ...state, question: { id: "x", name: hostile.vm.name, lost: [] } };
     for (const lines of [tableLines(state, look(100, 10)), tableLines(asked, look(100, 10))])
       expect(lines.join("\n")).not.toMatch(/[\x00-\x09\x0b-\x1f\u202e]/);
   });
@@ -82,7 +118,7 @@ describe("the state", () => {
   });
 
   test("forgets a question about a VM that has gone", () => {
-    const asked = { ...many, question: { id: id(7), name: "otter-7" } };
+    const asked = { ...many, question: { id: id(7), name: "otter-7", lost: [] } };
     expect(withRows(asked, rowsOf(40)).question).toBeDefined();
     expect(withRows(asked, rowsOf(3)).question).toBeUndefined();
   });
@@ -156,9 +192,9 @@ test("only lines that have changed are written", () => {
   screen.forget();
   screen.draw(["a"]);
   expect(written).toEqual([
-    "\x1b[2J\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K\x1b[3;1Hc\x1b[K",
-    "\x1b[2;1HB\x1b[K",
+    "\x1b[2J\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb\x1b[3;1H\x1b[Kc",
+    "\x1b[2;1H\x1b[KB",
     "\x1b[2;1H\x1b[J",
-    "\x1b[2J\x1b[1;1Ha\x1b[K",
+    "\x1b[2J\x1b[1;1H\x1b[Ka",
   ]);
 });

@@ -3,8 +3,9 @@ import { escapeLine } from "../output/escape.ts";
 import { statsCells, statsExpendable, statsHeader } from "../output/stats-cells.ts";
 import type { Style } from "../output/style.ts";
 import { fitting, renderTableFor } from "../output/table.ts";
+import { wrapWords } from "../output/wrap.ts";
 import type { LogLines } from "./log-lines.ts";
-import type { Row, TableState } from "./state.ts";
+import type { Question, Row, TableState } from "./state.ts";
 
 export interface Look {
   columns: number;
@@ -21,10 +22,11 @@ export function tableLines(state: TableState, look: Look): string[] {
   const { columns, rows, style } = look;
   const fit = (text: string) => fitting(text, columns);
   const roomy = rows >= leastRows;
+  const headed = !state.help && Boolean(state.rows?.length);
   const foot = footOf(state, look);
-  const frame = roomy ? 3 + (state.rows?.length ? 1 : 0) : state.question || state.message ? 1 : 0;
-  const body = state.help ? helpLines : bodyOf(state, look);
-  const header = !state.help && state.rows?.length ? [style.bold(fit(body[0] ?? ""))] : [];
+  const frame = (roomy ? 2 + (headed ? 1 : 0) : 0) + foot.length;
+  const body = state.help ? helpLines(columns) : bodyOf(state, look);
+  const header = headed ? [style.bold(fit(body[0] ?? ""))] : [];
   const content = header.length > 0 ? body.slice(1) : body;
   const room = Math.max(1, rows - frame);
   const selected = state.help ? -1 : indexOf(state);
@@ -33,9 +35,9 @@ export function tableLines(state: TableState, look: Look): string[] {
     const text = fit(line);
     return from + index === selected ? style.invert(text.padEnd(columns)) : text;
   });
-  if (!roomy) return [...shown.slice(0, rows - frame), ...(frame > 0 ? [foot] : [])];
+  if (!roomy) return [...shown.slice(0, rows - frame), ...foot];
   const blank = Array<string>(Math.max(0, room - shown.length)).fill("");
-  return [style.bold(fit(titleOf(state))), ...header, ...shown, ...blank, "", foot];
+  return [style.bold(fit(titleOf(state))), ...header, ...shown, ...blank, "", ...foot];
 }
 
 function titleOf({ rows }: TableState): string {
@@ -68,26 +70,50 @@ function stateOf({ stats }: Row, doing: TableState["doing"]): string {
   return doing.get(stats.vm.id) ?? (stats.vm.asleep ? "asleep" : stats.vm.state);
 }
 
-function footOf({ question, message }: TableState, { columns, style }: Look): string {
-  if (question !== undefined)
-    return style.yellow(fitting(`delete ${escapeLine(question.name)} with its disks? [y/n]`, columns));
-  if (message !== "") return style.red(fitting(escapeLine(message), columns));
-  return style.dim(fitting(keys.length <= columns ? keys : fewKeys, columns));
+function footOf({ question, message }: TableState, { columns, rows, style }: Look): string[] {
+  const roomy = rows >= leastRows;
+  if (question !== undefined) {
+    // One line of the table stays, and what encloses it.
+    const room = Math.max(1, rows - (roomy ? 4 : 1));
+    const asking = wrapWords(asked(question), columns).slice(-room);
+    const losing = (question.lost ?? []).flatMap((line) => wrapWords(line, columns));
+    return [...losing.slice(0, room - asking.length), ...asking].map((line) =>
+      style.yellow(fitting(line, columns)),
+    );
+  }
+  if (message !== "") return [style.red(fitting(escapeLine(message), columns))];
+  return roomy ? [style.dim(fitting(keys.length <= columns ? keys : fewKeys, columns))] : [];
 }
 
-const helpLines = [
-  "",
-  "up, down, k, j   choose a VM",
-  "enter, s         a shell in it; its end leads back here",
-  "l                what its console says",
-  "x                stop it, in order; its disks are kept",
-  "S                start it",
-  "d                delete it with its disks, after a question",
-  "Ctrl-Z           back to the shell for a while; fg comes back",
-  "q, Ctrl-C        leave; VMs run on",
-  "",
-  "any key: back",
-];
+function asked({ name, lost }: Question): string {
+  const what = `delete ${escapeLine(name)} with its disks`;
+  if (lost === undefined) return `${what}? One moment: it is asked what it has [n]`;
+  return `${what}${lost.length > 0 ? " all the same" : ""}? [y/n]`;
+}
+
+const helps = [
+  ["up, down, k, j", "choose a VM"],
+  ["enter, s", "a shell in it; its end leads back here"],
+  ["l", "what its console says"],
+  ["x", "stop it, in order; its disks are kept"],
+  ["S", "start it"],
+  ["d", "delete it with its disks, after a question"],
+  ["Ctrl-Z", "back to the shell for a while; fg comes back"],
+  ["q, Ctrl-C", "leave; VMs run on"],
+] as const;
+const helpIndent = 17;
+/** On fewer columns than this what a key does goes below it. */
+const roomBeside = 40;
+
+function helpLines(columns: number): string[] {
+  const lines = helps.flatMap(([key, does]) => {
+    if (columns < roomBeside) return [key, ...wrapWords(does, columns - 2).map((line) => `  ${line}`)];
+    return wrapWords(does, columns - helpIndent).map(
+      (line, index) => (index === 0 ? key : "").padEnd(helpIndent) + line,
+    );
+  });
+  return ["", ...lines, "", "any key: back"];
+}
 
 export function logLines(log: LogLines, name: string, { columns, rows, style }: Look): string[] {
   const fit = (text: string) => fitting(text, columns);

@@ -80,8 +80,8 @@ describe("vm stats", () => {
     const daemon = counting(...vms);
     const twice = (out: string) => out.split("NAME").length > 2;
     const { out } = await ticking(["vm", "stats", "-w"], { daemon, tty: { stdout: true } }, twice);
-    expect(out).toContain("\x1b[23A\rNAME");
-    expect(out).toContain("... 19 more\x1b[K\n\x1b[J");
+    expect(out).toContain("\x1b[23A\r\x1b[KNAME");
+    expect(out).toContain("\x1b[K... 19 more\n\x1b[J");
   });
 
   test("a VM that is not there is an error", async () => {
@@ -152,6 +152,15 @@ describe("events", () => {
     expect(JSON.parse(json.out)).toEqual(stopped);
     expect(json.out.trim()).not.toContain("\n");
     expect(fake.calls[0]?.params).toEqual({ follow: true, sinceMs: 9_000_000 });
+  });
+
+  test("that there are none is said on a terminal, and nowhere else", async () => {
+    const none = () => daemon({ "events.follow": () => ({}) });
+    const tty = { stdout: true, stderr: true };
+    const said = await banger(["events", "--no-follow"], { daemon: none(), tty, env: { NO_COLOR: "1" } });
+    expect([said.out, said.err]).toEqual(["", "no events yet\n"]);
+    const piped = await banger(["events", "--no-follow"], { daemon: none() });
+    expect([piped.out, piped.err]).toEqual(["", ""]);
   });
 
   test("end with Ctrl-C, and with status 0", async () => {
