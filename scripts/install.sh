@@ -364,6 +364,8 @@ read_manifest() {
   asked=$version
   version=${version:-${latest#v}}
   is_version "$version" || die "the list of releases names no latest one" "say which: --version vX.Y.Z"
+  # The list is not signed, and what comes before a release is signed, too.
+  [[ -n $asked || $version != *-* ]] || die "the list of releases names v$version as the latest, which comes before a release" "if you want it, say so: --version v$version"
   # As it is written there, in file names and in what is signed, too.
   for release in "$version" "v$version"; do
     tarball_url=$(field "/releases/$release/tarball")
@@ -446,7 +448,7 @@ unpack() {
   tar -xOf "$work/tar" banger > "$work/banger" 2> /dev/null || cannot_write "the program"
   rm -f -- "$work/tar"
   chmod 755 -- "$work/banger"
-  answer=$(timeout 60 "$work/banger" --version 2> "$work/said" < /dev/null | head -c 200)
+  answer=$(timeout -k 5 60 "$work/banger" --version 2> "$work/said" < /dev/null | head -c 200)
   case $? in
     0) ;;
     126) die "programs may not be run from $(plain "${work%/*}")" "$elsewhere else" ;;
@@ -461,7 +463,7 @@ unpack() {
 # The version of what is installed; nothing when there is none, or none that works.
 installed_version() {
   local answer
-  [ -x "$target" ] && answer=$(timeout 20 "$target" --version 2> /dev/null < /dev/null | head -c 200) || return 0
+  [ -x "$target" ] && answer=$(timeout -k 5 20 "$target" --version 2> /dev/null < /dev/null | head -c 200) || return 0
   answer=${answer#banger v}
   is_version "${answer%% *}" && echo "${answer%% *}"
 }
@@ -509,7 +511,13 @@ confirm() {
 # Each version has a directory of its own, and a link says which is meant: `banger update` goes on from there. Whoever looks
 # finds the old one or the new one, also after a power cut.
 put_version() {
-  local versions=${work%/*}/versions
+  local versions=${work%/*}/versions updates=${work%/*}/updates
+  # `banger update` has it as long as it works: either would remove what the other is about to put.
+  mkdir -p -- "$updates" 2> /dev/null || cannot_write "the program"
+  if has flock; then
+    exec 8>> "$updates/lock" || cannot_write "the program"
+    flock -w 60 8 || die "a banger update is under way: nothing was installed" "run this again when it has ended"
+  fi
   mkdir -p -- "$versions/$name" 2> /dev/null || cannot_write "the program"
   sync -- "$work/banger" 2> /dev/null
   mv -f -- "$work/banger" "$versions/$name/banger" || die "$(plain "$versions/$name/banger") cannot be replaced"

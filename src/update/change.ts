@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { BangerError, toBangerError } from "../base/base.ts";
-import { type InstalledPlace, programOf } from "../config/config.ts";
+import { currentVersion, type InstalledPlace, programOf } from "../config/config.ts";
 import { pointTo, removeOtherVersions } from "../host/host.ts";
 import { removeTree } from "../sys/sys.ts";
 import { type Build, failingChecks } from "./build.ts";
@@ -109,7 +109,7 @@ async function tidyUp({ place, updates, services, to, migrates, say }: Change): 
 
 /** What no version needs but `current`, also of an update that was killed when it had nothing else left to do. */
 export async function sweep(place: InstalledPlace, updates: string, current: string): Promise<void> {
-  await removeOtherVersions(place.versions, current);
+  await removeOtherVersions(place.versions, current, currentVersion(place) ?? current);
   await dropDownloads(updates);
 }
 

@@ -45,6 +45,11 @@ test("the list of releases has to be JSON of its schema, which leads to https or
       /names no latest one/,
     ],
     [
+      "what comes before a release as the latest",
+      (text) => text.replace(/"latest_stable": "1.3.0"/, '"latest_stable": "1.4.0-rc.1"'),
+      /v1\.4\.0-rc\.1 as the latest, which comes before a release/,
+    ],
+    [
       "a latest that is not there",
       (text) => text.replace(/"latest_stable": "1.3.0"/, '"latest_stable": "1.4.0"'),
       /no release v1\.4\.0/,

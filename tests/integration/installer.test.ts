@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { lockFile } from "../../src/sys/sys.ts";
 import { type Bed, nothing, nothingOf, openBed, scriptCalling, standIn } from "./installer-fixture.ts";
 import { onTerminal } from "./installer-terminal.ts";
 
@@ -16,9 +17,14 @@ afterAll(() => bed.end());
 /** A link, and what it leads to. */
 const program = [
   ...["home/.local", "home/.local/bin", "home/.local/bin/banger", "home/.local/lib"],
-  ...["", "/versions", "/versions/1.10.0-01234567", "/versions/1.10.0-01234567/banger"].map(
-    (path) => `home/.local/lib/banger${path}`,
-  ),
+  ...[
+    "",
+    "/updates",
+    "/updates/lock",
+    "/versions",
+    "/versions/1.10.0-01234567",
+    "/versions/1.10.0-01234567/banger",
+  ].map((path) => `home/.local/lib/banger${path}`),
 ];
 const isRoot = process.getuid?.() === 0;
 
@@ -155,6 +161,19 @@ done`);
     const { stdout } = Bun.spawnSync(["bash", "-c", script, "-", ...ascending]);
     const rows = ascending.map((_, a) => ascending.map((_, b) => (a < b ? "1" : "0")).join(""));
     expect(`${stdout}`.trim().split("\n")).toEqual(rows);
+  });
+
+  test("waits for an update that is under way: each would remove what the other has put", async () => {
+    const person = bed.person();
+    const updates = join(person.home, ".local/lib/banger/updates");
+    expect((await person.install(["--user", "--yes", "--version", "1.2.0"])).status).toBe(0);
+    const lock = lockFile(join(updates, "lock"));
+    expect(lock).toBeDefined();
+    const waiting = person.install(["--user", "--yes"]);
+    await Bun.sleep(3000);
+    expect(person.answer()).toBe("v1.2.0");
+    lock?.release();
+    expect([(await waiting).status, person.answer()]).toEqual([0, "v1.10.0"]);
   });
 
   test("eight at once leave one whole program, and nothing else", async () => {
