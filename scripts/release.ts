@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runScript } from "./publish/script.ts";
+import { addressPath, addressWarning } from "./release/address.ts";
 import { crossCompile } from "./release/cross.ts";
 import { installerPath, installerText } from "./release/installer.ts";
 import { parseOptions, type ReleaseOptions, usage } from "./release/options.ts";
@@ -30,6 +31,8 @@ async function make(source: Source, options: ReleaseOptions, dir: string): Promi
     return writeUnsigned({ ...publication, files: buildPayload(source, dir, "-UNSIGNED") });
   const { key, installer } = beforehand(source, options, signBy);
   checkPlace(publication);
+  const warning = options.baseUrl && addressWarning(source.read(addressPath), options.baseUrl);
+  if (warning !== undefined) process.stderr.write(`release: ${warning}\n`);
   const place = await writeRelease({ ...publication, files: buildPayload(source, dir), key, installer });
   if (options.baseUrl === undefined)
     process.stderr.write("release: without --base-url, install.sh has to be told where releases are\n");

@@ -8,6 +8,10 @@ export const releaseKey: string | undefined = /^-----BEGIN PUBLIC KEY-----$/m.te
   : undefined;
 
 /** Of a directory, without a slash at its end; undefined in a source that has no releases yet. */
-export const releasesAt: string | undefined = /^https:\/\/\S+$/.test(addressText.trim())
-  ? addressText.trim().replace(/\/$/, "")
-  : undefined;
+export const releasesAt: string | undefined = addressIn(addressText);
+
+/** The address in the text of releases-at.txt, if that is one. */
+export function addressIn(text: string): string | undefined {
+  const address = text.trim();
+  return /^https:\/\/\S+$/.test(address) ? address.replace(/\/$/, "") : undefined;
+}
