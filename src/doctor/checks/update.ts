@@ -9,6 +9,7 @@ const update = defineCheck({
   symptoms: [
     "`banger update` was killed, or the power went during it",
     "`the update to ... failed, and so did going back to ...`",
+    "`the update to ... was interrupted, and going back to ... failed`",
     "something of a new release does not work until `system install` is run again",
   ],
   meaning:
