@@ -34,16 +34,22 @@ export async function resume(begun: Begun, signal: AbortSignal): Promise<void> {
     say(`v${build.version} is in the place of v${from.version}`);
     return;
   }
-  if (current === pending.from && from !== undefined && pending.migrates) {
-    // It may have been stopped for a copy of its database; and was that changed already, and the link put back?
-    const program = programOf(place, pending.from);
-    await services.stop();
-    const word = (await readsState(services, program, signal)) ? "--drop-kept-state" : "--put-back-state";
-    const { status, said } = await services.stateTask(program, word, signal);
-    if (status !== 0) throw new BangerError("operation_failed", `bangerd ${word} failed: ${said}`);
+  if (current === pending.from && from !== undefined) {
+    if (pending.migrates) await settleState(begun, pending.from, signal);
+    // It may have been killed on its way back, the link being back and the services not.
+    await services.adopt(from);
     await services.bringUp(place.link, from, signal);
   }
   await dropPending(updates);
+}
+
+/** It may have been stopped for a copy of its database; and was that changed already, and the link put back? */
+async function settleState({ place, services }: Begun, name: string, signal: AbortSignal): Promise<void> {
+  const program = programOf(place, name);
+  await services.stop();
+  const word = (await readsState(services, program, signal)) ? "--drop-kept-state" : "--put-back-state";
+  const { status, said } = await services.stateTask(program, word, signal);
+  if (status !== 0) throw new BangerError("operation_failed", `bangerd ${word} failed: ${said}`);
 }
 
 async function buildIfThere(

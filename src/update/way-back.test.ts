@@ -126,6 +126,28 @@ describe("an update that was killed is, by the next one,", () => {
     expect(bed.state()).toEqual(only("1.3.0"));
   });
 
+  test("brought back first when it was killed on its way back, after the link and before the services", async () => {
+    for (const migrates of [false, true]) {
+      cutOff({ migrates });
+      bed.runs = fresh;
+      bed.done.length = 0;
+      bed.manifest.latest_stable = "1.2.0";
+      expect((await bed.update()).outcome).toBe("current");
+      const database = ["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`];
+      expect(bed.done).toEqual([...(migrates ? database : []), "adopt 1.2.0", "bring up 1.2.0"]);
+      expect(bed.state()).toEqual(only("1.2.0"));
+    }
+  });
+
+  test("not forgotten before what was installed before it runs again", async () => {
+    cutOff();
+    bed.before = (now) => {
+      if (now === "bring up 1.2.0") throw new Error("it crashes");
+    };
+    await failure(bed.update());
+    expect(bed.state().kept).toEqual(["pending.json"]);
+  });
+
   test("brought to its end when the link was changed, by the new program and by the old one", async () => {
     for (const executable of [fresh, old]) {
       bed.install("1.3.0");
@@ -186,7 +208,8 @@ describe("an update that was killed is, by the next one,", () => {
     };
     await failure(bed.update());
     expect(bed.done).toEqual([
-      ...["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`, "bring up 1.2.0"],
+      ...["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`],
+      ...["adopt 1.2.0", "bring up 1.2.0"],
     ]);
   });
 
