@@ -95,7 +95,7 @@ export async function runUpdate(request: UpdateRequest, world: UpdateWorld): Pro
   const updates = updatesIn(place);
   const services = await world.services(place, updates);
   return services.exclusively(async () => {
-    await resume({ place, updates, services, say: world.say }, world.signal);
+    await resume({ place, updates, services, request, say: world.say }, world.signal);
     const current = currentVersion(place);
     if (current === undefined) throw notInstalled(world);
     const from: Version = { name: current, build: await buildOf(programOf(place, current), world.signal) };
