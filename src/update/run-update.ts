@@ -14,7 +14,7 @@ import { resume } from "./resume.ts";
 import { checkNotOlder, recallLatest, rememberLatest } from "./seen.ts";
 import type { Services } from "./services.ts";
 import { dropDownloads, type Staged, stage } from "./stage.ts";
-import { compareVersions } from "./versions.ts";
+import { compareVersions, isStable } from "./versions.ts";
 
 export interface UpdateRequest {
   /** Only say what there is. */
@@ -189,6 +189,13 @@ async function chosen(
     throw new BangerError("not_found", "there is no release yet but such as come before one", {
       hint: `if you want one of these, say so: --to v${Object.keys(manifest.releases)[0] ?? "X.Y.Z"}`,
     });
+  }
+  if (!isStable(manifest.latest_stable)) {
+    throw new BangerError(
+      "denied",
+      `the list of releases names v${manifest.latest_stable} as the latest, which comes before a release: nothing was installed`,
+      { hint: `if you want it, say so: --to v${manifest.latest_stable}` },
+    );
   }
   const offer = await fetchOffer(manifest.latest_stable, manifest, at, key, route);
   if (updates === undefined) return offer;
