@@ -115,6 +115,24 @@ describe("mix:", () => {
   });
 });
 
+describe("a signed program, if its maker was careless, that", () => {
+  const says = (line: string) => `#!/bin/sh\necho '${line}'\n`;
+  test.each([
+    `banger v1.3.0 (commit ../../../x, built ${date})`,
+    `banger v1.3.0 (commit /x, built ${date})`,
+    `banger v1.3.0 (commit .., built ${date})`,
+    `banger v../1.3.0 (commit x, built ${date})`,
+    `banger v1.3.0 (commit ${"x".repeat(300)}, built ${date})`,
+  ])("says %p is not what its directory is named by", async (line) => {
+    bed.release("1.3.0", { program: says(line) });
+    await expect(bed.update()).rejects.toMatchObject({
+      code: "corrupt",
+      message: expect.stringContaining("does not run here: says"),
+    });
+    expect(bed.state()).toMatchObject({ ...only("1.2.0"), kept: [] });
+  });
+});
+
 describe("endless data:", () => {
   /** Never ends, and sends no length. */
   const endless = () =>
