@@ -5,13 +5,13 @@ import { BangerError } from "../base/base.ts";
 import { currentVersion, type InstalledPlace, installedPlace, programOf } from "../config/config.ts";
 import { patience, signatureKey, trustedAuthorities } from "../download/download.ts";
 import { releaseKey, releasesAt } from "../release/release.ts";
-import { errnoOf, removeTree } from "../sys/sys.ts";
+import { removeTree } from "../sys/sys.ts";
 import { buildOf } from "./build.ts";
 import { carryOut, sweep, type Version } from "./change.ts";
 import { refuseWhileUsed } from "./in-use.ts";
 import { fetchManifest, fetchOffer, type Offer, type Route } from "./offer.ts";
 import { resume } from "./resume.ts";
-import { checkNotOlder, recallLatest, rememberLatest } from "./seen.ts";
+import { checkNotOlder, recallLatest, rememberIfAllowed } from "./seen.ts";
 import type { Services } from "./services.ts";
 import { dropDownloads, type Staged, stage } from "./stage.ts";
 import { compareVersions, isStable } from "./versions.ts";
@@ -201,17 +201,8 @@ async function chosen(
   if (updates === undefined) return offer;
   const seen = await recallLatest(updates);
   checkNotOlder(offer, seen);
-  if (seen?.version !== offer.version) await rememberIfAllowed(updates, offer);
+  if (seen?.version !== offer.version) await rememberIfAllowed(updates, offer, request.check);
   return offer;
-}
-
-/** Whoever only looks may have no right to write there. */
-async function rememberIfAllowed(updates: string, offer: Offer): Promise<void> {
-  try {
-    await rememberLatest(updates, offer);
-  } catch (error) {
-    if (!["EACCES", "EPERM", "EROFS"].includes(errnoOf(error) ?? "")) throw error;
-  }
 }
 
 /** By an accident or by somebody's will nobody goes back to what has been mended since. */
