@@ -34,6 +34,17 @@ test.each([
   expect(isSigned(bytes, text, key)).toBe(false);
 });
 
+test("bits that say nothing, in the padding, are another form of it", () => {
+  // Of a length that has padding: that differs from one signature to the next.
+  let padded = signature;
+  while (!padded.endsWith("=")) padded = sign("sha256", bytes, privateKey).toString("base64");
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const last = padded.replace(/=+$/, "").length - 1;
+  const other = `${padded.slice(0, last)}${letters[letters.indexOf(padded[last] ?? "") + 1]}${padded.slice(last + 1)}`;
+  expect(Buffer.from(other, "base64")).toEqual(Buffer.from(padded, "base64"));
+  expect([isSigned(bytes, padded, key), isSigned(bytes, other, key)]).toEqual([true, false]);
+});
+
 test("keys of other kinds are refused, and so is a private one", () => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
   const curve = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).publicKey;

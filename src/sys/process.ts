@@ -57,6 +57,9 @@ export function run(program: string, args: readonly string[], options: RunOption
     const stop = (why: BangerError) => {
       failure ??= why;
       child.kill("SIGKILL");
+      // A child of its may live on, and hold them open.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
     };
     const onAbort = () => stop(new BangerError("cancelled", `${program} was cancelled`));
     options.signal?.addEventListener("abort", onAbort, { once: true });

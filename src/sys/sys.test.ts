@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   closeSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -145,6 +146,16 @@ describe("a host program", () => {
     await expect(runChecked("sh", ["-c", "echo reason >&2; exit 3"])).rejects.toThrow(
       "sh failed with status 3: reason",
     );
+  });
+
+  test("that is cancelled has ended, although a child of its holds its output open", async () => {
+    const held = join(dir, "held");
+    const controller = new AbortController();
+    const ran = run("sh", ["-c", `sleep 300 & echo $! > ${held}; exit 0`], { signal: controller.signal });
+    while (!existsSync(held) || readFileSync(held, "utf8") === "") await Bun.sleep(5);
+    controller.abort();
+    await expect(ran).rejects.toMatchObject({ code: "cancelled" });
+    process.kill(Number(readFileSync(held, "utf8")), "SIGKILL");
   });
 
   test("that prints too much is ended", async () => {

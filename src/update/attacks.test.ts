@@ -1,7 +1,7 @@
 /** What somebody could serve in place of a release: each is refused, nothing of it is run, and nothing of it is left. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -115,6 +115,24 @@ describe("mix:", () => {
   });
 });
 
+describe("a signed program, if its maker was careless, that", () => {
+  const says = (line: string) => `#!/bin/sh\necho '${line}'\n`;
+  test.each([
+    `banger v1.3.0 (commit ../../../x, built ${date})`,
+    `banger v1.3.0 (commit /x, built ${date})`,
+    `banger v1.3.0 (commit .., built ${date})`,
+    `banger v../1.3.0 (commit x, built ${date})`,
+    `banger v1.3.0 (commit ${"x".repeat(300)}, built ${date})`,
+  ])("says %p is not what its directory is named by", async (line) => {
+    bed.release("1.3.0", { program: says(line) });
+    await expect(bed.update()).rejects.toMatchObject({
+      code: "corrupt",
+      message: expect.stringContaining("does not run here: says"),
+    });
+    expect(bed.state()).toMatchObject({ ...only("1.2.0"), kept: [] });
+  });
+});
+
 describe("endless data:", () => {
   /** Never ends, and sends no length. */
   const endless = () =>
@@ -203,6 +221,14 @@ describe("the list of releases, which is not signed:", () => {
   ])("leads to %s", async (_, address, why) => {
     bed.manifest.releases["1.3.0"] = { ...bed.manifest.releases["1.3.0"], sums: address };
     await refused(bed, why);
+  });
+
+  test("names one before a release as the latest, which is not remembered either", async () => {
+    bed.release("9.0.0-rc.1");
+    await refused(bed, /names v9\.0\.0-rc\.1 as the latest, which comes before a release/);
+    await refused(bed, /comes before a release/, { check: true });
+    expect(existsSync(join(bed.updates, "seen.json"))).toBe(false);
+    expect((await bed.update({ to: "9.0.0-rc.1" })).outcome).toBe("updated");
   });
 
   test("names a latest one that it has not", async () => {

@@ -12,6 +12,10 @@ export interface Build {
 /** An emulated processor takes ten times as long as another. In ms. */
 export const programLimitMs = 120_000;
 
+/** A directory is named by version and commit: neither may lead anywhere. */
+const word = "[0-9A-Za-z][0-9A-Za-z.+-]{0,63}";
+const grammar = new RegExp(`^banger v(${word}) \\(commit (${word}), built (\\S+)\\)$`);
+
 /** Throws corrupt for a program that does not run, or says something else. */
 export async function buildOf(program: string, signal: AbortSignal): Promise<Build> {
   const { status, stdout, stderr } = await run(program, ["--version"], {
@@ -19,7 +23,7 @@ export async function buildOf(program: string, signal: AbortSignal): Promise<Bui
     maxOutputBytes: 4096,
   });
   const said = stdout.toString("utf8").trim();
-  const [, version, commit, builtAt] = /^banger v(\S+) \(commit (\S+), built (\S+)\)$/.exec(said) ?? [];
+  const [, version, commit, builtAt] = grammar.exec(said) ?? [];
   if (status === 0 && version !== undefined && commit !== undefined && builtAt !== undefined)
     return { version, commit, builtAt };
   const why = status === 0 ? `says ${JSON.stringify(said.slice(0, 100))}` : lastLine(stderr);

@@ -50,9 +50,13 @@ export async function fetchOffer(
       hint: latest === null ? undefined : `the latest is v${latest}`,
     });
   }
+  // All of them before the first is asked for.
+  const [sumsAt, signatureAt, tarballAt] = [found.sums, found.sig, found.tarball].map((each) =>
+    resolve(each, at),
+  ) as [URL, URL, URL];
   const [sums, signature] = await Promise.all([
-    document(resolve(found.sums, at), maxSums, route),
-    document(resolve(found.sig, at), maxSignature, route),
+    document(sumsAt, maxSums, route),
+    document(signatureAt, maxSignature, route),
   ]);
   if (!isSigned(sums, signature.toString("latin1"), key))
     throw distrusted(`the signature of v${version} is not right`);
@@ -62,7 +66,7 @@ export async function fetchOffer(
   const name = `banger-${version}-linux-amd64.tar.gz`;
   const sum = signed.files.get(name);
   if (sum === undefined) throw distrusted(`what was signed for v${version} does not name ${name}`);
-  const tarball = { url: resolve(found.tarball, at), digest: Digest.parse(`sha256:${sum}`) };
+  const tarball = { url: tarballAt, digest: Digest.parse(`sha256:${sum}`) };
   return { version, date: signed.date, tarball };
 }
 
@@ -82,9 +86,15 @@ async function document(url: URL, maxBytes: number, route: Route): Promise<Buffe
   });
 }
 
+/** Throws corrupt for what is none, denied for one that leads away from https. */
 function resolve(address: string, at: URL): URL {
-  if (URL.canParse(address, at.href)) return new URL(address, at);
-  throw new BangerError("corrupt", `the list of releases leads to what is no address: ${address}`);
+  if (!URL.canParse(address, at.href))
+    throw new BangerError("corrupt", `the list of releases leads to what is no address: ${address}`);
+  const url = new URL(address, at);
+  if (at.protocol !== "https:" || url.protocol === "https:") return url;
+  throw new BangerError("denied", `the list of releases leads from https to ${url.protocol}//${url.host}`, {
+    hint: "nobody may see or change on the way what is asked for: tell whoever keeps that list",
+  });
 }
 
 function distrusted(what: string): BangerError {

@@ -5,16 +5,16 @@ import { BangerError } from "../base/base.ts";
 import { currentVersion, type InstalledPlace, installedPlace, programOf } from "../config/config.ts";
 import { patience, signatureKey, trustedAuthorities } from "../download/download.ts";
 import { releaseKey, releasesAt } from "../release/release.ts";
-import { errnoOf, removeTree } from "../sys/sys.ts";
+import { removeTree } from "../sys/sys.ts";
 import { buildOf } from "./build.ts";
 import { carryOut, sweep, type Version } from "./change.ts";
 import { refuseWhileUsed } from "./in-use.ts";
 import { fetchManifest, fetchOffer, type Offer, type Route } from "./offer.ts";
 import { resume } from "./resume.ts";
-import { checkNotOlder, recallLatest, rememberLatest } from "./seen.ts";
+import { checkNotOlder, recallLatest, rememberIfAllowed } from "./seen.ts";
 import type { Services } from "./services.ts";
 import { dropDownloads, type Staged, stage } from "./stage.ts";
-import { compareVersions } from "./versions.ts";
+import { compareVersions, isStable } from "./versions.ts";
 
 export interface UpdateRequest {
   /** Only say what there is. */
@@ -95,7 +95,7 @@ export async function runUpdate(request: UpdateRequest, world: UpdateWorld): Pro
   const updates = updatesIn(place);
   const services = await world.services(place, updates);
   return services.exclusively(async () => {
-    await resume({ place, updates, services, say: world.say }, world.signal);
+    await resume({ place, updates, services, request, say: world.say }, world.signal);
     const current = currentVersion(place);
     if (current === undefined) throw notInstalled(world);
     const from: Version = { name: current, build: await buildOf(programOf(place, current), world.signal) };
@@ -190,21 +190,19 @@ async function chosen(
       hint: `if you want one of these, say so: --to v${Object.keys(manifest.releases)[0] ?? "X.Y.Z"}`,
     });
   }
+  if (!isStable(manifest.latest_stable)) {
+    throw new BangerError(
+      "denied",
+      `the list of releases names v${manifest.latest_stable} as the latest, which comes before a release: nothing was installed`,
+      { hint: `if you want it, say so: --to v${manifest.latest_stable}` },
+    );
+  }
   const offer = await fetchOffer(manifest.latest_stable, manifest, at, key, route);
   if (updates === undefined) return offer;
   const seen = await recallLatest(updates);
   checkNotOlder(offer, seen);
-  if (seen?.version !== offer.version) await rememberIfAllowed(updates, offer);
+  if (seen?.version !== offer.version) await rememberIfAllowed(updates, offer, request.check);
   return offer;
-}
-
-/** Whoever only looks may have no right to write there. */
-async function rememberIfAllowed(updates: string, offer: Offer): Promise<void> {
-  try {
-    await rememberLatest(updates, offer);
-  } catch (error) {
-    if (!["EACCES", "EPERM", "EROFS"].includes(errnoOf(error) ?? "")) throw error;
-  }
 }
 
 /** By an accident or by somebody's will nobody goes back to what has been mended since. */

@@ -51,3 +51,21 @@ export async function rememberLatest(updates: string, { version, date }: Seen): 
   await mkdir(updates, { recursive: true, mode: 0o755 });
   await atomicWrite(placeIn(updates), `${JSON.stringify({ version, date })}\n`, { mode: 0o644 });
 }
+
+/**
+ * As rememberLatest; what only looks (`check`) goes on without a disk that has room. Whoever has no right to write there may look, too:
+ * what then changes anything fails by itself.
+ */
+export async function rememberIfAllowed(
+  updates: string,
+  seen: Seen,
+  check: boolean,
+  remember = rememberLatest,
+): Promise<void> {
+  try {
+    await remember(updates, seen);
+  } catch (error) {
+    const forgiven = ["EACCES", "EPERM", "EROFS", ...(check ? ["ENOSPC", "EDQUOT"] : [])];
+    if (!forgiven.includes(errnoOf(error) ?? "")) throw error;
+  }
+}

@@ -10,3 +10,4 @@ export { runUpdate, type Told, type Updated, type UpdateRequest, type UpdateWorl
 export type { UnderWay } from "./services.ts";
 export { systemServices } from "./system-services.ts";
 export { userServices } from "./user-services.ts";
+export { within } from "./within.ts";

@@ -8,21 +8,32 @@ import { connectIfRunning } from "../rpc/ensure-daemon.ts";
 import { lockFile, run } from "../sys/sys.ts";
 import { type Build, lastLine, ownEnvironment } from "./build.ts";
 import type { Services } from "./services.ts";
+import { within } from "./within.ts";
 
-/** How long a daemon that is told to end may take; one that starts: its recovery is part of it. In ms. */
-const endMs = 30_000;
+/** How long a daemon that starts may take: its recovery is part of it. In ms. */
 const startMs = 120_000;
 
-/** `updates` has the lock. */
-export async function userServices(updates: string): Promise<Services> {
-  const choice = await chooseDaemon();
+export interface UserServicesOptions {
+  /** Default: this caller's. */
+  choice?: DaemonChoice;
+  /** How long a daemon may take that is asked, or told to end. In ms. */
+  answerMs?: number;
+  endMs?: number;
+}
+
+/** `updates` has the lock. Throws timeout for a daemon that is there, and does nothing. */
+export async function userServices(updates: string, options: UserServicesOptions = {}): Promise<Services> {
+  const { choice = await chooseDaemon(), answerMs = 10_000, endMs = 30_000 } = options;
   // A program of one's own beside services of the system's: those are for their own update.
   const own = choice.mode === "user";
   return {
     mode: "user",
     exclusively: (work) => locked(updates, work),
-    operations: async () =>
-      own ? ((await asked(choice, (client) => client.call("daemon.operations.list", {}))) ?? []) : [],
+    operations: async () => {
+      const list = (client: Client) =>
+        within(answerMs, "answer", client.call("daemon.operations.list", {}), haltedHint);
+      return own ? ((await asked(choice, list)) ?? []) : [];
+    },
     stateTask: async (program, word, signal) => {
       const { status, stderr } = await run(program, ["internal", "daemon", word], {
         ...{ signal, env: ownEnvironment() },
@@ -30,12 +41,12 @@ export async function userServices(updates: string): Promise<Services> {
       return { status, said: lastLine(stderr) };
     },
     stop: async () => {
-      if (own) await stopDaemon(choice);
+      if (own) await stopDaemon(choice, endMs);
     },
     adopt: async () => {},
     bringUp: async (program, build, signal) => {
       if (!own) return;
-      await stopDaemon(choice);
+      await stopDaemon(choice, endMs);
       await startDaemon(program, build, signal);
     },
     afterwards: async () => {},
@@ -70,17 +81,19 @@ async function asked<T>(
   }
 }
 
+const haltedHint =
+  'it may be halted: find it (pgrep -af "internal daemon"), end it by kill -9 PID (VMs run on), and try again';
+
 /** VMs run on. */
-async function stopDaemon(choice: DaemonChoice): Promise<void> {
-  await asked(choice, async (client) => {
-    await client.call("daemon.stop", {});
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new BangerError("timeout", `bangerd does not end within ${endMs / 1000} s`)),
+async function stopDaemon(choice: DaemonChoice, endMs: number): Promise<void> {
+  await asked(choice, (client) =>
+    within(
       endMs,
-    );
-    await Promise.race([client.closed, late.promise]).finally(() => clearTimeout(timer));
-  });
+      "end",
+      client.call("daemon.stop", {}).then(() => client.closed),
+      haltedHint,
+    ),
+  );
 }
 
 /** By a command that needs one, as its user would. */

@@ -126,6 +126,28 @@ describe("an update that was killed is, by the next one,", () => {
     expect(bed.state()).toEqual(only("1.3.0"));
   });
 
+  test("brought back first when it was killed on its way back, after the link and before the services", async () => {
+    for (const migrates of [false, true]) {
+      cutOff({ migrates });
+      bed.runs = fresh;
+      bed.done.length = 0;
+      bed.manifest.latest_stable = "1.2.0";
+      expect((await bed.update()).outcome).toBe("current");
+      const database = ["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`];
+      expect(bed.done).toEqual([...(migrates ? database : []), "adopt 1.2.0", "bring up 1.2.0"]);
+      expect(bed.state()).toEqual(only("1.2.0"));
+    }
+  });
+
+  test("not forgotten before what was installed before it runs again", async () => {
+    cutOff();
+    bed.before = (now) => {
+      if (now === "bring up 1.2.0") throw new Error("it crashes");
+    };
+    await failure(bed.update());
+    expect(bed.state().kept).toEqual(["pending.json"]);
+  });
+
   test("brought to its end when the link was changed, by the new program and by the old one", async () => {
     for (const executable of [fresh, old]) {
       bed.install("1.3.0");
@@ -171,6 +193,36 @@ describe("an update that was killed is, by the next one,", () => {
     expect(bed.state()).toEqual(only("1.2.0"));
   });
 
+  test.each(["1.2.0", "1.3.0"])(
+    "refused while others have something under way, with the link on v%s",
+    async (current) => {
+      bed.install(current);
+      cutOff();
+      bed.operations = [{ method: "guest.exec", op: "0badcafe", ms: 1000 }];
+      const executable = join(bed.place.versions, old, "banger");
+      const error = await failure(bed.update({}, { executable }));
+      expect(error).toMatchObject({
+        code: "precondition",
+        message: "banger is in use: a command in a VM (guest.exec, 0badcafe), for 1 s",
+      });
+      expect([bed.done, bed.state().kept]).toEqual([[], ["pending.json"]]);
+      await bed.update({ force: true }, { executable });
+      expect(bed.state()).toEqual(only("1.3.0"));
+    },
+  );
+
+  test.each(["1.2.0", "1.3.0"])("only told of with --dry-run, with the link on v%s", async (current) => {
+    bed.install(current);
+    cutOff();
+    const executable = join(bed.place.versions, old, "banger");
+    expect(await failure(bed.update({ dryRun: true }, { executable }))).toMatchObject({
+      code: "precondition",
+      message: `an update from v1.2.0 to ${fresh} was cut off, and --dry-run does not go on with it`,
+      hint: "banger update first brings that to its end, or takes it back",
+    });
+    expect([bed.done, bed.asked, bed.state().kept]).toEqual([[], [], ["pending.json"]]);
+  });
+
   test("forgotten when something else was installed since", async () => {
     bed.install("1.2.5");
     cutOff();
@@ -186,7 +238,8 @@ describe("an update that was killed is, by the next one,", () => {
     };
     await failure(bed.update());
     expect(bed.done).toEqual([
-      ...["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`, "bring up 1.2.0"],
+      ...["stop", `--check-migrations of ${old}`, `--drop-kept-state of ${old}`],
+      ...["adopt 1.2.0", "bring up 1.2.0"],
     ]);
   });
 

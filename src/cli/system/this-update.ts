@@ -12,6 +12,7 @@ import {
   type Updated,
   type UpdateRequest,
   userServices,
+  within,
 } from "../../update/update.ts";
 import { type Caller, thisHost } from "./this-host.ts";
 
@@ -41,7 +42,12 @@ export function updateThis(request: UpdateRequest, caller: Updater): Promise<Upd
 /** What the daemon says is the owner's word, and this is root: it is parsed. */
 async function operations(socket: string): Promise<UnderWay[]> {
   const said = await askIfThere(socket, (client) =>
-    client.call("daemon.operations.list", {}, { signal: AbortSignal.timeout(10_000) }),
+    within(
+      10_000,
+      "answer",
+      client.call("daemon.operations.list", {}),
+      "try again; --force goes on, and its service is started anew (VMs run on)",
+    ),
   );
   return said === undefined ? [] : owner["daemon.operations.list"].result.parse(said);
 }
