@@ -53,23 +53,30 @@ export async function withStream<T>(
   }
 }
 
-/** Copies to the end and half-closes: the other direction goes on. */
+/**
+ * Copies to the end and half-closes: the other direction goes on. Resolves when all of it is out, so that whoever destroys the
+ * stream then destroys nothing that a slow reader has not had yet; or when the stream is closed.
+ */
 export async function copyOut(from: NodeJS.ReadableStream, to: Duplex): Promise<void> {
   for await (const chunk of from) {
     if (to.destroyed) return;
-    if (!to.write(chunk)) await drained(to);
+    if (!to.write(chunk)) await heard(to, "drain");
   }
+  if (to.destroyed) return;
+  const out = heard(to, "finish");
   to.end();
+  await out;
 }
 
-function drained(stream: Duplex): Promise<void> {
+/** Or that it is closed. */
+function heard(stream: Duplex, event: "drain" | "finish"): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      stream.off("drain", done);
+      stream.off(event, done);
       stream.off("close", done);
       resolve();
     };
-    stream.on("drain", done);
+    stream.on(event, done);
     stream.on("close", done);
   });
 }
