@@ -1,5 +1,5 @@
 /** What a repository's files suggest of its VM. Guesses, for a person to correct: nothing is run, and words are our own. */
-import { readWorkTreeFile } from "../repo/repo.ts";
+import { hintFile, nodeEngine } from "./hint-files.ts";
 
 export interface Findings {
   /** A line each. */
@@ -98,13 +98,11 @@ const frameworks: readonly { file: string; when: RegExp; port: number; of: strin
 
 const toolFiles = ["mise.toml", ".mise.toml", ".tool-versions"];
 const usuallyUntracked = [".env", ".envrc", ".npmrc"];
-/** Of a file that is larger the guess is not worth its reading. */
-const maxBytes = 256 * 1024;
 
 export function look(root: string): Findings {
   const texts = new Map<string, string | undefined>();
   const read = (file: string): string | undefined => {
-    if (!texts.has(file)) texts.set(file, textOf(root, file));
+    if (!texts.has(file)) texts.set(file, hintFile(root, file));
     return texts.get(file);
   };
   const found = signs.flatMap((sign) => {
@@ -156,21 +154,6 @@ function targets(name: string): Pick<RegExp, "test"> {
 
 /** The version of Node.js that a package.json asks for, when it reads like one. */
 function engineOf(text: string | undefined): string | undefined {
-  try {
-    const version: unknown = JSON.parse(text ?? "null")?.engines?.node;
-    return typeof version === "string" && /^[0-9A-Za-z.<>=^~|* -]{1,40}$/.test(version) ? version : undefined;
-  } catch {
-    // No JSON: no package of Node's.
-    return undefined;
-  }
-}
-
-/** A file that cannot be read suggests nothing. */
-function textOf(root: string, file: string): string | undefined {
-  try {
-    return readWorkTreeFile(root, file, maxBytes);
-  } catch {
-    // A link, a large or a binary file.
-    return undefined;
-  }
+  const version = nodeEngine(text);
+  return version !== undefined && /^[0-9A-Za-z.<>=^~|* -]{1,40}$/.test(version) ? version : undefined;
 }

@@ -2,7 +2,7 @@
  * The versions of tools that a repository pins outside of mise's own files, for mise to install in its VM. Only plain version
  * numbers count: of a range, an alias (`lts/*`, `stable`) or anything else nothing is made.
  */
-import { readWorkTreeFile } from "../repo/repo.ts";
+import { hintFile, nodeEngine } from "./hint-files.ts";
 
 /** As mise takes it: `tool@version`, of letters, digits and dots. */
 export interface PinnedTool {
@@ -40,13 +40,11 @@ const sources: readonly { tool: PinnedTool["tool"]; file: string; read: Reader }
 ];
 
 /** Of a file that is larger nobody makes a version by hand. */
-const maxBytes = 256 * 1024;
-
 export function pinnedTools(root: string): PinnedTool[] {
   const found: PinnedTool[] = [];
   for (const { tool, file, read } of sources) {
     if (found.some((pin) => pin.tool === tool)) continue;
-    const text = textOf(root, file);
+    const text = hintFile(root, file);
     const version = text === undefined ? undefined : read(text);
     if (version !== undefined) found.push({ tool, version, file });
   }
@@ -54,20 +52,6 @@ export function pinnedTools(root: string): PinnedTool[] {
 }
 
 function engine(text: string): string | undefined {
-  try {
-    const wanted: unknown = JSON.parse(text)?.engines?.node;
-    return typeof wanted === "string" ? alone("=?v?")(wanted.replace(/\.x$/, "")) : undefined;
-  } catch {
-    // No JSON: no package of Node's.
-    return undefined;
-  }
-}
-
-function textOf(root: string, file: string): string | undefined {
-  try {
-    return readWorkTreeFile(root, file, maxBytes);
-  } catch {
-    // A link, a large or a binary file.
-    return undefined;
-  }
+  const wanted = nodeEngine(text);
+  return wanted === undefined ? undefined : alone("=?v?")(wanted.replace(/\.x$/, ""));
 }
