@@ -48,8 +48,9 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   disk: { may: ["base", "sys", "ext4"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
   trees: { may: ["base", "tar"], because: "trees are files and archives; who sends them where is above" },
+  names: { may: [], because: "a table of names does not know whose names they are" },
   ext4: {
-    may: ["base", "tar"],
+    may: ["base", "names", "tar"],
     because: "a file system is filled through a descriptor; whose disk it is, it does not know",
   },
   download: { may: ["base", "sys"], because: "a blob is bytes with a digest; what it is of, others know" },
@@ -62,7 +63,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "a bundle is files of certain names; which store they go into is above",
   },
   oci: {
-    may: ["base", "sys", "tar", "download"],
+    may: ["base", "names", "sys", "tar", "download"],
     because: "container images are bytes; who stores and boots them is above",
   },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },

@@ -11,7 +11,7 @@
  */
 import { BangerError } from "../../base/base.ts";
 import type { ListedEntry } from "./listing.ts";
-import { type Directory, type Metadata, type Node, show, special, type Tree } from "./tree.ts";
+import { type Directory, type Metadata, type Ref, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
@@ -33,25 +33,18 @@ export function applyEntry(tree: Tree, entry: ListedEntry, number: number): void
   }
   const parent = tree.enter(parts, entry);
   if (parent === undefined) throw new BangerError("internal", "a directory was neither found nor made");
-  const { layer } = tree;
-  const from = {
-    layer,
-    entry: number,
-    parent: undefined,
-    name: "",
-    hasAttributes: entry.attributes.length > 0,
-  };
+  const from = { entry: number, hasAttributes: entry.attributes.length > 0 };
   if (type === "directory") tree.putDirectory(parent, name, metadataOf(entry));
   else if (type === "hardlink") {
-    const { node, directory, of } = linked(tree, path, target);
-    const there = parent.children.get(name);
+    const { ref, directory, of } = linked(tree, path, target);
     // What is there gives way to the link, and what is linked would go with it.
     if (directory === parent && of === name) throw refuse(path, "is a hard link to itself");
-    if (there?.kind === "directory" && isBelow(there, node))
+    const there = tree.directory(tree.get(parent, name));
+    if (there !== undefined && isBelow(tree, there, ref))
       throw refuse(path, `is a hard link to ${show(target)}, which is in what it takes the place of`);
-    tree.put(parent, name, node);
-  } else if (type === "symlink") tree.put(parent, name, { kind: "symlink", target, ...from });
-  else if (type === "file") tree.put(parent, name, { kind: "file", sizeBytes, content, ...from });
+    tree.put(parent, name, ref);
+  } else if (type === "symlink") tree.putLeaf(parent, name, { kind: "symlink", target, ...from });
+  else if (type === "file") tree.putLeaf(parent, name, { kind: "file", sizeBytes, content, ...from });
   else tree.put(parent, name, special);
 }
 
@@ -80,26 +73,32 @@ function applyWhiteout(tree: Tree, path: string, parts: readonly string[], name:
 }
 
 interface Linked {
-  node: Exclude<Node, { kind: "directory" }>;
+  /** Of no directory. */
+  ref: Ref;
   /** Where it is, and by which name. */
-  directory: Directory | undefined;
-  of: string | undefined;
+  directory: Directory;
+  of: string;
 }
 
 function linked(tree: Tree, path: string, target: string): Linked {
   const parts = partsOf(target);
   const of = parts.pop();
-  const directory = of === undefined ? undefined : tree.enter(parts, undefined);
-  const node = of === undefined ? tree.root : directory?.children.get(of);
-  if (node === undefined) throw refuse(path, `is a hard link to ${show(target)}, which is not there`);
-  if (node.kind === "directory")
+  const directory = tree.enter(parts, undefined);
+  if (of === undefined) throw refuse(path, `is a hard link to ${show(target)}, which is a directory`);
+  const ref = directory === undefined ? undefined : tree.get(directory, of);
+  if (directory === undefined || ref === undefined)
+    throw refuse(path, `is a hard link to ${show(target)}, which is not there`);
+  if (tree.directory(ref) !== undefined)
     throw refuse(path, `is a hard link to ${show(target)}, which is a directory`);
-  return { node, directory, of };
+  return { ref, directory, of };
 }
 
-function isBelow(directory: Directory, sought: Node): boolean {
-  for (const child of directory.children.values())
-    if (child === sought || (child.kind === "directory" && isBelow(child, sought))) return true;
+function isBelow(tree: Tree, directory: Directory, sought: Ref): boolean {
+  for (const entry of tree.names.of(directory.number)) {
+    const ref = tree.names.value(entry);
+    const below = tree.directory(ref);
+    if (ref === sought || (below !== undefined && isBelow(tree, below, sought))) return true;
+  }
   return false;
 }
 

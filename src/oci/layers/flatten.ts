@@ -7,9 +7,9 @@ import { BangerError } from "../../base/base.ts";
 import type { Limits } from "../limits.ts";
 import { applyEntry, metadataOf } from "./apply.ts";
 import { readListing } from "./listing.ts";
-import { type Leaf, planRoot, type RootPlan, type RootTotals } from "./plan.ts";
+import { planRoot, type RootPlan, type RootTotals } from "./plan.ts";
 import type { LayerContent, RootSink } from "./sink.ts";
-import { type Directory, Tree } from "./tree.ts";
+import { Tree } from "./tree.ts";
 
 export interface FlattenRequest {
   /** Paths of the layers' listings, the lowest first. */
@@ -28,7 +28,6 @@ export interface MergedRoot {
   write<D>(sink: RootSink<D>): Promise<void>;
 }
 
-const manyNodes = 50_000;
 /** So many entries, and others get their turn. */
 const turnEntries = 2000;
 
@@ -51,76 +50,91 @@ export async function mergeLayers({
   }
   // Names are bytes: one character each.
   if (workingDir !== "") tree.enter(Buffer.from(workingDir).toString("latin1").split("/"), { mtimeS: 0 });
-  const plan = planRoot(tree.root, listings.length);
-  // What reading has left behind is more than what is kept, and the heap would go on growing from there: of an image of
-  // 404,000 files the import takes 415 MiB instead of 527.
-  if (tree.made > manyNodes) Bun.gc(true);
+  const merged: Merged = { tree, plan: planRoot(tree), listings };
   return {
-    totals: plan.totals,
-    contents: () => contentsOf(plan),
-    write: (sink) => writeRoot(plan, listings, sink, signal),
+    totals: merged.plan.totals,
+    contents: () => contentsOf(merged),
+    write: (sink) => writeRoot(merged, sink, signal),
   };
 }
 
-function* contentsOf(plan: RootPlan): Generator<LayerContent> {
-  for (const [layer, leaves] of plan.leaves.entries()) {
-    for (const leaf of leaves)
-      if (leaf.kind === "file" && leaf.content !== undefined) yield { layer, number: leaf.content };
-  }
+interface Merged {
+  tree: Tree;
+  plan: RootPlan;
+  listings: readonly string[];
 }
 
-async function writeRoot<D>(
-  plan: RootPlan,
-  listings: readonly string[],
-  sink: RootSink<D>,
-  signal: AbortSignal,
-): Promise<void> {
-  const made = new Map<Directory, D>();
-  const handle = (directory: Directory): D => {
-    const found = made.get(directory);
-    if (found === undefined) throw new BangerError("internal", "a directory comes after what is in it");
-    return found;
-  };
-  for (const directory of plan.directories) {
-    const { parent, name, metadata } = directory;
-    made.set(
-      directory,
-      parent === directory ? sink.root(metadata) : sink.addDirectory(handle(parent), name, metadata),
-    );
-  }
-  for (const [layer, listing] of listings.entries()) {
-    const leaves = plan.leaves[layer] ?? [];
-    // Of a layer that is hidden altogether, nothing is read again.
-    if (leaves.length > 0) await writeLeaves({ layer, listing, leaves }, sink, handle, signal);
-  }
-  for (const { parent, name, target } of plan.hardLinks) {
-    if (target.parent === undefined) continue;
-    sink.addHardLink(handle(parent), name, { parent: handle(target.parent), name: target.name });
-  }
-}
-
-/** Passes on what is left of a layer, and lets go of it: what the sink knows of it grows meanwhile. */
-async function writeLeaves<D>(
-  { layer, listing, leaves }: { layer: number; listing: string; leaves: Leaf[] },
-  sink: RootSink<D>,
-  handle: (directory: Directory) => D,
-  signal: AbortSignal,
-): Promise<void> {
-  let number = -1;
-  for (const entry of readListing(listing)) {
-    number += 1;
-    if (number % turnEntries === 0) await turn(signal);
-    const leaf = leaves.at(-1);
-    if (leaf?.entry !== number || leaf.parent === undefined) continue;
-    leaves.pop();
-    const parent = handle(leaf.parent);
-    if (leaf.kind === "symlink")
-      sink.addSymlink(parent, leaf.name, Buffer.from(leaf.target, "latin1"), metadataOf(entry));
-    else {
-      const content = leaf.content === undefined ? undefined : { layer, number: leaf.content };
-      sink.addFile(parent, leaf.name, metadataOf(entry), leaf.sizeBytes, content);
+function* contentsOf({ tree: { leaves }, listings }: Merged): Generator<LayerContent> {
+  for (let layer = 0; layer < listings.length; layer += 1) {
+    const { first, end } = leaves.ofLayer(layer);
+    for (let number = first; number < end; number += 1) {
+      const leaf = leaves.nameOf(number) === undefined ? undefined : leaves.get(number);
+      if (leaf?.kind === "file" && leaf.content !== undefined) yield { layer, number: leaf.content };
     }
   }
+}
+
+async function writeRoot<D>(merged: Merged, sink: RootSink<D>, signal: AbortSignal): Promise<void> {
+  const { tree, plan, listings } = merged;
+  const { names, leaves } = tree;
+  /** By the directories' numbers. */
+  const made: D[] = [];
+  for (const { number, parent, entry, metadata } of plan.directories) {
+    made[number] =
+      entry === undefined
+        ? sink.root(metadata)
+        : sink.addDirectory(handle(made, parent.number), names.name(entry), metadata);
+  }
+  for (const [layer, listing] of listings.entries())
+    await writeLeaves({ tree, layer, listing }, sink, made, signal);
+  for (const entry of plan.hardLinks) {
+    const leaf = tree.leaf(names.value(entry));
+    const target = leaf === undefined ? undefined : leaves.nameOf(leaf);
+    if (target === undefined) continue;
+    sink.addHardLink(handle(made, names.directory(entry)), names.name(entry), {
+      parent: handle(made, names.directory(target)),
+      name: names.name(target),
+    });
+  }
+}
+
+/** Passes on what is left of a layer. */
+async function writeLeaves<D>(
+  { tree: { names, leaves }, layer, listing }: { tree: Tree; layer: number; listing: string },
+  sink: RootSink<D>,
+  made: readonly D[],
+  signal: AbortSignal,
+): Promise<void> {
+  let { first: number, end } = leaves.ofLayer(layer);
+  const toNextLeft = () => {
+    while (number < end && leaves.nameOf(number) === undefined) number += 1;
+  };
+  toNextLeft();
+  // Of a layer that is hidden altogether, nothing is read again.
+  if (number === end) return;
+  let entries = -1;
+  for (const entry of readListing(listing)) {
+    entries += 1;
+    if (entries % turnEntries === 0) await turn(signal);
+    const name = leaves.nameOf(number);
+    if (number === end || name === undefined || leaves.entry(number) !== entries) continue;
+    const leaf = leaves.get(number);
+    const parent = handle(made, names.directory(name));
+    if (leaf.kind === "symlink")
+      sink.addSymlink(parent, names.name(name), Buffer.from(leaf.target, "latin1"), metadataOf(entry));
+    else {
+      const content = leaf.content === undefined ? undefined : { layer, number: leaf.content };
+      sink.addFile(parent, names.name(name), metadataOf(entry), leaf.sizeBytes, content);
+    }
+    number += 1;
+    toNextLeft();
+  }
+}
+
+function handle<D>(made: readonly D[], directory: number): D {
+  const found = made[directory];
+  if (found === undefined) throw new BangerError("internal", "a directory comes after what is in it");
+  return found;
 }
 
 async function turn(signal: AbortSignal): Promise<void> {

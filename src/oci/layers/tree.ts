@@ -5,6 +5,8 @@
  * Names are bytes, as strings of the characters U+0000 to U+00FF ("latin1" to Buffer): nothing is normalised.
  */
 import { BangerError } from "../../base/base.ts";
+import { NameTable } from "../../names/names.ts";
+import { type Leaf, LeafTable } from "./leaves.ts";
 
 export interface Metadata {
   /** Permissions with set-id and sticky bits, 07777. */
@@ -19,51 +21,28 @@ export interface Metadata {
 }
 
 export interface Directory {
-  kind: "directory";
+  /** Which of the tree's directories it is. */
+  number: number;
   metadata: Metadata;
   /** Itself for the root. */
   parent: Directory;
-  name: string;
+  /** Of its name; undefined for the root. */
+  entry: number | undefined;
   /** Directories between it and the root, itself counted. */
   depth: number;
-  children: Map<string, Node>;
-  /** Names that the layer under way has put here: its whiteouts do not mean them. */
-  fresh: Set<string> | undefined;
+  /** Names in it. */
+  size: number;
   /** The layer that has last hidden all that lower ones had here: to do so again finds nothing. */
   hiddenBy: number | undefined;
 }
 
-/** What an entry of a layer has made. Its metadata are in the layer's listing, and are read when it is written. */
-interface FromEntry {
-  layer: number;
-  /** Which entry of the layer. */
-  entry: number;
-  /** The name under which it is made; the plan sets it. Other names are hard links to it. */
-  parent: Directory | undefined;
-  name: string;
-  hasAttributes: boolean;
-}
-
-export interface File extends FromEntry {
-  kind: "file";
-  sizeBytes: number;
-  /** Of the layer's contents; undefined for an empty file. */
-  content: number | undefined;
-}
-
-export interface Symlink extends FromEntry {
-  kind: "symlink";
-  target: string;
-}
-
-/** A device or a FIFO: it hides what was there, and is then left out. */
-export interface Special {
-  kind: "special";
-}
-
-export const special: Special = { kind: "special" };
-
-export type Node = Directory | File | Symlink | Special;
+/**
+ * What a name stands for: 4 times the number of a directory, 4 times that of a leaf and 1, or `special`, which is a device
+ * or a FIFO: it hides what was there, and is then left out.
+ */
+export type Ref = number;
+const isLeaf = 1;
+export const special: Ref = 2;
 
 /** As the kernel has it for paths (ELOOP), and libraries that resolve within a root. */
 const maxSymlinks = 255;
@@ -83,18 +62,21 @@ const maxDepth = 1024;
 
 export class Tree {
   readonly root: Directory;
+  readonly names: NameTable = new NameTable();
+  readonly leaves: LeafTable = new LeafTable();
   /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
   made = 0;
+  readonly #directories: Directory[] = [];
+  /** The layer that has put a name, by the name's entry: its own whiteouts do not mean it. */
+  #putBy = new Uint16Array(1024);
   #detours = 0;
   #lookups = 0;
   #targetBytes = 0;
   #attributeBytes = 0;
   #layer = 0;
-  /** Directories in which the layer under way has put something. */
-  #touched: Directory[] = [];
 
   constructor(readonly maxNodes: number) {
-    this.root = newDirectory("", undefined, implied(0));
+    this.root = this.#newDirectory(undefined, implied(0));
   }
 
   get layer(): number {
@@ -104,8 +86,21 @@ export class Tree {
   /** What was put there until now is lower from here on. */
   nextLayer(): void {
     this.#layer += 1;
-    for (const directory of this.#touched) directory.fresh = undefined;
-    this.#touched = [];
+    this.leaves.nextLayer();
+  }
+
+  get(parent: Directory, name: string): Ref | undefined {
+    return this.names.get(parent.number, name);
+  }
+
+  /** The directory that a name stands for. */
+  directory(ref: Ref | undefined): Directory | undefined {
+    return ref === undefined || ref % 4 !== 0 ? undefined : this.#directories[ref / 4];
+  }
+
+  /** The number of the leaf that a name stands for. */
+  leaf(ref: Ref | undefined): number | undefined {
+    return ref === undefined || ref % 4 !== isLeaf ? undefined : (ref - isLeaf) / 4;
   }
 
   /**
@@ -128,23 +123,29 @@ export class Tree {
         at = at.parent;
         continue;
       }
-      const child = at.children.get(name);
+      const child = this.get(at, name);
+      const leaf = this.leaf(child);
+      const symlink = leaf === undefined ? undefined : this.leaves.get(leaf);
       if (child === undefined) {
         if (create === undefined) return undefined;
         at = this.#addDirectory(at, name, implied(create.mtimeS));
-      } else if (child.kind === "directory") at = child;
-      else if (child.kind === "symlink") {
+      } else if (symlink?.kind === "symlink") {
+        const { target } = symlink;
         symlinks += 1;
         if (symlinks > maxSymlinks) throw refuse(path, "leads through too many symlinks");
-        if (child.target.startsWith("/")) at = this.root;
-        const detour = child.target.split("/").filter((part) => part !== "" && part !== ".");
+        if (target.startsWith("/")) at = this.root;
+        const detour = target.split("/").filter((part) => part !== "" && part !== ".");
         // Even the shortest costs as much as some names.
-        this.#detours += detour.length + child.target.length / 64 + 1;
+        this.#detours += detour.length + target.length / 64 + 1;
         if (this.#detours > maxDetours)
           throw refuse(path, "is one way through symlinks too many for an image");
         pending.push(...detour.reverse());
-      } else if (create === undefined) return undefined;
-      else throw refuse(path, `leads through ${show(name)}, which is no directory`);
+      } else {
+        const directory = this.directory(child);
+        if (directory !== undefined) at = directory;
+        else if (create === undefined) return undefined;
+        else throw refuse(path, `leads through ${show(name)}, which is no directory`);
+      }
     }
     return at;
   }
@@ -154,68 +155,81 @@ export class Tree {
     for (const { value } of metadata.xattrs) this.#attributeBytes += value.length;
     if (this.#attributeBytes > maxAttributeBytes)
       throw refuse([name], "has more extended attributes, with those before it, than an image may have");
-    const known = parent.children.get(name);
-    if (known?.kind !== "directory") this.#addDirectory(parent, name, metadata);
+    const known = this.directory(this.get(parent, name));
+    if (known === undefined) this.#addDirectory(parent, name, metadata);
     else {
       known.metadata = metadata;
-      this.#freshen(parent, name);
+      this.#set(parent, name, known.number * 4);
     }
   }
 
-  /** What is new, or another name for what is there. */
-  put(parent: Directory, name: string, node: File | Symlink | Special): void {
-    this.#count();
-    if (node.kind === "symlink") this.#targetBytes += node.target.length;
+  putLeaf(parent: Directory, name: string, leaf: Leaf): void {
+    if (leaf.kind === "symlink") this.#targetBytes += leaf.target.length;
     if (this.#targetBytes > maxTargetBytes)
       throw refuse([name], "brings more bytes of targets of symlinks than an image may have");
-    this.#set(parent, name, node);
+    this.put(parent, name, this.leaves.add(leaf) * 4 + isLeaf);
+  }
+
+  /** Something special, or another name for what is there. */
+  put(parent: Directory, name: string, ref: Ref): void {
+    this.#count();
+    this.#set(parent, name, ref);
   }
 
   /** Takes away what lower layers had under a name; what this layer has put there itself stays. */
   whiteOut(parent: Directory, name: string): void {
-    if (this.#layer === 0) return;
-    const child = parent.children.get(name);
-    if (child === undefined) return;
-    const kept = parent.fresh?.has(name) === true;
-    if (child.kind === "directory") {
-      this.hideLower(child);
-      if (kept) return;
-      // It is only the way to what this layer has put below it.
-      if (child.children.size > 0) child.metadata = implied(child.metadata.mtimeS);
-      else parent.children.delete(name);
-    } else if (!kept) parent.children.delete(name);
+    const entry = this.#layer === 0 ? undefined : this.names.find(parent.number, name);
+    if (entry !== undefined) this.#hide(parent, entry);
   }
 
   /** The same for all that is in a directory. */
   hideLower(directory: Directory): void {
     if (this.#layer === 0 || directory.hiddenBy === this.#layer) return;
     directory.hiddenBy = this.#layer;
-    for (const name of [...directory.children.keys()]) this.whiteOut(directory, name);
+    for (const entry of this.names.of(directory.number)) this.#hide(directory, entry);
+  }
+
+  #hide(parent: Directory, entry: number): void {
+    const kept = this.#putBy[entry] === this.#layer;
+    const directory = this.directory(this.names.value(entry));
+    if (directory !== undefined) {
+      this.hideLower(directory);
+      // It is only the way to what this layer has put below it.
+      if (!kept && directory.size > 0) directory.metadata = implied(directory.metadata.mtimeS);
+    }
+    if (kept || (directory?.size ?? 0) > 0) return;
+    this.names.remove(entry);
+    parent.size -= 1;
   }
 
   #addDirectory(parent: Directory, name: string, metadata: Metadata): Directory {
     this.#count();
     if (parent.depth === maxDepth) throw refuse([name], `is more than ${maxDepth} directories deep`);
-    const directory = newDirectory(name, parent, metadata);
-    this.#set(parent, name, directory);
+    const directory = this.#newDirectory(parent, metadata);
+    directory.entry = this.#set(parent, name, directory.number * 4);
     return directory;
   }
 
-  #set(parent: Directory, name: string, node: Node): void {
-    if (name.length > maxNameBytes) throw refuse([name], `is longer than ${maxNameBytes} bytes`);
-    // Without what it was cut out of: a part of a string keeps the whole.
-    parent.children.set(Buffer.from(name, "latin1").toString("latin1"), node);
-    this.#freshen(parent, name);
+  #newDirectory(parent: Directory | undefined, metadata: Metadata): Directory {
+    const number = this.#directories.length;
+    const depth = parent === undefined ? 0 : parent.depth + 1;
+    const own: Omit<Directory, "parent"> = {
+      ...{ number, metadata, entry: undefined, depth, size: 0, hiddenBy: undefined },
+    };
+    const directory: Directory = Object.assign(own, { parent: parent ?? (own as Directory) });
+    this.#directories.push(directory);
+    return directory;
   }
 
-  /** Below the lowest layer there is nothing to take away. */
-  #freshen(parent: Directory, name: string): void {
-    if (this.#layer === 0) return;
-    if (parent.fresh === undefined) {
-      parent.fresh = new Set();
-      this.#touched.push(parent);
-    }
-    parent.fresh.add(name);
+  /** Returns the name's entry. */
+  #set(parent: Directory, name: string, ref: Ref): number {
+    if (name.length > maxNameBytes) throw refuse([name], `is longer than ${maxNameBytes} bytes`);
+    if (this.names.find(parent.number, name) === undefined) parent.size += 1;
+    const entry = this.names.set(parent.number, name, ref);
+    if (entry >= this.#putBy.length)
+      this.#putBy = new Uint16Array(this.#putBy.buffer.transfer(this.#putBy.byteLength * 2));
+    this.#putBy[entry] = this.#layer;
+    return entry;
   }
 
   #count(): void {
@@ -224,22 +238,6 @@ export class Tree {
       throw new BangerError("precondition", `the image has more than ${this.maxNodes} files and directories`);
     }
   }
-}
-
-function newDirectory(name: string, parent: Directory | undefined, metadata: Metadata): Directory {
-  const depth = parent === undefined ? 0 : parent.depth + 1;
-  const directory: Omit<Directory, "parent"> & { parent?: Directory } = {
-    ...{
-      kind: "directory",
-      metadata,
-      name,
-      depth,
-      children: new Map(),
-      fresh: undefined,
-      hiddenBy: undefined,
-    },
-  };
-  return Object.assign(directory, { parent: parent ?? (directory as Directory) });
 }
 
 const none: Metadata["xattrs"] = [];
