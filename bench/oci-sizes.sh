@@ -1,5 +1,6 @@
 #!/bin/sh
-# Images to hold memory against: one large file of 100, 300 and 1000 MB (packed half as much), and 100,000 small files.
+# Images to hold memory against: one large file of 100, 300 and 1000 MB (packed half as much), and 100,000 and
+# 480,000 small files (500,000 entries are the most that an image may have).
 # usage: oci-sizes.sh LAYOUT     (as root, for umoci)
 set -eu
 layout=$1
@@ -26,11 +27,14 @@ for megabytes in 100 300 1000; do
 	bytes "${megabytes}000000" > "$work/large-$megabytes/rootfs/file"
 	finish "large-$megabytes"
 done
-image files-100000
-for directory in $(seq 100); do
-	mkdir -p "$work/files-100000/rootfs/usr/lib/modules-$directory"
-	bytes 1500000 | split -b 1500 -a 4 -d - "$work/files-100000/rootfs/usr/lib/modules-$directory/a-file-of-a-usual-name-"
+for files in 1000 4800; do
+	name=files-${files}00
+	image "$name"
+	for directory in $(seq 100); do
+		mkdir -p "$work/$name/rootfs/usr/lib/modules-$directory"
+		bytes "${files}000" | split -b 1000 -a 4 -d - "$work/$name/rootfs/usr/lib/modules-$directory/a-file-of-a-usual-name-"
+	done
+	finish "$name"
 done
-finish files-100000
 rm -rf "$layout"
 mv "$work/layout" "$layout"

@@ -106,7 +106,7 @@ function shown(who: string, taken: readonly Taken[]): string {
 
 /** Peak memory of a daemon that pulls one image, by the image. */
 export async function ociMemory(): Promise<{ image: string; ms: number; memoryBytes: number }[]> {
-  const images = ["large-100", "large-300", "large-1000", "files-100000"];
+  const images = ["large-100", "large-300", "large-1000", "files-100000", "files-480000"];
   const bed = await ociBed({ [builtLayout("oci-sizes.sh")]: images });
   const figures = [];
   try {

@@ -3,7 +3,7 @@
  * is not enough, blocks sorted by the names' hashes beneath an index (htree.ts).
  */
 import { crc32c } from "./crc32c.ts";
-import { type Directory, type DirectoryEntry, entryOf } from "./directory.ts";
+import type { Directory, DirectoryEntry, DirectoryTree } from "./directory.ts";
 import { writeIndexed } from "./htree.ts";
 import { blockBytes, directoryTailBytes, nodeTypes } from "./layout.ts";
 import type { HashSeed } from "./name-hash.ts";
@@ -23,32 +23,33 @@ export const roomBytes: number = blockBytes - directoryTailBytes;
 
 /** Gives the directory's blocks to `emit`, in order. Returns whether it is indexed. The block is used again. */
 export function writeDirectory(
+  tree: DirectoryTree,
   directory: Directory,
-  inodeSeed: number,
   hashing: DirectoryHashing,
+  inodeSeed: number,
   emit: (block: Buffer) => void,
 ): boolean {
   let bytes = entryBytes(1) + entryBytes(2);
-  for (const name of directory.children.keys()) {
-    bytes += entryBytes(name.length);
+  for (const entry of tree.entries(directory)) {
+    bytes += entryBytes(tree.nameBytes(entry));
     if (bytes > roomBytes) {
-      writeIndexed(directory, inodeSeed, hashing, emit);
+      writeIndexed(tree, directory, hashing, inodeSeed, emit);
       return true;
     }
   }
   const block = new EntryBlock(inodeSeed);
   for (const dot of dots(directory)) block.add(dot);
-  for (const [name, child] of directory.children) block.add(entryOf(name, child));
+  for (const entry of tree.entries(directory)) block.add(tree.entry(entry));
   emit(block.take());
   return false;
 }
 
 /** "." and "..", with which each directory begins. */
-export function dots(directory: Directory): [DirectoryEntry, DirectoryEntry] {
+export function dots({ ino, parent }: Directory): [DirectoryEntry, DirectoryEntry] {
   const type = nodeTypes.directory.entry;
   return [
-    { name: ".", ino: directory.ino, type },
-    { name: "..", ino: (directory.parent ?? directory).ino, type },
+    { name: ".", ino, type },
+    { name: "..", ino: parent.ino, type },
   ];
 }
 

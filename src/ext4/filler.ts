@@ -52,7 +52,7 @@ export class Ext4Filler {
       return;
     }
     const parent = this.#parent(names);
-    const there = parent.children.get(name);
+    const there = this.nodes.get(parent, name);
     if (there === undefined) this.nodes.addDirectory({ parent, name }, meta);
     else if (typeof there !== "number" && there.meta === undefined) this.nodes.describe(there, meta);
     else throw taken(path);
@@ -96,7 +96,7 @@ export class Ext4Filler {
     let at: Directory | number | undefined = this.nodes.root;
     for (const name of names) {
       if (at === undefined || typeof at === "number") return undefined;
-      at = at.children.get(name);
+      at = this.nodes.get(at, name);
     }
     return at;
   }
@@ -117,7 +117,7 @@ export class Ext4Filler {
     let at = this.nodes.root;
     for (const name of names) {
       const below: Directory | number =
-        at.children.get(name) ?? this.nodes.addDirectory({ parent: at, name }, undefined);
+        this.nodes.get(at, name) ?? this.nodes.addDirectory({ parent: at, name }, undefined);
       if (typeof below === "number")
         throw new BangerError("bad_request", `${shown(path)} leads through something that is no directory`);
       at = below;

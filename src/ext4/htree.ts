@@ -5,7 +5,7 @@
  */
 import { BangerError } from "../base/base.ts";
 import { crc32c } from "./crc32c.ts";
-import { type Directory, entryOf } from "./directory.ts";
+import type { Directory, DirectoryTree } from "./directory.ts";
 import {
   type DirectoryHashing,
   dots,
@@ -36,15 +36,16 @@ interface Pair {
 }
 
 export function writeIndexed(
+  tree: DirectoryTree,
   directory: Directory,
-  inodeSeed: number,
   hashing: DirectoryHashing,
+  inodeSeed: number,
   emit: (block: Buffer) => void,
 ): void {
-  const sorted = sortByHash(directory, hashing);
-  const leaves = divide(sorted);
+  const sorted = sortByHash(tree, directory, hashing);
+  const leaves = divide(tree, sorted);
   const nodes = leaves.length <= rootMost ? 0 : Math.ceil(leaves.length / nodeFill);
-  if (nodes > rootMost) throw tooLarge(sorted.length);
+  if (nodes > rootMost) throw tooLarge(sorted.count);
   const pairs = leaves.map(({ hash }, n) => ({ hash, block: 1 + nodes + n }));
   if (nodes === 0) {
     emit(rootBlock(directory, pairs, 0, inodeSeed));
@@ -56,50 +57,50 @@ export function writeIndexed(
   }
   const block = new EntryBlock(inodeSeed);
   for (const { start, end } of leaves) {
-    for (let n = start; n < end; n += 1) {
-      const name = sorted[n]?.name ?? "";
-      block.add(entryOf(name, directory.children.get(name) ?? 0));
-    }
+    for (let n = start; n < end; n += 1) block.add(tree.entry(sorted.entry(n)));
     emit(block.take());
   }
 }
 
-interface Hashed {
-  name: string;
-  hash: number;
+/** A directory's entries in the order of their hashes. */
+interface Sorted {
+  count: number;
+  entry(n: number): number;
+  hash(n: number): number;
 }
 
-function sortByHash(directory: Directory, { seed, signed }: DirectoryHashing): Hashed[] {
-  const names = [...directory.children.keys()];
-  if (names.length > mostEntries) throw tooLarge(names.length);
-  const keys = new Float64Array(names.length);
-  names.forEach((name, n) => {
-    keys[n] = (nameHash(name, seed, signed) / 2) * mostEntries + n;
-  });
+function sortByHash(tree: DirectoryTree, directory: Directory, { seed, signed }: DirectoryHashing): Sorted {
+  const entries = Uint32Array.from(tree.entries(directory));
+  if (entries.length > mostEntries) throw tooLarge(entries.length);
+  const keys = new Float64Array(entries.length);
+  for (const [n, entry] of entries.entries())
+    keys[n] = (nameHash(tree.name(entry), seed, signed) / 2) * mostEntries + n;
   keys.sort();
-  return Array.from(keys, (key) => ({
-    name: names[key % mostEntries] ?? "",
-    hash: Math.floor(key / mostEntries) * 2,
-  }));
+  return {
+    count: entries.length,
+    entry: (n) => entries[(keys[n] ?? 0) % mostEntries] ?? 0,
+    hash: (n) => Math.floor((keys[n] ?? 0) / mostEntries) * 2,
+  };
 }
 
 /** Which entries share a block, and the hash by which the index finds it. */
-function divide(sorted: readonly Hashed[]): { start: number; end: number; hash: number }[] {
+function divide(tree: DirectoryTree, sorted: Sorted): { start: number; end: number; hash: number }[] {
   const leaves: { start: number; end: number; hash: number }[] = [];
   let bytes = Number.POSITIVE_INFINITY;
-  sorted.forEach(({ name, hash }, n) => {
-    const size = entryBytes(name.length);
+  for (let n = 0; n < sorted.count; n += 1) {
+    const size = entryBytes(tree.nameBytes(sorted.entry(n)));
+    const hash = sorted.hash(n);
     const last = leaves.at(-1);
     if (last !== undefined && bytes + size <= roomBytes * fill) {
       bytes += size;
       last.end = n + 1;
-      return;
+      continue;
     }
     // An odd hash says that the names before it, of the block before, have the same one.
-    const continued = sorted[n - 1]?.hash === hash ? 1 : 0;
+    const continued = n > 0 && sorted.hash(n - 1) === hash ? 1 : 0;
     leaves.push({ start: n, end: n + 1, hash: hash + continued });
     bytes = size;
-  });
+  }
   return leaves;
 }
 

@@ -5,7 +5,7 @@
 import { BangerError } from "../base/base.ts";
 import { BlockAllocator } from "./allocate.ts";
 import { BlockWriter } from "./block-writer.ts";
-import { Directory, leafOf } from "./directory.ts";
+import { type Directory, DirectoryTree } from "./directory.ts";
 import { writeDirectory } from "./directory-blocks.ts";
 import { type Extent, ExtentList } from "./extents.ts";
 import { BlockSink, type FileSink } from "./file-sink.ts";
@@ -16,12 +16,10 @@ import {
   blockBytes,
   flagExtents,
   flagIndex,
-  lostAndFoundInode,
   maxFileBytes,
   maxLinks,
   type NodeType,
   nodeTypes,
-  rootInode,
   sectorsPerBlock,
 } from "./layout.ts";
 import { checkName, shown } from "./paths.ts";
@@ -43,14 +41,12 @@ export interface Place {
 }
 
 export class NodeWriter {
-  readonly root: Directory = new Directory(rootInode, undefined);
-  readonly lostAndFound: Directory = new Directory(lostAndFoundInode, this.root);
+  readonly #tree = new DirectoryTree();
   readonly #allocator: BlockAllocator;
   readonly #writer: BlockWriter;
   readonly #inodes: InodeTable;
   /** The root's description, unless it gets another. */
   readonly #freshRoot: Meta;
-  readonly #directories: Directory[] = [this.root, this.lostAndFound];
   /** Names of files beyond their first. */
   readonly #links = new Map<number, number>();
   #open: (() => string) | undefined;
@@ -69,8 +65,20 @@ export class NodeWriter {
     this.#freshRoot = fresh.root.meta;
     this.#allocator.release(fresh.root);
     this.#allocator.release(fresh.lostAndFound);
-    this.lostAndFound.meta = fresh.lostAndFound.meta;
-    this.root.addDirectory("lost+found", this.lostAndFound);
+    this.#tree.lostAndFound.meta = fresh.lostAndFound.meta;
+  }
+
+  get root(): Directory {
+    return this.#tree.root;
+  }
+
+  get lostAndFound(): Directory {
+    return this.#tree.lostAndFound;
+  }
+
+  /** What is there by a name: a directory, or the inode's number of something else. */
+  get(parent: Directory, name: string): Directory | number | undefined {
+    return this.#tree.get(parent, name);
   }
 
   /** What file content may still take. Directories, written in the end, take some of it. */
@@ -100,10 +108,8 @@ export class NodeWriter {
     this.begin(meta);
     this.#check(place);
     const { parent, name } = place;
-    const made = new Directory(this.#inodes.allocate(), parent);
+    const made = this.#tree.addDirectory(parent, name, this.#inodes.allocate());
     made.meta = meta;
-    parent.addDirectory(name, made);
-    this.#directories.push(made);
     return made;
   }
 
@@ -161,17 +167,16 @@ export class NodeWriter {
   /** Another name of a file that was added; of anything but a directory. Throws not_found. */
   addHardLink(place: Place, target: Place): void {
     this.begin();
-    const found = target.parent.children.get(target.name);
-    if (typeof found !== "number")
+    const ino = this.get(target.parent, target.name);
+    if (typeof ino !== "number")
       throw new BangerError(
-        found === undefined ? "not_found" : "bad_request",
+        ino === undefined ? "not_found" : "bad_request",
         `${shownPlace(place)} is a link to ${shownPlace(target)}, which is no file`,
       );
-    const ino = Math.floor(found / 8);
     const links = (this.#links.get(ino) ?? 1) + 1;
     if (links > maxLinks) throw new BangerError("bad_request", `a file has more than ${maxLinks} names`);
     this.#check(place);
-    place.parent.children.set(place.name, found);
+    this.#tree.addLink(place.parent, place.name, target);
     this.#links.set(ino, links);
   }
 
@@ -179,7 +184,7 @@ export class NodeWriter {
   finish(): void {
     this.begin();
     this.#finished = true;
-    for (const directory of this.#directories) this.#writeDirectory(directory);
+    for (const directory of this.#tree.directories) this.#writeDirectory(directory);
     this.#writer.flush();
     for (const [ino, links] of this.#links) this.#inodes.setLinks(ino, links);
     this.#inodes.write(this.#allocator);
@@ -192,14 +197,14 @@ export class NodeWriter {
     this.begin(meta);
     this.#check(place);
     const ino = this.#inodes.allocate();
-    place.parent.children.set(place.name, leafOf(ino, type));
+    this.#tree.addLeaf(place.parent, place.name, ino, type);
     return ino;
   }
 
   #check(place: Place): void {
     const { parent, name } = place;
     checkName(name, place.shown);
-    if (parent.children.has(name))
+    if (this.get(parent, name) !== undefined)
       throw new BangerError("already_exists", `${shownPlace(place)} is in the disk already`);
   }
 
@@ -207,10 +212,12 @@ export class NodeWriter {
     const extents = new ExtentList();
     let blocks = 0;
     const { hashSeed: seed, signedHash: signed } = this.groups.geometry;
-    const indexed = writeDirectory(directory, this.#inodes.seed(directory.ino), { seed, signed }, (block) => {
+    const emit = (block: Buffer) => {
       extents.add(blocks, this.#writer.appendOne(block), 1);
       blocks += 1;
-    });
+    };
+    const inodeSeed = this.#inodes.seed(directory.ino);
+    const indexed = writeDirectory(this.#tree, directory, { seed, signed }, inodeSeed, emit);
     const links = directory.subdirectories + 2;
     const meta = directory.meta ?? (directory === this.root ? this.#freshRoot : this.#unsaid);
     const flags = indexed ? flagIndex : 0;
