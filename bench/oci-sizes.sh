@@ -28,13 +28,10 @@ for megabytes in 100 300 1000; do
 	finish "large-$megabytes"
 done
 for files in 1000 4800; do
-	name=files-${files}00
-	image "$name"
-	for directory in $(seq 100); do
-		mkdir -p "$work/$name/rootfs/usr/lib/modules-$directory"
-		bytes "${files}000" | split -b 1000 -a 4 -d - "$work/$name/rootfs/usr/lib/modules-$directory/a-file-of-a-usual-name-"
-	done
-	finish "$name"
+	umoci new --image "$work/layout:files-${files}00"
+	"$(dirname "$0")/../node_modules/.bin/bun" "$(dirname "$0")/small-files.ts" 100 "$files" > "$work/layer.tar"
+	umoci raw add-layer --image "$work/layout:files-${files}00" "$work/layer.tar"
+	rm "$work/layer.tar"
 done
 rm -rf "$layout"
 mv "$work/layout" "$layout"
