@@ -1,4 +1,5 @@
 /** Directories while they are filled: names, and what they stand for. Kept in memory until all are known. */
+import { leftBehind } from "../base/base.ts";
 import { NameTable } from "../names/names.ts";
 import type { Meta } from "./inode.ts";
 import { lostAndFoundInode, type NodeType, nodeTypes, rootInode } from "./layout.ts";
@@ -20,6 +21,9 @@ export interface DirectoryEntry {
   /** EXT4_FT_..., as in nodeTypes. */
   type: number;
 }
+
+/** What reading an entry or its name leaves behind. */
+const objectsOfName = 6;
 
 export class DirectoryTree {
   readonly root: Directory;
@@ -69,12 +73,14 @@ export class DirectoryTree {
   }
 
   entry(entry: number): DirectoryEntry {
+    leftBehind(objectsOfName);
     const name = this.#names.name(entry);
     const value = this.#names.value(entry);
     return { name, ino: this.#directoryOf(entry)?.ino ?? Math.floor(value / 8), type: value % 8 };
   }
 
   name(entry: number): string {
+    leftBehind(objectsOfName);
     return this.#names.name(entry);
   }
 

@@ -142,13 +142,20 @@ export async function keepLayers(
 const hiddenBit = 2 ** 31;
 
 function encodeContents({ table, hidden }: KeptContents): Buffer {
-  const words: number[] = [];
+  let pieces = 0;
+  for (let number = 0; number < table.length; number += 1) pieces += table.get(number).length;
+  const words = new Uint32Array(table.length + 3 * pieces);
+  let at = 0;
   for (let number = 0; number < table.length; number += 1) {
     const extents = table.get(number);
-    words.push(extents.length + (hidden.has(number) ? hiddenBit : 0));
-    for (const { logical, physical, blocks } of extents) words.push(logical, physical, blocks);
+    words[at] = extents.length + (hidden.has(number) ? hiddenBit : 0);
+    at += 1;
+    for (const { logical, physical, blocks } of extents) {
+      words.set([logical, physical, blocks], at);
+      at += 3;
+    }
   }
-  return Buffer.from(Uint32Array.from(words).buffer);
+  return Buffer.from(words.buffer);
 }
 
 function decodeContents(bytes: Buffer): KeptContents {

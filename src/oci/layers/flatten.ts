@@ -3,7 +3,7 @@
  * first, and how large the result will be is known then; what is left is told with its metadata afterwards. Content is
  * where the unpacking of the layers has put it.
  */
-import { BangerError } from "../../base/base.ts";
+import { BangerError, leftBehind } from "../../base/base.ts";
 import type { Limits } from "../limits.ts";
 import { applyEntry, metadataOf } from "./apply.ts";
 import { readListing } from "./listing.ts";
@@ -30,6 +30,8 @@ export interface MergedRoot {
 
 /** So many entries, and others get their turn. */
 const turnEntries = 2000;
+/** What reading and applying one leaves behind. */
+const objectsOfEntry = 10;
 
 /** Throws corrupt for layers that make no sense together, precondition for what is over a limit, cancelled. */
 export async function mergeLayers({
@@ -138,6 +140,7 @@ function handle<D>(made: readonly D[], directory: number): D {
 }
 
 async function turn(signal: AbortSignal): Promise<void> {
+  leftBehind(turnEntries * objectsOfEntry);
   await new Promise(setImmediate);
   if (signal.aborted) throw new BangerError("cancelled", "cancelled", { cause: signal.reason });
 }

@@ -1,4 +1,5 @@
 /** Files and symlinks of layers, compactly: an image can have half a million. Numbered in the order of their entries. */
+import { leftBehind } from "../../base/base.ts";
 
 /** Their metadata are in the layer's listing, and are read when they are written. */
 interface FromEntry {
@@ -53,6 +54,7 @@ export class LeafTable {
   }
 
   get(number: number): Leaf {
+    leftBehind(3);
     const flags = this.#flags[number] ?? 0;
     const from = { entry: this.entry(number), hasAttributes: (flags & hasAttributes) > 0 };
     const what = this.#what[number] ?? 0;

@@ -1,4 +1,5 @@
 /** What a merged tree comes to: the order in which it is written, and how much that is. */
+import { leftBehind } from "../../base/base.ts";
 import type { Directory, Tree } from "./tree.ts";
 
 export interface RootTotals {
@@ -44,6 +45,7 @@ export function planRoot(tree: Tree): RootPlan {
       else take(plan, tree, entry);
     }
     const attributes = next.metadata.xattrs.length > 0;
+    leftBehind(2 * next.size);
     totals.blockBytes += blocks(nameBytes + 24) + (attributes ? blockBytes : 0);
   }
   return plan;
