@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { PassThrough } from "node:stream";
 import { BangerError } from "../base/base.ts";
 import { VmId } from "../base/ids.ts";
 import type { DiskUsage } from "../rpc/contract.ts";
+import { runCli } from "./run-cli.ts";
 import { FakeDaemon, fakeVm } from "./testing/fake-daemon.ts";
-import { banger } from "./testing/harness.ts";
+import { banger, session } from "./testing/harness.ts";
 
 const MiB = 1024 ** 2;
 const idle = { id: "22222222-2222-4222-8222-222222222222", name: "shy-heron", bytes: 300 * MiB };
@@ -88,6 +90,18 @@ describe("prune", () => {
       expect(err.includes("nothing removed")).toBe(!removed);
       expect(fake.methods.includes("vm.delete")).toBe(removed);
     }
+  });
+
+  test("whose question is interrupted says that nothing has gone", async () => {
+    const fake = daemon();
+    fake.handlers["vm.list"] = () => [fakeVm("shy-heron", stopped)];
+    const run = session({ daemon: fake, stdin: new PassThrough(), tty: { stdin: true } });
+    const status = runCli(["prune"], run.ctx);
+    while (!run.err().includes("[y/N]")) await Bun.sleep(1);
+    run.interrupt("SIGINT");
+    expect(await status).toBe(130);
+    expect(run.err()).toEndWith("interrupted: nothing is removed\n");
+    expect(fake.methods).not.toContain("vm.delete");
   });
 
   test("with --dry-run only looks, and without a terminal refuses to guess", async () => {

@@ -27,7 +27,6 @@ export const command = defineCommand({
   ],
   args: {},
   flags: { yes: toggle("do not ask", "y"), dryRun: toggle("only show what would go"), json: json() },
-  interrupted: "what is listed above is gone, and all else stays",
   run: async ({ yes, dryRun, json: asJson }, ctx) => {
     const client = await ctx.client();
     const { parts } = await client.call("disk.usage", {}, { signal: ctx.signal });
@@ -44,7 +43,7 @@ export const command = defineCommand({
     if (!yes) {
       ctx.err(table(ctx, items));
       await warnOfWork(ctx, client, items);
-      if (!(await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes"))) {
+      if (!(await agreed(ctx))) {
         ctx.note("nothing removed");
         return undefined;
       }
@@ -53,6 +52,16 @@ export const command = defineCommand({
     return undefined;
   },
 });
+
+/** Whoever interrupts the question has not agreed, and hears that nothing has gone. */
+async function agreed(ctx: Context): Promise<boolean> {
+  try {
+    return await confirm(ctx, "remove all of this?", "remove it without a question: banger prune --yes");
+  } catch (error) {
+    if (ctx.signal.aborted) ctx.err("interrupted: nothing is removed");
+    throw error;
+  }
+}
 
 /** What nobody will bring home any more. */
 async function warnOfWork(ctx: Context, client: Daemon, items: readonly Item[]): Promise<void> {
@@ -91,7 +100,10 @@ async function removeAll(
       if (!asJson) ctx.out(`${item.what} ${item.name}`);
     } catch (error) {
       const known = toBangerError(error);
-      if (known.code === "cancelled") throw error;
+      if (known.code === "cancelled") {
+        ctx.err(`interrupted: freed ${formatBytes(bytesOf(gone))}; what is not named above as removed stays`);
+        throw error;
+      }
       failed = true;
       for (const line of errorLines(known, ctx)) ctx.err(line);
     }

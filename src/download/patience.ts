@@ -51,7 +51,7 @@ export async function pause(
 
 export function lost(what: string, last: Interrupted): BangerError {
   return new BangerError("unavailable", `${what} cannot be fetched: ${last.message}`, {
-    hint: "check the network; a proxy is taken from HTTPS_PROXY",
+    hint: "check the network (a proxy is taken from HTTPS_PROXY), and try again: what has come is kept",
     cause: last,
   });
 }

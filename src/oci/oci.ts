@@ -25,4 +25,5 @@ export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
 export type { RegistryOptions } from "./registry/registry-source.ts";
+export { resolveManifest } from "./resolve.ts";
 export type { ImageSource } from "./source.ts";

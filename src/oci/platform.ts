@@ -4,10 +4,16 @@ import type { Descriptor, ImageConfig, ImageIndex, Platform } from "./documents.
 
 /**
  * amd64's variants are its microarchitecture levels, v1 to v4, and none means v1. What processor a guest will have is not
- * known here, so it is the one that runs on all of them; as containerd has it for a platform named without a variant.
+ * known here: it is the lowest that there is, and v2 at most, which processors have had since 2009, and emulated ones have.
  */
-function runsHere({ os, architecture, variant }: Platform): boolean {
-  return os === "linux" && architecture === "amd64" && ["", "v1"].includes(variant ?? "");
+const levels = ["", "v1", "v2"];
+
+function levelOf({ os, architecture, variant }: Platform): number {
+  return os === "linux" && architecture === "amd64" ? levels.indexOf(variant ?? "") : -1;
+}
+
+function runsHere(platform: Platform): boolean {
+  return levelOf(platform) >= 0;
 }
 
 /**
@@ -15,7 +21,11 @@ function runsHere({ os, architecture, variant }: Platform): boolean {
  * configuration will tell. Throws precondition when there is neither.
  */
 export function candidates({ manifests }: ImageIndex, what: string): Descriptor[] {
-  const fitting = manifests.filter(({ platform }) => platform !== undefined && runsHere(platform));
+  const fitting = manifests
+    .flatMap((one) => (one.platform === undefined ? [] : [{ one, level: levelOf(one.platform) }]))
+    .filter(({ level }) => level >= 0)
+    .sort((a, b) => a.level - b.level)
+    .map(({ one }) => one);
   const silent = manifests.filter(({ platform }) => platform === undefined);
   const found = fitting.length > 0 ? fitting : silent;
   if (found.length > 0) return found;

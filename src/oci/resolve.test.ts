@@ -112,6 +112,10 @@ describe("of an index, the image for a guest is taken:", () => {
       "that names the first of amd64's levels",
       [on({ ...amd64, variant: "v3" }, other.manifest), on({ ...amd64, variant: "v1" })],
     ],
+    [
+      "that names its second, when the first is not there",
+      [on({ ...amd64, variant: "v3" }, other.manifest), on({ ...amd64, variant: "v2" })],
+    ],
     ["the first of several", [on(amd64), on(amd64, other.manifest)]],
     ["that says nothing, when none says that it is", [arm, descriptor(image.manifest)]],
   ])("%s", async (_, entries) => {
@@ -127,7 +131,7 @@ describe("of an index, the image for a guest is taken:", () => {
 
   test.each([
     ["other platforms", [arm], /for linux\/arm64\/v8/],
-    ["a newer amd64", [on({ ...amd64, variant: "v3" })], /for linux\/amd64\/v3/],
+    ["a much newer amd64", [on({ ...amd64, variant: "v3" })], /for linux\/amd64\/v3/],
     ["another system", [on({ os: "windows", architecture: "amd64" })], /for windows\/amd64/],
     ["attestations", [attestation], /for nothing/],
     ["nothing", [], /for nothing/],

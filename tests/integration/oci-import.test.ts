@@ -1,7 +1,7 @@
 /** banger image pull, from a real registry to a file system that the kernel mounts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, utimesSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { directory, file, hardlink, symlink } from "../../src/oci/testing/flatten.ts";
@@ -112,8 +112,32 @@ describe("image pull", () => {
     expect(bed.banger("image", "list", "-q").out).toBe("tools-1\n");
   });
 
+  test("is done at once for what is there already, as long as its reference means the same", () => {
+    const before = blobsAsked();
+    expect(pulls(`${bed.registry}/team/tools:1`)).toBe("tools-1");
+    expect(blobsAsked()).toBe(before);
+
+    const moved = join(bed.dir, "moved");
+    const put = (layer: TarSpec[]) => {
+      rmSync(moved, { recursive: true, force: true });
+      writeLayout(moved, buildImage([tar(layer)]));
+    };
+    put([file("a", "old")]);
+    expect(pulls(`oci:${moved}:t`)).toBe("moved-t");
+    put([file("a", "new")]);
+    const { status, err } = bed.banger("image", "pull", `oci:${moved}:t`);
+    expect(status).toBe(1);
+    expect(err).toContain("moved:t is another image now than moved-t, which was pulled by it");
+    expect(err).toContain("banger image delete moved-t, and pull again");
+    const { status: run, err: said } = bed.banger("vm", "create", "--image", `oci:${moved}:t`);
+    expect([run, said]).toEqual([1, expect.stringContaining("is another image now than moved-t")]);
+    deletes("moved-t");
+  });
+
   test("takes no name twice, and says how to go on", () => {
-    const { status, err } = bed.banger("image", "pull", `${bed.registry}/team/tools:1`);
+    const { status, err } = bed.banger(
+      ...["image", "pull", `${bed.registry}/team/tools:zstd`, "--name", "tools-1"],
+    );
     expect(status).toBe(1);
     expect(err).toContain("there is an image tools-1 already");
     expect(err).toContain("another name, or remove that one: banger image delete tools-1");

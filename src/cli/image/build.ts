@@ -1,7 +1,7 @@
 /** banger image build */
 import { createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { BangerError, toBangerError } from "../../base/base.ts";
@@ -53,7 +53,10 @@ export const command = defineCommand({
     const kept = await makeKeep(ctx);
     try {
       const archive = join(kept, "image.tar");
-      await buildInto(archive, { ctx, directory: resolve(ctx.cwd, dir), file, spec });
+      const directory = resolve(ctx.cwd, dir);
+      // In the guest the directory has another path.
+      const inside = isAbsolute(file) ? relative(directory, file) : file;
+      await buildInto(archive, { ctx, directory, file: inside, spec });
       const progress = startProgress(ctx);
       try {
         const request = {
@@ -138,6 +141,11 @@ async function buildInto(archive: string, { ctx, directory, file, spec }: Build)
     });
   });
   if ("interrupted" in outcome) throw new Quiet(statusOf(outcome.interrupted));
+  // What an interrupt makes of docker; a RUN that fails is a 1 of it.
+  if (outcome.status === statusOf("SIGINT")) {
+    ctx.err("interrupted: no image is made");
+    throw new Quiet(outcome.status);
+  }
   if (outcome.status === 0) return;
   throw new BangerError("operation_failed", `the build in the VM ended with status ${outcome.status}`, {
     hint: "what it said is above; nothing was imported",

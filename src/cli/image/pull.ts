@@ -6,6 +6,7 @@ import { defineCommand } from "../command.ts";
 import { completing, json, readArtifactName, size, text, toggle } from "../flags.ts";
 import { matching, optional, required } from "../option.ts";
 import { printResult } from "../output/table.ts";
+import { absoluteImage } from "./absolute-image.ts";
 import { provision } from "./provision.ts";
 import { pull } from "./pull-image.ts";
 
@@ -52,7 +53,7 @@ export const command = defineCommand({
   ) => {
     refuseFile(image, ctx.cwd);
     const request = {
-      ref: absolute(image, ctx.cwd),
+      ref: absoluteImage(image, ctx.cwd),
       ...(name === undefined ? {} : { name }),
       ...(sizeBytes === undefined ? {} : { sizeBytes }),
       ...(kernelRef === undefined ? {} : { kernel: kernelRef }),
@@ -77,11 +78,4 @@ function refuseFile(image: string, cwd: string): void {
       hint: `say what it is: banger image pull ${transport}:${image}`,
     },
   );
-}
-
-/** The daemon has no working directory of the user's. */
-function absolute(image: string, cwd: string): string {
-  const [, transport, path] = /^(oci|oci-archive|docker-archive):([^:]+)/.exec(image) ?? [];
-  if (transport === undefined || path === undefined) return image;
-  return `${transport}:${resolve(cwd, path)}${image.slice(transport.length + 1 + path.length)}`;
 }

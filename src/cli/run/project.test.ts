@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseBangerToml } from "../../project/banger-toml.ts";
+import { loginShell } from "../guest/login-shell.ts";
 import { fakeDefaults } from "../testing/fake-daemon.ts";
 import { daemonThat, source, vm, workspace } from "../testing/fake-run.ts";
 import { banger } from "../testing/harness.ts";
@@ -165,7 +166,7 @@ describe("the tools of a repository", () => {
     expect(execs).toHaveLength(2);
     expect(execs[0]).toMatchObject({ ref: vm.id, tools: false });
     expect(howOf(execs[0])).toBe("background");
-    expect(execs[1]).toMatchObject({ argv: ["/bin/bash", "-l"], tools: false });
+    expect(execs[1]).toMatchObject({ argv: loginShell, tools: false });
     expect(err).toContain(
       "tools of mise.toml: mise installs them in the background; without --nat nothing can be fetched; log in the VM: /root/.cache/banger/vm-run-tooling-repo.log\n",
     );
@@ -187,7 +188,7 @@ describe("the tools of a repository", () => {
 
   test("come before the repository's own commands, which may need them", async () => {
     const { execs } = await run(["."], { toolFiles, text: 'post_create = ["npm ci"]' });
-    expect(execs.map(howOf)).toEqual(["quiet", "npm ci", "-l"]);
+    expect(execs.map(howOf)).toEqual(["quiet", "npm ci", loginShell[2]]);
   });
 
   test("that cannot be installed are no failure", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BangerError } from "../../base/base.ts";
+import { loginShell } from "../guest/login-shell.ts";
 import { runCli } from "../run-cli.ts";
 import { fakeVm } from "../testing/fake-daemon.ts";
 import { daemonThat, source, vm, workspace } from "../testing/fake-run.ts";
@@ -108,7 +109,7 @@ describe("vm run", () => {
     const daemon = daemonThat({}, 1);
     const tty = { stdin: true, stdout: true };
     const { status, out, err } = await banger(["vm", "run"], { daemon, tty });
-    expect([status, out]).toEqual([0, "ran /bin/bash -l\n"]);
+    expect([status, out]).toEqual([0, `ran ${loginShell.join(" ")}\n`]);
     expect(err).toEndWith("VM calm-otter is still running; stop with: banger vm stop calm-otter\n");
   });
 

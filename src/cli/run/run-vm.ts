@@ -9,6 +9,7 @@ import type { Context, Daemon } from "../context.ts";
 import { type ExecOutcome, execInGuest } from "../guest/exec.ts";
 import type { Forwards } from "../guest/forward.ts";
 import type { ForwardSpec } from "../guest/forward-spec.ts";
+import { loginShell } from "../guest/login-shell.ts";
 import { errorLines } from "../output/errors.ts";
 import { type Progress, startProgress } from "../output/progress.ts";
 import { planVm, type SpecInput, type VmPlan } from "../vm/spec.ts";
@@ -35,7 +36,6 @@ export interface RunPlan {
 
 export type RunOutcome = ExecOutcome & { vm: Vm };
 
-const loginShell = ["/bin/bash", "-l"];
 const removeBudgetMs = 10_000;
 
 export async function runVm(ctx: Context, plan: RunPlan): Promise<RunOutcome> {

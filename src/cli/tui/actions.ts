@@ -4,6 +4,7 @@ import type { Vm } from "../../rpc/contract.ts";
 import { Quiet } from "../command.ts";
 import type { Context, Daemon } from "../context.ts";
 import { execInGuest } from "../guest/exec.ts";
+import { loginShell } from "../guest/login-shell.ts";
 import { statusOf } from "../interrupts.ts";
 import { escapeLine } from "../output/escape.ts";
 import { unpulledWork } from "../workspace/unpulled.ts";
@@ -13,9 +14,6 @@ interface Named {
   id: string;
   name: string;
 }
-
-/** bash where there is one: guests of other makes have no more than sh. */
-const loginShell = ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l"];
 
 export class Actions {
   readonly #under = new Map<string, { what: string; over: Promise<void> }>();

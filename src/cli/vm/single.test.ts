@@ -11,6 +11,18 @@ describe("vm create", () => {
   const daemon = (change: FakeHandlers = {}) =>
     new FakeDaemon({ "config.defaults": () => fakeDefaults, "vm.create": () => vm, ...change });
 
+  test("asks for an image on this disk by its whole path: the daemon works elsewhere", async () => {
+    for (const [asked = "", sent] of [
+      ["oci:layout:t", "oci:/work/layout:t"],
+      ["docker-archive:/saved.tar", "docker-archive:/saved.tar"],
+      ["debian:trixie", "debian:trixie"],
+    ]) {
+      const fake = daemon();
+      await banger(["vm", "create", "--image", asked], { daemon: fake });
+      expect(fake.calls[1]?.params).toMatchObject({ image: sent });
+    }
+  });
+
   test("shows the spec, starts the VM and prints its name", async () => {
     const fake = daemon();
     const { status, out, err } = await banger(["vm", "create"], { daemon: fake });

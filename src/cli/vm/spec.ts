@@ -2,6 +2,7 @@
 import { formatBytes, type VmName } from "../../base/base.ts";
 import type { Params } from "../../rpc/contract.ts";
 import type { Context, Daemon } from "../context.ts";
+import { absoluteImage } from "../image/absolute-image.ts";
 
 export interface SpecInput {
   name: VmName | undefined;
@@ -52,7 +53,7 @@ export async function planVm(
   return {
     params: {
       ...(input.name === undefined ? {} : { name: input.name }),
-      image: input.image ?? defaults.image.value,
+      image: input.image === undefined ? defaults.image.value : absoluteImage(input.image, ctx.cwd),
       ...spec,
       ...(input.cold ? { cold: true } : {}),
       ...how,
