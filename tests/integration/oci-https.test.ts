@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { trustedAuthorities } from "../../src/download/download.ts";
@@ -31,7 +31,10 @@ beforeAll(async () => {
   openssl("x509", "-req", "-in", "server.csr", ...sign, "-out", "server.crt");
   const key = readFileSync(join(dir, "server.key"));
   store = createServer({ key, cert: readFileSync(join(dir, "server.crt")) }, (request, response) => {
-    response.end(image.blobs.get(request.url?.slice(1) ?? ""));
+    const name = request.url?.split("/").at(-1) ?? "";
+    const { bytes, mediaType } = image.manifest;
+    if (name === "t") response.writeHead(200, { "content-type": mediaType }).end(bytes);
+    else response.end(image.blobs.get(name));
   });
   await new Promise<void>((resolve) => store.listen(0, "127.0.0.1", resolve));
   registry = await testRegistry();
@@ -79,4 +82,33 @@ test("trusted are the machine's authorities, and docker's for one registry", asy
   expect(await trusted("r.example")).toBe("machine's");
   expect(await trusted("r.example:5000")).toBe(`machine's\n${authority()}`);
   expect(await trustedAuthorities({ SSL_CERT_FILE: "/nosuch" }, "r.example", certificates)).toBeUndefined();
+});
+
+test("a registry on this machine that answers plain http with a 400 is asked by https", async () => {
+  const { port } = store.address() as AddressInfo;
+  const asked: string[] = [];
+  // As Go's and nginx's servers: both on one port.
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (first) => {
+      asked.push(first[0] === 0x16 ? "https" : "http");
+      if (first[0] !== 0x16) {
+        socket.end("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+        return;
+      }
+      const behind = connect(port, "127.0.0.1", () => behind.write(first));
+      behind.on("error", () => socket.destroy());
+      socket.pipe(behind).pipe(socket);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const own = (server.address() as AddressInfo).port;
+  const pulled = await pullForTest(`localhost:${own}/image:t`, {
+    cache: mkdtempSync(join(dir, "cache-")),
+    authorities: authority(),
+  });
+  server.close();
+  expect(pulled.root.names()).toEqual(["a"]);
+  expect(asked[0]).toBe("http");
+  expect(new Set(asked.slice(1))).toEqual(new Set(["https"]));
 });

@@ -47,6 +47,13 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
   const authorization = authorizer(access);
   const named = formatReference(reference);
 
+  /** A server of https says so with a 400 when it is asked by http (nginx's and Go's do): one on this machine may be either. */
+  const turnsToHttps = ({ status }: Answer): boolean => {
+    if (status !== 400 || origin.protocol !== "http:" || options.insecureHttp) return false;
+    origin.protocol = "https:";
+    return true;
+  };
+
   /** Anonymous at first; what is asked for is shown, and it is asked again. Resolves with 200 or 206. */
   const ask = async (
     path: string,
@@ -54,8 +61,8 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Answer> => {
-    const url = new URL(`v2/${repository}/${path}`, origin);
     for (;;) {
+      const url = new URL(`v2/${repository}/${path}`, origin);
       const shown = authorization.header;
       const answer = await get({
         ...{ url, headers, authorization: shown, plainHttpHost, plainHttpHint, patience, signal },
@@ -64,6 +71,10 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
       if (answer.status === 200 || answer.status === 206) {
         authorization.accepted(shown);
         return answer;
+      }
+      if (turnsToHttps(answer)) {
+        answer.discard();
+        continue;
       }
       const ownChallenge = answer.status === 401 && answer.url.origin === origin.origin;
       if (!ownChallenge) throw await failure(answer, { registry, what });
