@@ -80,12 +80,13 @@ static void add_request(struct writer *w) {
   write_u8(w, op);
   switch (op) {
     case OP_EXEC:
-      write_u8(w, (uint8_t)(fuzz_below(4) << 1)); /* no terminals: there is no /dev here */
+      write_u8(w, (uint8_t)(fuzz_below(8) << 1)); /* no terminals: there is no /dev here */
       write_u16(w, (uint16_t)fuzz_random());
       write_u16(w, (uint16_t)fuzz_random());
       add_string(w, "/");
       add_list(w);
       add_list(w);
+      if (fuzz_below(2)) add_string(w, "user:group");
       break;
     case OP_UNPACK: case OP_PACK: add_string(w, fuzz_below(4) ? "/x" : ""); break;
     case OP_CONNECT:
