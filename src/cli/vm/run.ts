@@ -123,6 +123,7 @@ interface Together {
   include: readonly string[];
   dryRun: boolean;
   detach: boolean;
+  user: string | undefined;
   publish: readonly unknown[];
   rm: boolean;
   rest: string[] | undefined;
@@ -151,6 +152,11 @@ function checkTogether(input: Together): void {
     throw wrongUse(
       "--detach ends before anybody comes to a port",
       "let ports lead to the VM afterwards: banger vm port-forward NAME HOST:GUEST",
+    );
+  if (detach && input.user !== undefined)
+    throw wrongUse(
+      "--detach runs nothing that --user could be for",
+      "say it afterwards: banger vm exec NAME --user USER -- COMMAND",
     );
   if (detach && rest !== undefined)
     throw wrongUse("--detach runs no command", "run it afterwards: banger vm exec NAME -- COMMAND");
