@@ -130,6 +130,8 @@ test("runs commands as the image's user, and as another one where that is asked 
   const repo = join(banger.dir, "repo");
   const inRepo = await banger.run(["vm", "run", "--rm", ...sizes, repo, "--", "say", "who"]);
   expect(inRepo.stdout).toBe("0:0 home /root user root in /root/repo\n");
+  const asked = await banger.run(["vm", "run", "--rm", ...sizes, "--user", "app", repo, "--", "say", "who"]);
+  expect(asked.stdout).toBe(app.replace("/app\n", "/root/repo\n"));
   await banger.ok(["image", "delete", "users-saved"]);
   await banger.ok(["image", "delete", image]);
 }, 600_000);

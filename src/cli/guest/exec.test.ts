@@ -228,27 +228,6 @@ describe("interrupts of a command without a terminal", () => {
   );
 });
 
-describe("a command of another user", () => {
-  test("says who, and nothing where nobody is asked for", async () => {
-    const daemon = guest(async () => 0);
-    for (const words of [["--user", "app:staff"], []])
-      await runCli(["vm", "exec", "x", ...words, "--", "id"], session({ daemon }).ctx);
-    const asked = daemon.calls.filter(({ method }) => method === "guest.exec").map(({ params }) => params);
-    expect(asked).toEqual([
-      { ref: "x", argv: ["id"], user: "app:staff" },
-      { ref: "x", argv: ["id"] },
-    ]);
-  });
-
-  test("is refused where it is nobody's name", async () => {
-    const daemon = guest(async () => 0);
-    const run = session({ daemon });
-    expect(await runCli(["vm", "exec", "x", "--user", "a:b:c", "--", "id"], run.ctx)).not.toBe(0);
-    expect(run.err()).toContain("must be USER or USER:GROUP");
-    expect(daemon.methods).not.toContain("guest.exec");
-  });
-});
-
 describe("a command on a terminal", () => {
   const tty = { stdin: true, stdout: true, stderr: true };
 

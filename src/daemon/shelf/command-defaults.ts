@@ -66,7 +66,7 @@ export function placeOf(
   const user = asked.user ?? (workspace === null ? image.user : undefined);
   const named = user === undefined || isRoot(user) ? undefined : user;
   const cwd = asked.cwd ?? workspace?.guestPath ?? image.cwd;
-  // /root lets nobody else in: without a word of where, others begin where docker has them begin.
+  // /root is root's: without a word of where, others begin where docker has them begin.
   return { user: named, cwd: cwd ?? (named === undefined ? undefined : "/") };
 }
 
