@@ -111,7 +111,7 @@ await runDaemon(
         ensure: async () => source,
         renew: async () => source,
         bootSource: async () => source,
-        commandDefaults: async () => ({ env: {}, cwd: undefined }),
+        commandDefaults: async () => ({ env: {}, cwd: undefined, user: undefined }),
         ...{
           current: async () => undefined,
           listImages: async () => [],

@@ -31,6 +31,9 @@ enum operation {
   OP_RELEASE_WORK_DISK = 10, OP_TAKE_WORK_DISK = 11,
 };
 
+/* In the HELLO's flags: an exec's user is not overlooked, as it is by an agent that came before it. */
+#define RUNS_AS_USERS 4
+
 enum control { CONTROL_RESIZE = 1, CONTROL_SIGNAL = 2 };
 
 /* A bounds-checked reader: once it has run out, everything it returns is zero, and `bad` stays set. */

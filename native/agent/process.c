@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "agent.h"
 #include "tar.h"
+#include "user.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,18 +111,35 @@ static void free_list(char **list) {
   free(list);
 }
 
-/* Like a shell: 127 when there is no such command, 126 when it cannot be run; the words go to the command's stderr. */
-static void run_command(char **argv, char **env, const char *cwd) {
+static void set_environment(const struct user *u, char **env) {
   clearenv();
   setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-  setenv("HOME", "/root", 1);
-  setenv("USER", "root", 1);
-  setenv("LOGNAME", "root", 1);
-  setenv("SHELL", "/bin/bash", 1);
+  if (u) {
+    /* No SHELL: a service's user has one that lets nobody in, and programs then take /bin/sh. */
+    setenv("HOME", u->home && *u->home ? u->home : u->uid ? "/" : "/root", 1);
+    if (u->name) {
+      setenv("USER", u->name, 1);
+      setenv("LOGNAME", u->name, 1);
+    }
+  } else {
+    setenv("HOME", "/root", 1);
+    setenv("USER", "root", 1);
+    setenv("LOGNAME", "root", 1);
+    setenv("SHELL", "/bin/bash", 1);
+  }
   setenv("LANG", "C.UTF-8", 1);
   for (; *env; env++) putenv(*env);
+}
+
+/* Like a shell: 127 when there is no such command, 126 when it cannot be run; the words go to the command's stderr. */
+static void run_command(char **argv, char **env, const char *cwd, const char *as) {
+  struct user user;
+  if (as && (!find_user(as, &user) || !become_user(as, &user))) _exit(126);
+  set_environment(as ? &user : NULL, env);
   if (chdir(cwd) < 0) {
-    dprintf(2, "banger: %s: %s\n", cwd, strerror(errno));
+    int error = errno;
+    dprintf(2, "banger: %s: %s\n", cwd, strerror(error));
+    if (as && error == EACCES) dprintf(2, "banger: the command runs as the user %s; to run as root: --user root\n", as);
     _exit(126);
   }
   execvp(argv[0], argv);
@@ -130,25 +148,28 @@ static void run_command(char **argv, char **env, const char *cwd) {
   _exit(error == ENOENT ? 127 : 126);
 }
 
-/* u8 flags (1 = tty), u16 columns, u16 rows, string cwd, list argv, list env ("NAME=value"). */
+/* u8 flags (1 = tty, 4 = a user follows), u16 columns, u16 rows, string cwd, list argv, list env ("NAME=value"), string user. */
 int start_exec(struct stream *s, struct reader *r) {
   struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}};
-  bool tty = read_u8(r) & 1;
+  uint8_t flags = read_u8(r);
+  bool tty = flags & 1;
   uint16_t columns = read_u16(r), rows = read_u16(r);
   char *cwd = read_string(r);
   uint32_t argc = 0, envc = 0;
   char **argv = read_list(r, &argc), **env = read_list(r, &envc);
+  char *as = flags & 4 ? read_string(r) : NULL;
   int failed = r->bad || argc == 0 ? EINVAL : tty ? make_terminal(&e, columns, rows) : make_pipes(&e, true, true, true);
   if (!failed) {
     pid_t pid = fork();
     if (pid == 0) {
       become_child(&e, tty);
-      run_command(argv, env, cwd);
+      run_command(argv, env, cwd, as);
     }
     failed = pid < 0 ? errno : adopt(s, &e, pid, tty);
   }
   if (failed) close_ends(&e);
   free(cwd);
+  free(as);
   free_list(argv);
   free_list(env);
   return failed;

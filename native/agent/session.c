@@ -26,7 +26,7 @@ static void send_hello(const uint8_t *nonce) {
   read_small_file("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
   uname(&names);
   write_u32(&w, PROTOCOL_VERSION);
-  write_u8(&w, (uint8_t)(personalised | basic << 1));
+  write_u8(&w, (uint8_t)(personalised | basic << 1 | RUNS_AS_USERS));
   write_string(&w, BANGER_VERSION, strlen(BANGER_VERSION));
   write_string(&w, boot_id, strlen(boot_id));
   write_string(&w, names.release, strlen(names.release));

@@ -18,6 +18,8 @@ void fuzz_mutate(uint8_t *bytes, size_t *size, size_t capacity);
 
 /* tar.c: unpacks generated archives. */
 void fuzz_tar(void);
+/* user.c: looks users up in generated lists. */
+void fuzz_user(void);
 /* process.c: keeps the other ends of a stream's pipes, as a child would. */
 void fuzz_use_pipes(void);
 void fuzz_forget_pipes(void);

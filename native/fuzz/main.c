@@ -80,12 +80,13 @@ static void add_request(struct writer *w) {
   write_u8(w, op);
   switch (op) {
     case OP_EXEC:
-      write_u8(w, (uint8_t)(fuzz_below(4) << 1)); /* no terminals: there is no /dev here */
+      write_u8(w, (uint8_t)(fuzz_below(8) << 1)); /* no terminals: there is no /dev here */
       write_u16(w, (uint16_t)fuzz_random());
       write_u16(w, (uint16_t)fuzz_random());
       add_string(w, "/");
       add_list(w);
       add_list(w);
+      if (fuzz_below(2)) add_string(w, "user:group");
       break;
     case OP_UNPACK: case OP_PACK: add_string(w, fuzz_below(4) ? "/x" : ""); break;
     case OP_CONNECT:
@@ -246,12 +247,14 @@ int main(int argc, char **argv) {
   if (dup2(archive, 1) < 0) abort(); /* what a transfer writes */
   fuzz_session();
   fuzz_tar();
+  fuzz_user();
   for (; now_ms() < until && rounds < most; rounds++) {
     size_t before = __sanitizer_get_current_allocated_bytes();
     state = round_seed = seed + rounds;
     alarm(20); /* a round takes milliseconds: more is a loop without end */
     if (fuzz_below(4)) fuzz_session();
-    else fuzz_tar();
+    else if (fuzz_below(4)) fuzz_tar();
+    else fuzz_user();
     if (ftruncate(archive, 0) < 0 || lseek(archive, 0, SEEK_SET) < 0) abort();
     if (__sanitizer_get_current_allocated_bytes() > before) {
       dprintf(2, "agent-fuzz: %zu bytes leaked\n", __sanitizer_get_current_allocated_bytes() - before);

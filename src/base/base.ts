@@ -9,6 +9,7 @@ export { artifactNameGrammar, artifactNameRule } from "./artifact-name.ts";
 export { commandBytes, maxCommandBytes } from "./command-bytes.ts";
 export { BangerError, type ErrorCode, errorCodes, GuestExit, toBangerError, wrap } from "./errors.ts";
 export { leftBehind } from "./garbage.ts";
+export { guestUserRule, isGuestUser } from "./guest-user.ts";
 export type { ImageId, KernelId, VmId, VmName } from "./ids.ts";
 export { nearest } from "./nearest.ts";
 export { shellWord } from "./shell-word.ts";

@@ -2,6 +2,8 @@
 import {
   artifactNameGrammar,
   artifactNameRule,
+  guestUserRule,
+  isGuestUser,
   isVmName,
   parseDurationMs,
   parseSizeBytes,
@@ -31,6 +33,20 @@ export function text(value: string, description: string, short?: string) {
     throw new Unfit("must not be empty");
   });
 }
+
+/** Who a command runs as. Whether the guest knows them is the guest's to say. */
+export const guestUser = () =>
+  optional(
+    {
+      value: "USER[:GROUP]",
+      description:
+        "who the command runs as in the guest, by name or number (default: root in a workspace, else the image's user)",
+    },
+    (given) => {
+      if (isGuestUser(given)) return given;
+      throw new Unfit(guestUserRule);
+    },
+  );
 
 /** The same option, whose word the shell can complete. */
 export function completing<O extends Word<unknown>>(completes: Completes, option: O): O {

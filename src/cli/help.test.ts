@@ -162,6 +162,9 @@ describe("help", () => {
                                              even if git ignores it (repeatable)
         -p, --publish [HOSTADDR:]HOST:GUEST  let a port of this host lead to one of
                                              the VM while the run lasts; repeatable
+            --user USER[:GROUP]              who the command runs as in the guest, by
+                                             name or number (default: root in a
+                                             workspace, else the image's user)
             --dry-run                        list what would be copied and do nothing
         -d, --detach                         no shell: make the VM ready, print its
                                              name and leave it running
@@ -188,9 +191,10 @@ describe("help", () => {
       Usage:
         banger vm exec [flags] <vm> -- <command...>
 
-      The command runs as root in the VM's workspace (/root when it has none), not
-      through a shell, and with the tools that the repository names to mise, if it
-      does. On a terminal it gets a terminal; otherwise its three streams stay
+      The command runs in the VM's workspace, as root; in a VM without one where a
+      container image says, as the user that it says, else in /root as root. It runs
+      not through a shell, and with the tools that the repository names to mise, if
+      it does. On a terminal it gets a terminal; otherwise its three streams stay
       separate. Its exit status is banger's. With --auto-prepare the repository is
       copied again first, as vm workspace prepare does, unless nothing has changed
       here.
@@ -200,9 +204,12 @@ describe("help", () => {
         command  the command and its arguments
 
       Flags:
-        -w, --guest-path DIR  directory in the guest to run in (default: the
-                              workspace, else /root)
-            --auto-prepare    first copy the repository again, if it has changed
+        -w, --guest-path DIR     directory in the guest to run in (default: the
+                                 workspace, else as the image says, or /root)
+            --user USER[:GROUP]  who the command runs as in the guest, by name or
+                                 number (default: root in a workspace, else the
+                                 image's user)
+            --auto-prepare       first copy the repository again, if it has changed
       "
     `);
   });

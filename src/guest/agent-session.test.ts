@@ -23,7 +23,10 @@ class FakeGuest {
   readonly stream: Duplex;
   #greeted = false;
 
-  constructor(private readonly protocol = protocolVersion) {
+  constructor(
+    private readonly protocol = protocolVersion,
+    private readonly flags = 0,
+  ) {
     this.stream = new Duplex({
       read: () => {},
       write: (chunk: Buffer, _encoding, done) => {
@@ -39,7 +42,7 @@ class FakeGuest {
     const nonce = preamble.subarray(syncMagic.length, syncMagic.length + nonceBytes);
     const hello = new PayloadWriter()
       .u32(this.protocol)
-      .u8(0)
+      .u8(this.flags)
       .string("1.2.3")
       .string("boot")
       .string("6.1\x1b[31m");
@@ -77,6 +80,27 @@ describe("a session with a guest that cannot be trusted", () => {
       code: "bad_version",
       hint: expect.stringContaining("restart"),
     });
+  });
+
+  test("of an older agent is not asked for a command as a user, which it would run as root", async () => {
+    const guest = new FakeGuest();
+    const session = await guest.session();
+    await expect(session.exec({ ...request, user: "app" })).rejects.toMatchObject({
+      code: "bad_version",
+      message: expect.stringContaining("user app"),
+      hint: expect.stringContaining("--user root"),
+    });
+    expect(guest.sent).toEqual([]);
+    await session.exec(request);
+    const asRoot = Buffer.concat(guest.sent.splice(0));
+    const newer = new FakeGuest(protocolVersion, 4);
+    const other = await newer.session();
+    await other.exec({ ...request, user: "app" });
+    const asApp = Buffer.concat(newer.sent.splice(0));
+    expect(asApp[headerBytes + 1]).toBe((asRoot[headerBytes + 1] ?? 0) | 4);
+    expect(asApp.subarray(asRoot.length).equals(new PayloadWriter().string("app").done())).toBe(true);
+    session.close();
+    other.close();
   });
 
   test.each([

@@ -293,6 +293,6 @@ class AgentSession implements GuestSession {
 }
 
 /** What the operations need of a session. */
-export type StreamSession = Pick<AgentSession, "open" | "reset" | "resize" | "signal">;
+export type StreamSession = Pick<AgentSession, "hello" | "open" | "reset" | "resize" | "signal">;
 /** What requests that are more than one frame need of it. */
 export type RequestSession = Pick<AgentSession, "ask" | "pong" | "answerTimeoutMs">;

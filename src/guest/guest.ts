@@ -15,6 +15,11 @@ export interface ExecRequest {
   env?: Readonly<Record<string, string>>;
   /** Absolute directory in the guest; default /root. A missing one fails the exec with status 126 and a message. */
   cwd?: string;
+  /**
+   * `user`, `user:group`, or numbers, as in a container image's configuration; default: root, without a look at the guest's
+   * files. One that the guest does not know fails the exec with status 126 and a message.
+   */
+  user?: string;
   /** Present = run on a new pseudo terminal of this size; stdout then carries the terminal and stderr is empty. */
   tty?: { columns: number; rows: number; term: string };
   /** When the command may start: `agent` = at once, `basic` = when the guest has reached basic.target. Default basic. */
@@ -67,6 +72,8 @@ export interface GuestHello {
   personalised: boolean;
   /** True once basic.target has been reached. */
   basicReached: boolean;
+  /** False of an agent of an older banger, and by ssh: there every command is root's. */
+  runsAsUsers: boolean;
 }
 
 export interface ListeningPort {

@@ -68,6 +68,7 @@ export function readHello(from: PayloadReader): GuestHello {
     kernelRelease: harmless(from.string()),
     personalised: (flags & 1) !== 0,
     basicReached: (flags & 2) !== 0,
+    runsAsUsers: (flags & 4) !== 0,
   };
 }
 

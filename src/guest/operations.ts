@@ -15,19 +15,25 @@ export function execProcess(
   request: ExecRequest,
   signal?: AbortSignal,
 ): GuestProcess {
-  const { argv, env = {}, cwd = "/root", tty, after = "basic" } = request;
-  const flags = (tty === undefined ? 0 : 1) | (after === "agent" ? 2 : 0);
+  const { argv, env = {}, cwd = "/root", user, tty, after = "basic" } = request;
+  // An older agent overlooks what it does not know, and would run the command as root.
+  if (user !== undefined && !session.hello.runsAsUsers)
+    throw new BangerError(
+      "bad_version",
+      `the command cannot run as the user ${user}: the VM's agent is of an older banger`,
+      { hint: "restart the VM: banger vm restart; or run the command as root: --user root" },
+    );
+  const flags = (tty === undefined ? 0 : 1) | (after === "agent" ? 2 : 0) | (user === undefined ? 0 : 4);
   const environment = { ...(tty === undefined ? {} : { TERM: tty.term }), ...env };
-  const channel = session.open(
-    new PayloadWriter()
-      .u8(Operation.exec)
-      .u8(flags)
-      .u16(tty?.columns ?? 0)
-      .u16(tty?.rows ?? 0)
-      .string(cwd)
-      .list(argv)
-      .list(Object.entries(environment).map(([name, value]) => `${name}=${value}`)),
-  );
+  const payload = new PayloadWriter()
+    .u8(Operation.exec)
+    .u8(flags)
+    .u16(tty?.columns ?? 0)
+    .u16(tty?.rows ?? 0)
+    .string(cwd)
+    .list(argv)
+    .list(Object.entries(environment).map(([name, value]) => `${name}=${value}`));
+  const channel = session.open(user === undefined ? payload : payload.string(user));
   onAbort(session, channel, signal);
   const exit = channel.result.then(({ errno, payload }) => {
     if (errno !== 0)

@@ -84,6 +84,7 @@ class SshSession implements GuestSession {
       // sshd has its keys from it, and waits for basic.target.
       personalised: true,
       basicReached: true,
+      runsAsUsers: false,
     };
   }
 
@@ -92,6 +93,12 @@ class SshSession implements GuestSession {
   async ready(): Promise<void> {}
 
   async exec(request: ExecRequest, signal?: AbortSignal): Promise<GuestProcess> {
+    if (request.user !== undefined)
+      throw new BangerError(
+        "unavailable",
+        `the command cannot run as the user ${harmless(request.user)}: the VM is gone to by ssh, as root`,
+        { hint: "to run it as root: --user root; for an agent that answers: banger vm restart" },
+      );
     const connection = await this.#connect(signal);
     const started = execBySsh(connection, request, (pid, number) => this.#signal(pid, number));
     started.catch(() => connection.end());

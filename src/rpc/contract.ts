@@ -16,6 +16,7 @@ import {
   DaemonStatus,
   Defaults,
   DiskUsage,
+  GuestUser,
   LifecycleEvent,
   Path,
   Ref,
@@ -200,8 +201,10 @@ export const owner = contract({
         .min(1)
         .refine((argv) => commandBytes(argv) <= maxCommandBytes, `has more than ${maxCommandBytes} bytes`),
       env: z.record(z.string().min(1).max(256), z.string().max(128 * 1024)).optional(),
-      /** Default: the VM's workspace, else /root. */
+      /** Default: the VM's workspace, else the image's working directory, else /root. */
       cwd: Path.optional(),
+      /** `USER` or `USER:GROUP`, names or numbers. Default: root in a workspace, else the image's user. */
+      user: GuestUser.optional(),
       /** False: not through mise, though the workspace has files of it. */
       tools: z.literal(false).optional(),
       tty: z

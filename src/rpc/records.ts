@@ -1,6 +1,6 @@
 /** What calls of the owner contract say and answer: records, events, and what long calls are asked for. */
 import { z } from "zod";
-import { artifactNameGrammar, artifactNameRule } from "../base/base.ts";
+import { artifactNameGrammar, artifactNameRule, guestUserRule, isGuestUser } from "../base/base.ts";
 import { VmId, VmName } from "../base/ids.ts";
 import { VmSpec, VmState, Workspace } from "../base/vm.ts";
 
@@ -11,6 +11,7 @@ export const Ticket = z.string().regex(/^[0-9a-f]{32}$/);
 
 /** A VM by name, full id or unique id prefix. */
 export const Ref = z.string().min(1).max(128);
+export const GuestUser = z.string().refine(isGuestUser, guestUserRule);
 export const Path = z.string().min(1).max(4096).startsWith("/");
 
 /** What the world may know about a VM: the record that list and show print. Times are ISO 8601 in UTC. */

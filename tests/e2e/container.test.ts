@@ -82,3 +82,56 @@ test("boots with banger's own init where busybox's has nothing to start", async 
   expect(await banger.run(run)).toMatchObject({ status: 5, stdout: "hello there /app 5\n" });
   await banger.ok(["image", "delete", idle]);
 }, 300_000);
+
+test("runs commands as the image's user, and as another one where that is asked for", async () => {
+  const users = tar([
+    { path: "etc/", type: "5" },
+    {
+      path: "etc/passwd",
+      content: "root:x:0:0:root:/root:/bin/sh\napp:x:1234:2345::/home/app:/bin/sh\nbin:x:2:2::/:/bin/sh\n",
+    },
+    { path: "etc/group", content: "app:x:2345:\naudio:x:29:bin,app\nvideo:x:44:app\n" },
+    { path: "closed/", type: "5", mode: 0o700 },
+  ]);
+  const layout = join(banger.dir, "users");
+  const config = { ...sayConfig, User: "app" };
+  writeLayout(layout, buildImage([sayLayer(banger.dir), users], "gzip", { config: { config } }));
+  const image = "users-t";
+  await banger.run(["image", "delete", image]);
+  await banger.run(["vm", "delete", "as-app"]);
+  await banger.ok(["image", "pull", `oci:${layout}:t`]);
+  expect(JSON.parse(await banger.ok(["image", "show", image, "--json"])).oci.user).toBe("app");
+  const sizes = ["--memory", "256M", "--vcpu", "1", "--disk-size", "64M", "--image", image];
+  const app = "1234:2345 29 44 home /home/app user app in /app\n";
+  const run = ["vm", "run", "--name", "as-app", ...sizes];
+  expect(await banger.ok([...run, "--", "say", "who"])).toBe(app);
+  const who = (...flags: string[]) => banger.run(["vm", "exec", "as-app", ...flags, "--", "say", "who"]);
+  expect(await who()).toMatchObject({ status: 0, stdout: app });
+  expect((await who("--user", "root")).stdout).toBe("0:0 home /root user root in /app\n");
+  expect((await who("--user", "bin")).stdout).toBe("2:2 29 home / user bin in /app\n");
+  expect((await who("--user", "app:audio")).stdout).toBe("1234:29 home /home/app user app in /app\n");
+  expect((await who("--user", "777:888")).stdout).toBe("777:888 home / user - in /app\n");
+  const nobody = await who("--user", "nobody");
+  expect([nobody.status, nobody.stdout]).toEqual([126, ""]);
+  expect(nobody.stderr).toContain("the VM's /etc/passwd has no user nobody\n");
+  expect(nobody.stderr).toContain("--user root");
+  const closed = await who("--guest-path", "/closed");
+  expect(closed.status).toBe(126);
+  expect(closed.stderr).toContain("/closed: Permission denied");
+  // What is saved of it is still of that image.
+  await banger.ok(["vm", "stop", "as-app"]);
+  await banger.run(["image", "delete", "users-saved"]);
+  await banger.ok(["image", "save", "as-app", "users-saved"]);
+  await banger.ok(["vm", "delete", "as-app"]);
+  expect(JSON.parse(await banger.ok(["image", "show", "users-saved", "--json"])).oci.user).toBe("app");
+  const again = ["vm", "run", "--rm", "--image", "users-saved", ...sizes.slice(0, 4)];
+  expect((await banger.run([...again, "--", "say", "who"])).stdout).toBe(app);
+  // A workspace's files are root's.
+  const repo = join(banger.dir, "repo");
+  const inRepo = await banger.run(["vm", "run", "--rm", ...sizes, repo, "--", "say", "who"]);
+  expect(inRepo.stdout).toBe("0:0 home /root user root in /root/repo\n");
+  const asked = await banger.run(["vm", "run", "--rm", ...sizes, "--user", "app", repo, "--", "say", "who"]);
+  expect(asked.stdout).toBe(app.replace("/app\n", "/root/repo\n"));
+  await banger.ok(["image", "delete", "users-saved"]);
+  await banger.ok(["image", "delete", image]);
+}, 600_000);

@@ -4,12 +4,21 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tar } from "../../src/oci/testing/tar-writer.ts";
 
-/** `say STATUS [FILE]` says what it was started with and what is in the file, and ends with the status. */
+/** `say STATUS [FILE]` says what it was started with and what is in the file, and ends with the status; `say who`, who it is. */
 const program = `#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
   char cwd[256] = "";
+  if (argc > 1 && strcmp(argv[1], "who") == 0) {
+    gid_t groups[32];
+    int count = getgroups(32, groups);
+    printf("%d:%d", getuid(), getgid());
+    for (int i = 0; i < count; i++) printf(" %d", groups[i]);
+    printf(" home %s user %s in %s\\n", getenv("HOME"), getenv("USER") ? getenv("USER") : "-", getcwd(cwd, sizeof cwd));
+    return 0;
+  }
   printf("%s %s %s\\n", getenv("GREETING"), getcwd(cwd, sizeof cwd), argc > 1 ? argv[1] : "");
   FILE *file = argc > 2 ? fopen(argv[2], "r") : NULL;
   for (int c; file && (c = fgetc(file)) != EOF;) putchar(c);

@@ -227,6 +227,7 @@ export class MachineWorld {
         kernelRelease: "fake",
         personalised: false,
         basicReached: true,
+        runsAsUsers: true,
         ...hello,
       },
       closed: closed.promise,

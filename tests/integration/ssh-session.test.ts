@@ -32,6 +32,13 @@ describe.skipIf(sshdMissing !== undefined)("a guest by ssh", () => {
     expect(session.hello.bootId).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
   });
 
+  test("runs nothing as anybody but root, and says so", async () => {
+    await expect(runIn(session, ["id"], { user: "app" })).rejects.toMatchObject({
+      code: "unavailable",
+      hint: expect.stringContaining("--user root"),
+    });
+  });
+
   test.each([
     [["true"], 0],
     [["sh", "-c", "exit 42"], 42],

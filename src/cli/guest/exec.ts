@@ -16,6 +16,8 @@ export interface GuestCommand {
   ref: string;
   argv: readonly string[];
   cwd?: string | undefined;
+  /** Undefined: the image's user, or root in a workspace. */
+  user?: string | undefined;
   /** False: without the tools of the VM's workspace, for what sees to them itself. */
   tools?: false;
 }
@@ -135,6 +137,7 @@ function paramsOf(ctx: Context, command: GuestCommand, tty: boolean): Params<"gu
     ref: command.ref,
     argv: [...command.argv],
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.user === undefined ? {} : { user: command.user }),
     ...(command.tools === undefined ? {} : { tools: command.tools }),
     ...(tty ? { tty: { ...ctx.tty.size(), term: termOf(ctx) } } : {}),
   };

@@ -50,6 +50,8 @@ test("imports under a name of its own, installs with the network, saves, and rem
   const params = daemon.calls.map((call) => call.params);
   expect(params[1]).toEqual({ ref: "ubuntu:24.04", name, sizeBytes: 4 * 1024 ** 3 });
   expect(params[3]).toMatchObject({ image: name, nat: true, cold: true, ephemeral: true });
+  // Whatever user the image names: what is installed is root's to install.
+  expect(params[4]).toMatchObject({ user: "root" });
   expect(params[6]).toEqual({ vm: vm.id, name: "ubuntu-24.04", provisioned: true });
   expect(params[8]).toEqual({ ref: name });
 });

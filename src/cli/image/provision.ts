@@ -59,6 +59,7 @@ async function provisionIn(ctx: Context, plain: string, name: string): Promise<I
       },
       workspace: undefined,
       argv: ["/bin/sh", "-c", script],
+      user: "root",
       bare: true,
       afterwards: async (client, vm) => {
         const progress = startProgress(ctx);

@@ -272,7 +272,7 @@ describe("vm run --detach", () => {
     expect(err).toEndWith("stop with: banger vm stop calm-otter\n");
   });
 
-  test("does not go with --rm, nor with a command", async () => {
+  test("does not go with --rm, nor with a command or who it is to run as", async () => {
     const daemon = daemonThat();
     const both = await banger(["vm", "run", "-d", "--rm"], { daemon });
     expect([both.status, both.err]).toEqual([
@@ -281,6 +281,8 @@ describe("vm run --detach", () => {
     ]);
     const command = await banger(["vm", "run", "-d", "--", "x"], { daemon });
     expect([command.status, command.err]).toEqual([1, expect.stringContaining("--detach runs no command")]);
+    const user = await banger(["vm", "run", "-d", "--user", "app"], { daemon });
+    expect([user.status, user.err]).toEqual([1, expect.stringContaining("--detach runs nothing")]);
     expect(daemon.methods).toEqual([]);
   });
 });

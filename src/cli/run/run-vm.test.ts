@@ -46,6 +46,14 @@ describe("vm run", () => {
     });
   });
 
+  test("the command runs as who is asked for, in a repository too", async () => {
+    const daemon = daemonThat();
+    await banger(["vm", "run", "--user", "1000:100", ".", "--", "id"], { daemon, workspace: source() });
+    expect(daemon.calls.find(({ method }) => method === "guest.exec")?.params).toMatchObject({
+      user: "1000:100",
+    });
+  });
+
   test("a word after -- that looks like a flag or a path is the command's", async () => {
     const daemon = daemonThat();
     const { out } = await banger(["vm", "run", "--rm", "--", "script.sh", "--rm"], { daemon });

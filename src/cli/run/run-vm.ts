@@ -22,6 +22,8 @@ export interface RunPlan {
   workspace: (() => Promise<WorkspaceSource>) | undefined;
   /** Undefined: a login shell. */
   argv: readonly string[] | undefined;
+  /** Who it runs as. Undefined: the image's user, or root in a workspace. */
+  user?: string | undefined;
   /** Only bring it up and make it ready: no command, and no shell. */
   detach?: boolean;
   /** What is done with the VM when its command has ended with 0. */
@@ -113,7 +115,7 @@ async function enter(ctx: Context, client: Daemon, vm: Vm, plan: RunPlan): Promi
     // A shell has mise's own hook: no need to start it twice.
     const command =
       plan.argv === undefined ? { argv: loginShell, tools: false as const } : { argv: plan.argv };
-    const outcome = await execInGuest(ctx, client, { ref: vm.id, ...command });
+    const outcome = await execInGuest(ctx, client, { ref: vm.id, user: plan.user, ...command });
     if ("status" in outcome && outcome.status === 0) await plan.afterwards?.(client, vm);
     return { ...outcome, vm };
   } catch (error) {

@@ -2,7 +2,7 @@
 import { BangerError, GuestExit } from "../../base/base.ts";
 import { defineCommand, Quiet } from "../command.ts";
 import type { Context } from "../context.ts";
-import { isGiven, specFlags, text, toggle, whatToCopy } from "../flags.ts";
+import { guestUser, isGiven, specFlags, text, toggle, whatToCopy } from "../flags.ts";
 import { checkCommandLine } from "../guest/command-line.ts";
 import { manyForwards } from "../guest/forward-spec.ts";
 import { statusOf } from "../interrupts.ts";
@@ -49,6 +49,7 @@ export const command = defineCommand({
       "let a port of this host lead to one of the VM while the run lasts; repeatable",
       "p",
     ),
+    user: guestUser(),
     dryRun: toggle("list what would be copied and do nothing"),
     detach: toggle("no shell: make the VM ready, print its name and leave it running", "d"),
     bootstrap: { kind: "switch", negated: true, description: "leave the repository's tools (mise) alone" },
@@ -75,6 +76,7 @@ export const command = defineCommand({
       spec: input,
       workspace: path === undefined ? undefined : () => ctx.openWorkspace(path, options),
       argv: rest,
+      user: input.user,
       detach: input.detach,
       remove: input.rm,
       publish: input.publish,
@@ -121,6 +123,7 @@ interface Together {
   include: readonly string[];
   dryRun: boolean;
   detach: boolean;
+  user: string | undefined;
   publish: readonly unknown[];
   rm: boolean;
   rest: string[] | undefined;
@@ -149,6 +152,11 @@ function checkTogether(input: Together): void {
     throw wrongUse(
       "--detach ends before anybody comes to a port",
       "let ports lead to the VM afterwards: banger vm port-forward NAME HOST:GUEST",
+    );
+  if (detach && input.user !== undefined)
+    throw wrongUse(
+      "--detach runs nothing that --user could be for",
+      "say it afterwards: banger vm exec NAME --user USER -- COMMAND",
     );
   if (detach && rest !== undefined)
     throw wrongUse("--detach runs no command", "run it afterwards: banger vm exec NAME -- COMMAND");

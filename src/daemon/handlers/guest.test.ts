@@ -92,7 +92,7 @@ test("a command that came before its VM was up runs where the start has brought 
       find: () => started,
       idleVms: { begin: () => () => {} },
     },
-    images: { commandDefaults: async () => ({ cwd: "/root", env: {} }) },
+    images: { commandDefaults: async () => ({ cwd: "/root", env: {}, user: "app" }) },
     runtimes: { session: async () => session },
   };
   const ctx = {
@@ -102,6 +102,10 @@ test("a command that came before its VM was up runs where the start has brought 
   };
   const exec = guestHandlers(parts as unknown as Parts)["guest.exec"];
   await expect(exec({ ref: "vm", argv: ["pwd"] }, ctx)).rejects.toThrow("that is all");
+  // Root's, though the image names a user: there is a workspace now.
   expect(ran).toEqual([{ argv: ["pwd"], env: {}, cwd: "/root/repo" }]);
+  await expect(exec({ ref: "vm", argv: ["pwd"], user: "app" }, ctx)).rejects.toThrow("that is all");
+  expect(ran[1]).toMatchObject({ user: "app", cwd: "/root/repo" });
+  emitted.pop();
   expect(emitted).toEqual([{ kind: "stage", stage: "still_starting", status: "begin" }]);
 });

@@ -7,6 +7,7 @@ import type { Handlers } from "../../rpc/rpc.ts";
 import type { VmRecord } from "../../state/state.ts";
 import { connectGuestPort, joinStreams } from "../guest-port.ts";
 import type { Parts } from "../parts.ts";
+import { placeOf } from "../shelf/command-defaults.ts";
 import { goingBySsh } from "./going-by-ssh.ts";
 import { stillStarting } from "./stages.ts";
 import { copyOut, sessionOf, type Transfer, using, withStream } from "./using.ts";
@@ -36,7 +37,7 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
         // The start that was waited for may have brought a workspace, which is where the command belongs.
         const vm = coming ? vms.find(found.id) : found;
         const image = await parts.images.commandDefaults(vm.image.id);
-        const cwd = params.cwd ?? vm.workspace?.guestPath ?? image.cwd;
+        const { user, cwd } = placeOf(params, vm, image);
         const asked = { argv: params.argv, env: { ...params.env } };
         const command = await inWorkspace(asked, vm.workspace, {
           ...{ cwd, tools: params.tools !== false },
@@ -47,6 +48,7 @@ export function guestHandlers(parts: Parts): Pick<Handlers, GuestMethods> {
             argv: command.argv,
             env: { ...image.env, ...command.env },
             ...(cwd === undefined ? {} : { cwd }),
+            ...(user === undefined ? {} : { user }),
             ...(params.tty === undefined ? {} : { tty: params.tty }),
           },
           ctx.signal,

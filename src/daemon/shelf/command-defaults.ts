@@ -6,9 +6,11 @@ export interface CommandDefaults {
   env: Readonly<Record<string, string>>;
   /** Undefined: the agent's own. */
   cwd: string | undefined;
+  /** As its publisher wrote it. Undefined: root. */
+  user: string | undefined;
 }
 
-const none: CommandDefaults = { env: {}, cwd: undefined };
+const none: CommandDefaults = { env: {}, cwd: undefined, user: undefined };
 
 /** By an image's id; none for banger's own images, and for one that has gone while VMs of it run on. */
 export function commandDefaults(imagesDir: string): (imageId: string) => Promise<CommandDefaults> {
@@ -26,14 +28,48 @@ export function commandDefaults(imagesDir: string): (imageId: string) => Promise
   };
 }
 
-export function defaultsOf(oci: { env: readonly string[]; workingDir: string }): CommandDefaults {
+export function defaultsOf(oci: {
+  env: readonly string[];
+  workingDir: string;
+  user: string;
+}): CommandDefaults {
   const env: Record<string, string> = {};
   for (const line of oci.env) {
     const equals = line.indexOf("=");
     if (equals > 0 && !line.includes("\0")) env[line.slice(0, equals)] = line.slice(equals + 1);
   }
-  const { workingDir } = oci;
+  const { workingDir, user } = oci;
   const cwd = workingDir === "" || workingDir.includes("\0") ? undefined : resolve("/", workingDir);
   // What the image has below /root is below the work disk, which begins empty.
-  return { env, cwd: cwd?.startsWith("/root/") ? undefined : cwd };
+  return { env, cwd: cwd?.startsWith("/root/") ? "/root" : cwd, user: user === "" ? undefined : user };
+}
+
+/** The part of a VM that decides where its commands run. */
+interface Home {
+  workspace: { guestPath: string } | null;
+}
+
+interface Asked {
+  user?: string | undefined;
+  cwd?: string | undefined;
+}
+
+/**
+ * Who a command runs as, and where; undefined is the agent's own: root, in /root. A workspace's files are root's, so the image's
+ * user is for commands outside of one. Root is asked for by nothing, so that a guest without any list of users has it, too.
+ */
+export function placeOf(
+  asked: Asked,
+  { workspace }: Home,
+  image: Pick<CommandDefaults, "cwd" | "user">,
+): Asked {
+  const user = asked.user ?? (workspace === null ? image.user : undefined);
+  const named = user === undefined || isRoot(user) ? undefined : user;
+  const cwd = asked.cwd ?? workspace?.guestPath ?? image.cwd;
+  // /root is root's: without a word of where, others begin where docker has them begin.
+  return { user: named, cwd: cwd ?? (named === undefined ? undefined : "/") };
+}
+
+function isRoot(user: string): boolean {
+  return /^(root|0)(:(root|0)?)?$/.test(user);
 }

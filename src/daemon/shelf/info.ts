@@ -48,7 +48,7 @@ function kindOf({ origin, oci }: StoredImage): ImageInfo["kind"] {
 /** Nothing is added to an imported image, unless it was provisioned. */
 function caveatOf({ origin }: StoredImage): string {
   const run =
-    "commands have its environment and working directory, and run as root; its entrypoint is not run";
+    "commands have its environment, working directory and user (in a workspace they are root's); its entrypoint is not run";
   return origin?.kind === "provisioned"
     ? run
     : `as its publisher made it: ${run}, and without an sshd of its own there is vm exec, but no vm ssh`;
