@@ -166,6 +166,16 @@ describe.each(Object.entries(shells))("by %s", (_name, { argv, tools: whose }) =
     expect(has("usr/sbin/policy-rc.d")).toBe(true);
   });
 
+  test("zypper's remarks are no failures; that there is no such package is one", () => {
+    write("etc/os-release", "ID=opensuse-tumbleweed\n");
+    fake("systemctl");
+    fake("zypper", "exit 104");
+    expect(run()).toEqual({ status: 1, last: "zypper could not install an init and an ssh server" });
+    fake("zypper", ...systemd, sshd, executable, "exit 107");
+    expect(run().status).toBe(0);
+    expect(calls()).toContain("zypper clean --all");
+  });
+
   test("a failure is said in the last line", () => {
     expect(run()).toEqual({
       status: 1,

@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { debianMirror } from "../../src/apt/apt.ts";
+import { toBangerError } from "../../src/base/base.ts";
 
 const kept = join(import.meta.dir, "../../build/provision");
 const makeRepositories = readFileSync(join(import.meta.dir, "provision-repositories.sh"), "utf8");
@@ -77,10 +78,17 @@ const namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--
 /** Why these tests cannot run here; undefined when they can. */
 export function obstacle(): string | undefined {
   if (process.getuid?.() !== 0) return "only root can enter a tree as its root, with owners as they are";
-  const tried = spawnSync("unshare", [...namespaces, "mount", "-t", "tmpfs", "tried", "/mnt"], {
+  const tried = spawnSync("unshare", [...namespaces, "mount", "-t", "tmpfs", "tried", "/tmp"], {
     encoding: "utf8",
   });
-  return tried.status === 0 ? undefined : `namespaces and mounts are not to be had: ${tried.stderr.trim()}`;
+  if (tried.status !== 0) return `namespaces and mounts are not to be had: ${tried.stderr.trim()}`;
+  if (spawnSync("mmdebstrap", ["--version"]).status !== 0) return "mmdebstrap is not installed";
+  try {
+    debianMirror(undefined);
+  } catch (error) {
+    return toBangerError(error).message;
+  }
+  return undefined;
 }
 
 /** Path of the tree that tests copy. */
