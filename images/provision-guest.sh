@@ -72,9 +72,25 @@ install_packages() {
     # There is no systemd for Alpine. Packages bring their scripts for OpenRC by themselves where that is.
     apk) apk add --no-cache openrc openssh ;;
     # Arch knows no system that is new in part.
-    pacman) pacman -Syu --noconfirm --needed systemd openssh ;;
-    zypper) zypper --non-interactive install --no-recommends systemd openssh && zypper clean --all ;;
+    pacman) pacman -Syu --noconfirm --needed systemd openssh && clean_pacman ;;
+    zypper) zypper_install systemd openssh && zypper clean --all ;;
   esac
+}
+# Its own way to clean asks whether to do that, with no for an answer where nobody is to be asked.
+clean_pacman() {
+  pacman-conf CacheDir | while read -r cache; do
+    rm -rf "${cache:?}"/*
+  done
+}
+# More than 100 means that it is done, and something else is to be said: that something should be restarted (102, 103), that
+# another repository has not answered (106), that a package's script has failed (107), which no other manager takes for a
+# failure. But 104 is that there is no such package, 105 a signal.
+zypper_install() {
+  zypper --non-interactive install --no-recommends "$@" && done=0 || done=$?
+  case $done in
+    102 | 103 | 106 | 107) return 0 ;;
+  esac
+  return "$done"
 }
 install_debs() {
   # Nobody reads descriptions in other languages. And dpkg need not wait for a disk that is thrown away when this ends early.

@@ -34,6 +34,7 @@ const checks = [
       "scripts/install.sh",
       "src/cli/completion/banger.bash",
       "src/cli/run/tooling.sh",
+      "tests/integration/provision-repositories.sh",
       "tests/system/host/make-disk.sh",
       "tests/system/host/provision.sh",
       "tests/system/host/tiny-init.sh",

@@ -1,6 +1,7 @@
 /**
  * What images/provision-guest.sh does of a distribution, by shells that guests have. Package managers are programs of the
- * test's own, which write down how they were called, and bring what theirs would; tests/e2e has a real one.
+ * test's own, which write down how they were called, and bring what theirs would; the real ones are in
+ * provision-managers.test.ts, and in tests/e2e.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
@@ -99,17 +100,17 @@ describe.each(Object.entries(shells))("by %s", (_name, { argv, tools: whose }) =
     "microdnf clean all",
   ];
   const zypper = ["zypper --non-interactive install --no-recommends systemd openssh", "zypper clean --all"];
-  const pacman = ["pacman -Syu --noconfirm --needed systemd openssh"];
+  const pacman = ["pacman -Syu --noconfirm --needed systemd openssh", "pacman-conf CacheDir"];
   const cases: [string, string, string[], string[]][] = [
     ["Debian", 'PRETTY_NAME="Debian GNU/Linux"\nID=debian\n', ["apt-get", "dnf"], apt],
     ["what is like Debian", 'ID=linuxmint\nID_LIKE="ubuntu debian"\n', ["dnf", "apt-get"], apt],
     ["Fedora", "ID=fedora\n", ["apt-get", "dnf", "microdnf"], dnf],
     ["a minimal Fedora", "ID=fedora\n", ["apt-get", "microdnf"], microdnf],
     ["what is like RHEL", 'ID="rocky"\nID_LIKE="rhel centos fedora"\n', ["dnf"], dnf],
-    ["Arch", "ID=arch\n", ["pacman"], pacman],
+    ["Arch", "ID=arch\n", ["pacman", "pacman-conf"], pacman],
     ["openSUSE", 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', ["zypper"], zypper],
     ["a distribution that nobody knows", "ID=own\n", ["zypper"], zypper],
-    ["none at all", "", ["pacman"], pacman],
+    ["none at all", "", ["pacman", "pacman-conf"], pacman],
   ];
   test.each(cases)(
     "%s: its own package manager installs, and sshd is enabled",
@@ -163,6 +164,16 @@ describe.each(Object.entries(shells))("by %s", (_name, { argv, tools: whose }) =
     fake("systemctl");
     expect(run().status).toBe(0);
     expect(has("usr/sbin/policy-rc.d")).toBe(true);
+  });
+
+  test("zypper's remarks are no failures; that there is no such package is one", () => {
+    write("etc/os-release", "ID=opensuse-tumbleweed\n");
+    fake("systemctl");
+    fake("zypper", "exit 104");
+    expect(run()).toEqual({ status: 1, last: "zypper could not install an init and an ssh server" });
+    fake("zypper", ...systemd, sshd, executable, "exit 107");
+    expect(run().status).toBe(0);
+    expect(calls()).toContain("zypper clean --all");
   });
 
   test("a failure is said in the last line", () => {
