@@ -83,7 +83,7 @@ async function unpacked(path: string, bytes?: number): Promise<{ content?: Buffe
   return { refused: error };
 }
 
-const refusal = { code: "corrupt", message: expect.stringContaining("it cannot be unpacked: ") };
+const refusal = { code: "corrupt", message: expect.stringContaining("it is damaged, or no zstd: ") };
 
 /** Only what begins as zstd does is unpacked as that: the rest is layers of another kind, or none. */
 function isZstd(path: string): boolean {
