@@ -34,6 +34,6 @@ export async function attemptIn(dir: string, layers: readonly (readonly TarSpec[
   for (const name of ["layout", "cache", "bundle"]) rmSync(join(dir, name), { recursive: true, force: true });
   // umoci makes directories that a layer leaves out with the time of day.
   const timeless = (lines: string[] | undefined) =>
-    lines?.map((line) => (line.includes(" directory ") ? line.replace(/ @\d+/, "") : line));
+    lines?.map((line) => (line.includes(" directory ") ? line.replace(/ @\d+(\.\d+)?/, "") : line));
   return { ours: timeless(root?.lines()), theirs: timeless(theirs), root, error };
 }
