@@ -48,6 +48,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   disk: { may: ["base", "sys", "ext4"], because: "disks know no VMs" },
   tar: { may: ["base"], because: "an archive is bytes; what becomes of its entries is for others" },
   trees: { may: ["base", "tar"], because: "trees are files and archives; who sends them where is above" },
+  packed: { may: ["base"], because: "what is unpacked, and how much of it is too much, others know" },
   names: { may: [], because: "a table of names does not know whose names they are" },
   ext4: {
     may: ["base", "names", "tar"],
@@ -59,11 +60,11 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     because: "a catalog says what there is; who fetches it is above",
   },
   bundle: {
-    may: ["base", "sys", "tar", "download"],
+    may: ["base", "sys", "packed", "tar", "download"],
     because: "a bundle is files of certain names; which store they go into is above",
   },
   oci: {
-    may: ["base", "names", "sys", "tar", "download"],
+    may: ["base", "names", "sys", "packed", "tar", "download"],
     because: "container images are bytes; who stores and boots them is above",
   },
   net: { may: ["base"], because: "plans of the network touch nothing: the helper carries them out" },
@@ -71,7 +72,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
   guest: { may: ["base"], because: "a session does not know what carries its bytes" },
   vmm: { may: ["base", "sys", "disk"], because: "a driver knows machines and their files, not VMs" },
   dns: { may: ["base"], because: "a name server answers questions; what a name means others know" },
-  kernel: { may: ["base", "sys", "apt", "catalog", "bundle"], because: "kernels are artifacts" },
+  kernel: { may: ["base", "sys", "packed", "apt", "catalog", "bundle"], because: "kernels are artifacts" },
   image: {
     may: ["base", "sys", "apt", "disk", "ext4", "download", "oci", "catalog", "bundle"],
     because: "images are artifacts",
@@ -84,7 +85,7 @@ const allowed: Record<string, { may: string[]; because: string }> = {
     may: ["base", "sys", "config", "host", "download", "release", "rpc"],
     because: "an update replaces what is installed, with no daemon's help",
   },
-  release: { may: ["base", "sys"], because: "a release is fetched and checked, not run" },
+  release: { may: ["base", "sys", "packed"], because: "a release is fetched and checked, not run" },
   rpc: { may: ["base", "sys", "config"], because: "rpc does not know what its methods do" },
   vm: {
     may: ["base", "sys", "pipeline", "state", "disk", "guest", "trees", "vmm", "warm"],
@@ -219,6 +220,13 @@ test("ssh2, which is large, is loaded by nobody who might not need it", () => {
   );
   // Which is itself loaded only where there is no OpenSSH.
   expect(wrong).toEqual(["cli/ssh/built-in.ts"]);
+});
+
+test("what others have packed is unpacked in one room, which is strict about its end", () => {
+  const decoder = /from "node:zlib"|DecompressionStream|(gunzip|zstdDecompress|inflate)Sync/;
+  const found = product.filter((file) => decoder.test(readFileSync(join(src, file), "utf8")));
+  // A listing is of this machine's own making.
+  expect(found.sort()).toEqual(["oci/layers/listing.ts", "packed/packed.ts"]);
 });
 
 /** What is loaded with `entry`: of banger's files and of packages. What a function imports when it runs is not. */

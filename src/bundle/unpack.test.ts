@@ -1,5 +1,6 @@
 /** Unpacking alone: what is in a bundle besides what it says. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,9 +20,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function unpacked(archive: Buffer) {
+const unpacked = (archive: Buffer) => unpackedFrom(Bun.zstdCompressSync(archive));
+
+async function unpackedFrom(packed: Uint8Array) {
   const chunks = (async function* () {
-    yield Bun.zstdCompressSync(archive);
+    yield packed;
   })();
   const { signal } = new AbortController();
   return await unpackBundle({ chunks, shape: kernelBundle, directory, maxBytes: 1024 ** 2, signal });
@@ -46,4 +49,53 @@ test("a file and a directory in one place are refused in words", async () => {
     expect(error).toMatchObject(saying("corrupt", /two things in one place/));
     for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
   }
+});
+
+/** By zstd(1), which packs bundles: with a checksum, unless it is told otherwise. */
+function packed(option: "--check" | "--no-check", archive = tar([head, vmlinux])): Buffer {
+  const { stdout, error } = spawnSync("zstd", ["-q", "-c", option], { input: archive });
+  if (error !== undefined) throw error;
+  return stdout;
+}
+
+function forgetMembers(): void {
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+}
+
+test.each(["--check", "--no-check"] as const)(
+  "a frame that is cut off is refused, at its last byte too (%s)",
+  async (option) => {
+    const whole = packed(option);
+    for (let length = 0; length < whole.length; length += 1) {
+      expect(await failure(unpackedFrom(whole.subarray(0, length))), `at ${length}`).toMatchObject(
+        saying("corrupt", /no zstd/),
+      );
+      forgetMembers();
+    }
+    expect((await unpackedFrom(whole)).release).toBe(release);
+  },
+);
+
+test.each(["--check", "--no-check"] as const)(
+  "what is behind the last frame is refused (%s)",
+  async (option) => {
+    const whole = packed(option);
+    for (const more of [Buffer.from("garbage!"), Buffer.alloc(1), Buffer.alloc(512), whole.subarray(0, 5)]) {
+      expect(await failure(unpackedFrom(Buffer.concat([whole, more])))).toMatchObject(
+        saying("corrupt", /no zstd/),
+      );
+      forgetMembers();
+    }
+  },
+);
+
+test("frames may follow each other, and some be skipped", async () => {
+  const archive = tar([head, vmlinux]);
+  const skipped = Buffer.from("502a4d1804000000deadbeef", "hex");
+  const [one, two] = [
+    packed("--check", archive.subarray(0, 700)),
+    packed("--no-check", archive.subarray(700)),
+  ];
+  const frames = Buffer.concat([skipped, one, skipped, two, skipped]);
+  expect((await unpackedFrom(frames)).release).toBe(release);
 });

@@ -1,10 +1,9 @@
 /** A bundle's members, put into a directory as they stream by. */
 import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { pipeline, Readable } from "node:stream";
-import { createZstdDecompress } from "node:zlib";
 import type { z } from "zod";
 import { BangerError, formatBytes } from "../base/base.ts";
+import { unpacked } from "../packed/packed.ts";
 import { SparseWriter } from "../sys/sys.ts";
 import { type TarEntry, type TarListener, TarReader } from "../tar/tar.ts";
 import { maxManifestBytes } from "./manifest.ts";
@@ -29,9 +28,8 @@ export interface UnpackRequest<M> {
   signal: AbortSignal;
 }
 
-const chunkBytes = 1024 * 1024;
 /** Writers fill their last record: GNU tar's has 10 KiB. */
-const maxBehindBytes = 4 * chunkBytes;
+const maxBehindBytes = 4 * 1024 * 1024;
 /** Modules of a kernel are a few thousand. */
 const maxMembers = 20_000;
 
@@ -44,7 +42,7 @@ export async function unpackBundle<M>(request: UnpackRequest<M>): Promise<M> {
   const reader = new TarReader(members);
   try {
     let behind = 0;
-    for await (const chunk of decoded(request.chunks)) {
+    for await (const chunk of unpacked("zstd", request.chunks)) {
       request.signal.throwIfAborted();
       if (reader.hasEnded) behind += chunk.length;
       if (behind > maxBehindBytes) throw new BangerError("corrupt", "the bundle goes on behind its end");
@@ -58,36 +56,6 @@ export async function unpackBundle<M>(request: UnpackRequest<M>): Promise<M> {
   } finally {
     members.close();
   }
-}
-
-async function* decoded(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const decoder = createZstdDecompress({ chunkSize: chunkBytes });
-  // Which of the two has failed decides what is told: what was sent, or how it was sent.
-  let failed: unknown;
-  const source = async function* () {
-    try {
-      yield* packed;
-    } catch (error) {
-      failed = error;
-      throw error;
-    }
-  };
-  pipeline(Readable.from(source(), { objectMode: false, highWaterMark: 1 }), decoder, () => {
-    // Its error is read below.
-  });
-  try {
-    for await (const chunk of decoder) if (chunk instanceof Buffer) yield chunk;
-  } catch (error) {
-    if (failed !== undefined) throw failed;
-    throw new BangerError(
-      "corrupt",
-      `it is damaged, or no zstd: ${error instanceof Error ? error.message : error}`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (failed !== undefined) throw failed;
 }
 
 class Members<M> implements TarListener {

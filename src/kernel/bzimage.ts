@@ -4,8 +4,8 @@
  * by PVH without running the decompressor.
  */
 import { BangerError } from "../base/base.ts";
+import { unpackedInMemory } from "../packed/packed.ts";
 import { run } from "../sys/sys.ts";
-import { decompressed } from "./decompress.ts";
 import { decodeLz4Legacy } from "./lz4.ts";
 
 export const maxKernelBytes: number = 512 * 1024 * 1024;
@@ -16,11 +16,8 @@ const formats: readonly {
   decode: (payload: Buffer, size: number) => Buffer | Promise<Buffer>;
 }[] = [
   { magic: "02214c18", decode: decodeLz4Legacy },
-  { magic: "1f8b", decode: (payload, size) => decompressed(payload, "gzip", size) },
-  {
-    magic: "28b52ffd",
-    decode: (payload, size) => decompressed(payload, "zstd", size),
-  },
+  { magic: "1f8b", decode: (payload, size) => unpackedInMemory("gzip", payload, size) },
+  { magic: "28b52ffd", decode: (payload, size) => unpackedInMemory("zstd", payload, size) },
   { magic: "fd377a58", decode: unxz },
 ];
 

@@ -1,8 +1,8 @@
 /** Distributions pack their modules, each by itself; banger's init gives the kernel plain ones. */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { BangerError } from "../base/base.ts";
+import { unpackedInMemory } from "../packed/packed.ts";
 import { filesBelow, run } from "../sys/sys.ts";
-import { decompressed } from "./decompress.ts";
 
 const maxModuleBytes = 128 * 1024 * 1024;
 /** For one call of xz, which takes longer to start than to unpack a module. */
@@ -19,7 +19,7 @@ export async function unpackModules(directory: string, signal: AbortSignal): Pro
     signal.throwIfAborted();
     const bytes = await readFile(path);
     const format = path.endsWith(".gz") ? "gzip" : "zstd";
-    const module = await decompressed(bytes, format, maxModuleBytes).catch((cause: unknown) => {
+    const module = await unpackedInMemory(format, bytes, maxModuleBytes).catch((cause: unknown) => {
       throw new BangerError("corrupt", `the module ${path} cannot be unpacked`, { cause });
     });
     await writeFile(unpackedPath(path), module, { flag: "wx" });

@@ -2,9 +2,9 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { BangerError } from "../base/base.ts";
+import { unpacked } from "../packed/packed.ts";
 
 export interface UnpackRequest {
   archive: string;
@@ -54,7 +54,7 @@ export async function unpackMembers({
     );
   });
   try {
-    await pipeline(createReadStream(archive), createGunzip(), tar);
+    await pipeline(gunzipped(archive), tar);
   } catch (error) {
     if (error instanceof BangerError) throw error;
     if (error instanceof Error && "code" in error && error.code === "ENOSPC")
@@ -62,6 +62,14 @@ export async function unpackMembers({
     throw corrupt(error instanceof Error ? error.message : String(error));
   }
   if (missing.size > 0) throw corrupt(`it lacks ${[...missing].join(" and ")}`);
+}
+
+async function* gunzipped(archive: string): AsyncGenerator<Buffer> {
+  try {
+    yield* unpacked("gzip", createReadStream(archive));
+  } catch (error) {
+    throw error instanceof BangerError ? corrupt(error.message) : error;
+  }
 }
 
 /** tar-stream's types do not say of what its streams are made. */

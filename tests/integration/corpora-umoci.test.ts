@@ -218,6 +218,25 @@ describe("opaque whiteouts", () => {
   }
 });
 
+test("owners are kept, of links too: there is no map of users, as for root in the first two of umoci's cases", async () => {
+  const table = source.slice(
+    source.indexOf("func TestUnpackEntryMap("),
+    source.indexOf("func TestIsDirlink("),
+  );
+  const maps = [...table.matchAll(/^\t\t\t"(\w+)",$/gm)].map(([, name]) => name);
+  expect(maps).toEqual(["IdentityRoot", "MapSelfToRoot", "MapOtherToRoot"]);
+  const layer = [
+    file("regular", "some content we won't check", { uid: 0, gid: 0 }),
+    directory(" a directory/", { uid: 13, gid: 42 }),
+    { ...symlink("link", "regular"), uid: 23, gid: 22 },
+    { ...symlink("link-dir", " a directory"), uid: 99, gid: 88 },
+  ];
+  const { ours, theirs } = await attemptIn(dir, [[top, ...layer]]);
+  const owners = (ours ?? []).map((line) => / (\d+:\d+)/.exec(line)?.[1] ?? line);
+  expect(owners.sort()).toEqual(["0:0", "0:0", "13:42", "23:22", "99:88"]);
+  expect(ours).toEqual(theirs);
+});
+
 test("hard links are of what they name, a symlink too, and bring nothing of their own", async () => {
   const regular = [file("regular", "some content"), hardlink("hard link", "/regular")];
   const own = { uid: 1337, gid: 2020 };

@@ -32,8 +32,10 @@ export async function attemptIn(dir: string, layers: readonly (readonly TarSpec[
   const run = Bun.spawnSync(["umoci", "unpack", "--image", `${layout}:t`, bundle]);
   const theirs = run.exitCode === 0 ? listTree(join(bundle, "rootfs")) : undefined;
   for (const name of ["layout", "cache", "bundle"]) rmSync(join(dir, name), { recursive: true, force: true });
-  // umoci makes directories that a layer leaves out with the time of day.
-  const timeless = (lines: string[] | undefined) =>
-    lines?.map((line) => (line.includes(" directory ") ? line.replace(/ @\d+/, "") : line));
   return { ours: timeless(root?.lines()), theirs: timeless(theirs), root, error };
+}
+
+/** umoci makes directories that a layer leaves out with the time of day. */
+export function timeless(lines: string[] | undefined): string[] | undefined {
+  return lines?.map((line) => (/ directory[ (]/.test(line) ? line.replace(/ @\d+(\.\d+)?/, "") : line));
 }

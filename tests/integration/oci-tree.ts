@@ -4,33 +4,38 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { described, type RootListing } from "../../src/oci/testing/memory-sink.ts";
 
+const billion = 1_000_000_000n;
+
 interface Entry {
   line: string;
   inode: number;
 }
 
-/** Names as latin1, as everywhere in the room. Devices and FIFOs are left out, as in an import. */
-export function listTree(root: string): string[] {
+/** Names as latin1, as everywhere in the room. Devices and FIFOs are left out, as in an import. `counts`: with those of links. */
+export function listTree(root: string, { counts = false } = {}): string[] {
   const attributes = readAttributes(root);
   const entries = new Map<string, Entry>();
   const visit = (name: string) => {
     const path = Buffer.from(join(root, "/"), "latin1");
     const full = name === "" ? Buffer.from(root) : Buffer.concat([path, Buffer.from(name, "latin1")]);
-    const found = lstatSync(full);
+    const found = lstatSync(full, { bigint: true });
+    const mode = Number(found.mode) & 0o7777;
+    const [mtimeS, mtimeNs] = [found.mtimeNs / billion, found.mtimeNs % billion].map(Number);
     const meta = {
-      ...{ mode: found.mode & 0o7777, uid: found.uid, gid: found.gid },
-      ...{ mtimeS: Math.floor(found.mtimeMs / 1000), mtimeNs: 0, xattrs: attributes.get(name) ?? [] },
+      ...{ mode, uid: Number(found.uid), gid: Number(found.gid), xattrs: attributes.get(name) ?? [] },
+      ...{ mtimeS: mtimeS ?? 0, mtimeNs: mtimeNs ?? 0 },
     };
+    const kind = (word: string) => `${word}${counts ? `(${found.nlink})` : ""} ${described(meta)}`;
     if (found.isDirectory()) {
-      entries.set(name, { line: `directory ${described(meta)}`, inode: 0 });
+      entries.set(name, { line: kind("directory"), inode: 0 });
       for (const child of readdirSync(full, { encoding: "buffer" }))
         visit(`${name === "" ? "" : `${name}/`}${child.toString("latin1")}`);
     } else if (found.isSymbolicLink()) {
       const target = readlinkSync(full, { encoding: "buffer" }).toString("latin1");
-      entries.set(name, { line: `symlink ${described(meta)} -> ${target}`, inode: found.ino });
+      entries.set(name, { line: `${kind("symlink")} -> ${target}`, inode: Number(found.ino) });
     } else if (found.isFile()) {
       const digest = createHash("sha256").update(readFileSync(full)).digest("hex");
-      entries.set(name, { line: `file ${described(meta)} ${found.size} ${digest}`, inode: found.ino });
+      entries.set(name, { line: `${kind("file")} ${found.size} ${digest}`, inode: Number(found.ino) });
     }
   };
   visit("");

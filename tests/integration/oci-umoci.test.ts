@@ -9,6 +9,7 @@ import { buildImage, type Packing, writeLayout } from "../../src/oci/testing/ima
 import { pullForTest } from "../../src/oci/testing/pull.ts";
 import { type TarSpec, tar } from "../../src/oci/testing/tar-writer.ts";
 import { attemptIn } from "./oci-attempt.ts";
+import { generatedLayers } from "./oci-generated.ts";
 import { listTree } from "./oci-tree.ts";
 
 let dir: string;
@@ -126,6 +127,10 @@ describe("the root of an image is umoci's, of", () => {
       [top, directory("d/"), file("d/a", "x")],
       [directory("e/"), hardlink("e/b", "d/a"), hardlink("e/c", "/d/a")],
     ],
+    "a hard link in place of a directory with another link to the file": [
+      [top, file("a", "x"), directory("d/"), hardlink("d/b", "a")],
+      [hardlink("d", "a")],
+    ],
     "a hard link to a symlink": [[top, file("a"), symlink("s", "a"), hardlink("h", "s")]],
     "a hard link whose file is replaced later": [
       [top, file("a", "first"), hardlink("b", "a")],
@@ -174,6 +179,19 @@ describe("the root of an image is umoci's, of", () => {
       expect(ours).toEqual(theirs);
     });
   }
+});
+
+/** Seeds of images: the same ones in every run. BANGER_CORPORA=all takes a thousand. */
+const seeds = process.env.BANGER_CORPORA === "all" ? 1000 : 40;
+
+test(`generated images are umoci's, or refused by both: ${seeds} of them`, async () => {
+  let unpacked = 0;
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    const { ours, theirs } = await attempt(generatedLayers(seed));
+    expect(ours, `seed ${seed}`).toEqual(theirs);
+    if (ours !== undefined) unpacked += 1;
+  }
+  expect(unpacked).toBeGreaterThan(seeds * 0.6);
 });
 
 /** Of three names and three levels, so that they meet often. Whiteouts first, as umoci needs them. */

@@ -40,7 +40,7 @@ export function applyEntry(tree: Tree, entry: ListedEntry, number: number): void
     // What is there gives way to the link, and what is linked would go with it.
     if (directory === parent && of === name) throw refuse(path, "is a hard link to itself");
     const there = tree.directory(tree.get(parent, name));
-    if (there !== undefined && isBelow(tree, there, ref))
+    if (there !== undefined && isWithin(directory, there))
       throw refuse(path, `is a hard link to ${show(target)}, which is in what it takes the place of`);
     tree.put(parent, name, ref);
   } else if (type === "symlink") tree.putLeaf(parent, name, { kind: "symlink", target, ...from });
@@ -93,13 +93,10 @@ function linked(tree: Tree, path: string, target: string): Linked {
   return { ref, directory, of };
 }
 
-function isBelow(tree: Tree, directory: Directory, sought: Ref): boolean {
-  for (const entry of tree.names.of(directory.number)) {
-    const ref = tree.names.value(entry);
-    const below = tree.directory(ref);
-    if (ref === sought || (below !== undefined && isBelow(tree, below, sought))) return true;
-  }
-  return false;
+/** Of the name that is linked to: other names of its file may well be in what gives way. */
+function isWithin(directory: Directory, other: Directory): boolean {
+  if (directory.number === other.number) return true;
+  return directory.parent !== directory && isWithin(directory.parent, other);
 }
 
 function partsOf(path: string): string[] {

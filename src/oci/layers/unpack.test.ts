@@ -93,7 +93,7 @@ describe("a layer", () => {
       Buffer.concat([ended, ended.subarray(0, 5)]),
     ])
       expect(await failure(flattened([{ bytes, diffId }]))).toMatchObject(
-        saying("corrupt", /cannot be unpacked/),
+        saying("corrupt", /is damaged, or no zstd/),
       );
   });
 

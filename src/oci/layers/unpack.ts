@@ -3,10 +3,9 @@
  * are the layer; who acts on them before must be able to take it back.
  */
 import type { FileHandle } from "node:fs/promises";
-import { pipeline, Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import { endHash, hashFor } from "../../download/download.ts";
+import { packedFormat, unpacked as unpackedStream } from "../../packed/packed.ts";
 import type { FetchedLayer } from "../fetch-image.ts";
 import type { Limits } from "../limits.ts";
 
@@ -26,8 +25,6 @@ export interface Reading {
 const roomBytes = 64 * 1024 ** 2;
 
 const chunkBytes = 256 * 1024;
-/** A frame, or one to be skipped, which some writers put first (RFC 8878, 3.1). */
-const zstd = /^(28b52ffd|5[0-9a-f]2a4d18)$/;
 
 /** Throws corrupt at the end when it is another layer, precondition for one that is too large, cancelled. */
 export async function* unpacked(
@@ -39,7 +36,7 @@ export async function* unpacked(
   const most = Math.max(limits.ratioFloorBytes, descriptor.size * limits.ratio);
   const hash = hashFor(diffId);
   let size = 0;
-  for await (const chunk of plain(readAll(blob, reading, signal), await magicOf(blob))) {
+  for await (const chunk of plain(readAll(blob, reading, signal), await beginningOf(blob))) {
     if (size % roomBytes < chunk.length) await reading.needRoom(roomBytes);
     size += chunk.length;
     reading.unpackedBytes += chunk.length;
@@ -68,52 +65,14 @@ export async function* unpacked(
 }
 
 /** By its first bytes, as everywhere in the ecosystem: its media type is often wrong about this. */
-function plain(packed: AsyncGenerator<Buffer>, magic: string): AsyncIterable<Buffer> {
-  if (magic.startsWith("1f8b")) return decoded(gunzipped(packed));
-  if (zstd.test(magic)) return decoded(unzstd(packed));
-  return packed;
+function plain(packed: AsyncGenerator<Buffer>, beginning: Buffer): AsyncGenerator<Buffer> {
+  const format = packedFormat(beginning);
+  return format === undefined ? packed : unpackedStream(format, packed);
 }
 
-async function magicOf(blob: FileHandle): Promise<string> {
+async function beginningOf(blob: FileHandle): Promise<Buffer> {
   const { buffer, bytesRead } = await blob.read(Buffer.alloc(4), 0, 4, 0);
-  return buffer.toString("hex", 0, bytesRead);
-}
-
-function gunzipped(packed: AsyncIterable<Buffer>): AsyncIterable<unknown> {
-  const decoder = createGunzip({ chunkSize: chunkBytes });
-  return pipeline(Readable.from(packed, { objectMode: false, highWaterMark: 1 }), decoder, () => {
-    // Its error is the decoder's, which is read by whoever takes what comes out.
-  });
-}
-
-/**
- * Not createZstdDecompress of node:zlib, which ends without an error where a frame is cut off (Bun 1.4.5): when it is only
- * the frame's end that is missing, the diff_id does not tell either. A window of more than 128 MiB is refused, as zstd(1) does.
- */
-function unzstd(packed: AsyncGenerator<Buffer>): AsyncIterable<unknown> {
-  const source = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const { done, value } = await packed.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: async () => void (await packed.return(undefined)),
-  });
-  return source.pipeThrough(new DecompressionStream("zstd"));
-}
-
-async function* decoded(chunks: AsyncIterable<unknown>): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of chunks)
-      if (chunk instanceof Uint8Array) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  } catch (error) {
-    if (error instanceof BangerError) throw error;
-    throw new BangerError(
-      "corrupt",
-      `it cannot be unpacked: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    );
-  }
+  return buffer.subarray(0, bytesRead);
 }
 
 async function* readAll(

@@ -106,10 +106,11 @@ export function rootListing(): RootListing {
 }
 
 /** As an ext4 or a tree on the host is described too. */
-export function described({ mode, uid, gid, mtimeS, xattrs }: Metadata): string {
+export function described({ mode, uid, gid, mtimeS, mtimeNs, xattrs }: Metadata): string {
   const attributes = [...xattrs]
     .map(({ name, value }) => ` ${name}=${Buffer.from(value).toString("hex")}`)
     .sort()
     .join("");
-  return `${mode.toString(8)} ${uid}:${gid} @${mtimeS}${attributes}`;
+  const fraction = mtimeNs === 0 ? "" : `.${String(mtimeNs).padStart(9, "0")}`;
+  return `${mode.toString(8)} ${uid}:${gid} @${mtimeS}${fraction}${attributes}`;
 }
