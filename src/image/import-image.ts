@@ -68,7 +68,9 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
     const { image, kernel } = await unpackImage(request, making, content);
     const listings = image.layers.map((_, number) => listingPath(staging, number));
     const merged = await mergeLayers({
-      ...{ listings, limits: imageLimits, signal },
+      listings,
+      limits: imageLimits,
+      signal,
       workingDir: image.config.config?.WorkingDir ?? "",
     });
     const sizeBytes = rootBytes(request, merged.totals);
@@ -199,17 +201,19 @@ function manifestOf(
   const { Env, Entrypoint, Cmd, WorkingDir, User } = config.config ?? {};
   return {
     id: `sha256:${createHash("sha256").update(inputs).digest("hex")}`,
-    ...{ name, revision: 0, distro: "oci", arch: "amd64" },
+    name,
+    revision: 0,
+    distro: "oci",
+    arch: "amd64",
     kernel: { id: kernel.id, name: kernel.name },
     oci: {
-      ...{
-        reference: recordedAs ?? reference,
-        digest,
-        env: Env ?? [],
-        entrypoint: Entrypoint ?? [],
-        cmd: Cmd ?? [],
-      },
-      ...{ workingDir: WorkingDir ?? "", user: User ?? "" },
+      reference: recordedAs ?? reference,
+      digest,
+      env: Env ?? [],
+      entrypoint: Entrypoint ?? [],
+      cmd: Cmd ?? [],
+      workingDir: WorkingDir ?? "",
+      user: User ?? "",
     },
   };
 }

@@ -107,7 +107,10 @@ async function knownOf(
   const inputs = JSON.stringify([origin.kind, name, kernel.id, rootfs, size, mtimeMs]);
   return {
     id: `sha256:${createHash("sha256").update(inputs).digest("hex")}`,
-    ...{ name, revision: 0, distro: "own", arch: "amd64" },
+    name,
+    revision: 0,
+    distro: "own",
+    arch: "amd64",
     kernel: { id: kernel.id, name: kernel.name },
     origin,
   };

@@ -33,14 +33,20 @@ export async function unpackImage(
   const { source, staging } = making;
   const amount = new Amount(request);
   const reading: Reading = {
-    ...{ limits: imageLimits, unpackedBytes: 0, entries: 0 },
+    limits: imageLimits,
+    unpackedBytes: 0,
+    entries: 0,
     onPacked: (bytes) => amount.unpack(bytes),
     needRoom: (bytes) => request.needSpace("store", bytes),
   };
   const onDamaged = ({ descriptor }: FetchedLayer) => forgetBlob(cache, descriptor.digest);
   let kernel: ImportedKernel | undefined;
   const image = await fetchImage({
-    ...{ source, pinned: pinnedDigest(request.from), cache, limits: imageLimits, signal },
+    source,
+    pinned: pinnedDigest(request.from),
+    cache,
+    limits: imageLimits,
+    signal,
     patience: request.registry.patience,
     needSpace: (bytes) => request.needSpace("cache", bytes),
     progress: { layers: (done, total) => amount.fetch(done, total) },

@@ -29,7 +29,13 @@ const inlineSymlinkBytes = 60;
 /** Gives each leaf that is left the name under which it is made. */
 export function planRoot(tree: Tree): RootPlan {
   const totals: RootTotals = {
-    ...{ directories: 0, files: 0, symlinks: 0, hardLinks: 0, specials: 0, contentBytes: 0, blockBytes: 0 },
+    directories: 0,
+    files: 0,
+    symlinks: 0,
+    hardLinks: 0,
+    specials: 0,
+    contentBytes: 0,
+    blockBytes: 0,
   };
   const plan: RootPlan = { totals, directories: [], hardLinks: [] };
   const waiting = [tree.root];

@@ -214,7 +214,12 @@ export class Tree {
     const number = this.#directories.length;
     const depth = parent === undefined ? 0 : parent.depth + 1;
     const own: Omit<Directory, "parent"> = {
-      ...{ number, metadata, entry: undefined, depth, size: 0, hiddenBy: undefined },
+      number,
+      metadata,
+      entry: undefined,
+      depth,
+      size: 0,
+      hiddenBy: undefined,
     };
     const directory: Directory = Object.assign(own, { parent: parent ?? (own as Directory) });
     this.#directories.push(directory);

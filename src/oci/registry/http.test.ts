@@ -82,7 +82,8 @@ describe("plain http", () => {
       return true;
     };
     expect(await failure(pull())).toMatchObject({
-      ...{ code: "unavailable", message: `${plain} does not speak https` },
+      code: "unavailable",
+      message: `${plain} does not speak https`,
       hint: expect.stringContaining("--insecure-http"),
     });
   });

@@ -48,14 +48,20 @@ export async function fetchForTest(
   const source = await openSource(
     parsed,
     {
-      ...{ credentials, insecureHttp: options.insecureHttp ?? false, patience },
+      credentials,
+      insecureHttp: options.insecureHttp ?? false,
+      patience,
       authorities: async () => options.authorities,
     },
     signal,
   );
   try {
     return await fetchImage({
-      ...{ source, pinned: pinnedDigest(parsed), cache: options.cache, patience, signal },
+      source,
+      pinned: pinnedDigest(parsed),
+      cache: options.cache,
+      patience,
+      signal,
       limits: { ...imageLimits, ...options.limits },
       needSpace: options.needSpace ?? (async () => {}),
       progress: { layers: options.onLayers ?? (() => {}) },
