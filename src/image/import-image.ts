@@ -6,20 +6,22 @@ import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
 import { type Directory, type NodeWriter, openFresh } from "../ext4/ext4.ts";
 import {
-  type FetchedImage,
   imageLimits,
   type MergedRoot,
   mergeLayers,
   openSource,
+  pinnedDigest,
+  type ResolvedImage,
   type RootSink,
   type RootTotals,
+  resolveImage,
 } from "../oci/oci.ts";
 import { stageDirectory } from "../sys/sys.ts";
 import type { ImageImport, ImportedKernel } from "./import-request.ts";
 import { LayerShelf, layersName, listingPath } from "./kept-layers.ts";
 import { RootContent } from "./root-content.ts";
 import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
-import { type Making, unpackImage } from "./unpack-image.ts";
+import { type Making, unpackLayers } from "./unpack-layers.ts";
 
 export interface ImportedImage {
   /** In the store. */
@@ -65,7 +67,16 @@ async function makeImage(request: ImageImport, making: Making): Promise<{ id: st
   const root = await open(join(staging, rootfsName), "wx+", 0o600);
   const content = new RootContent(root, staging, signal);
   try {
-    const { image, kernel } = await unpackImage(request, making, content);
+    const image = await resolveImage({
+      source: making.source,
+      pinned: pinnedDigest(request.from),
+      cache: request.cache,
+      limits: imageLimits,
+      patience: request.registry.patience,
+      signal,
+    });
+    const kernel = await request.kernel();
+    await unpackLayers(image.layers, request, making, content);
     const listings = image.layers.map((_, number) => listingPath(staging, number));
     const merged = await mergeLayers({
       listings,
@@ -194,7 +205,7 @@ function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> 
 function manifestOf(
   { name, recordedAs }: ImageImport,
   kernel: ImportedKernel,
-  { reference, digest, config }: FetchedImage,
+  { reference, digest, config }: ResolvedImage,
   sizeBytes: number,
 ): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {
   const inputs = JSON.stringify([importRevision, digest, name, kernel.id, sizeBytes]);

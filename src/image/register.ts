@@ -10,10 +10,10 @@ import {
   looksLikeExt4,
   rootfsName,
   type StoredImage,
+  sealAround,
   sealImage,
   seedName,
   verifyImage,
-  writeManifest,
 } from "./store.ts";
 
 export interface Registration {
@@ -37,7 +37,7 @@ export async function registerImage(registration: Registration, imagesDir: strin
   return await stageDirectory(imagesDir, async (staging) => {
     await mkdir(join(staging, seedName), { mode: 0o700 });
     const known = await knownOf({ name, kernel, rootfs }, { kind: "registered", rootfs });
-    await writeManifest(staging, known, rootfs);
+    await sealAround(rootfs, staging, known);
     return known.id.replace(/^sha256:/, "");
   });
 }

@@ -7,13 +7,7 @@
  * but the cache and the listings that are asked for, and memory and disk are bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
  */
 export type { ImageConfig } from "./documents.ts";
-export {
-  type FetchedImage,
-  type FetchedLayer,
-  type FetchProgress,
-  fetchImage,
-  type LayerName,
-} from "./fetch-image.ts";
+export { type FetchedLayer, fetchLayers, type NumberedLayer } from "./fetch-layers.ts";
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
 export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
 export type { RootTotals } from "./layers/plan.ts";
@@ -25,4 +19,5 @@ export { imageLimits, type Limits } from "./limits.ts";
 export { openSource, pinnedDigest } from "./open-source.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
 export type { RegistryOptions } from "./registry/registry-source.ts";
+export { type LayerName, type ResolvedImage, resolveImage } from "./resolve-image.ts";
 export type { ImageSource } from "./source.ts";

@@ -7,7 +7,7 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import { endHash, hashFor } from "../../download/download.ts";
-import type { FetchedLayer } from "../fetch-image.ts";
+import type { FetchedLayer } from "../fetch-layers.ts";
 import type { Limits } from "../limits.ts";
 
 /** The reading of an image's layers, of which several can be under way. */
