@@ -10,9 +10,9 @@ import {
   type Reading,
   unpackLayer,
 } from "../oci/oci.ts";
+import type { ContentGathering } from "./gather-content.ts";
 import type { ImageImport } from "./import-request.ts";
 import { type KeptLayer, type LayerShelf, listingPath } from "./kept-layers.ts";
-import type { RootContent } from "./root-content.ts";
 
 export interface Making {
   source: ImageSource;
@@ -27,7 +27,7 @@ export async function unpackLayers(
   layers: readonly LayerName[],
   request: ImageImport,
   making: Making,
-  content: RootContent,
+  content: ContentGathering,
 ): Promise<void> {
   const { cache, signal } = request;
   const { source, staging } = making;
@@ -65,7 +65,7 @@ async function takeFromOthers(
   layers: readonly LayerName[],
   { needSpace }: ImageImport,
   { shelf, staging }: Making,
-  content: RootContent,
+  content: ContentGathering,
 ): Promise<NumberedLayer[]> {
   const found: (KeptLayer | undefined)[] = [];
   for (const [number, { diffId }] of layers.entries())
