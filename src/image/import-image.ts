@@ -39,6 +39,8 @@ const leastBytes = 1024 ** 3;
 /** No file of a host's ext4 is larger. */
 const mostBytes = 15 * 1024 ** 4;
 const MiB = 1024 ** 2;
+/** In the root of each ext4: mke2fs makes it, and e2fsck puts there what it finds. */
+const lostAndFound = "lost+found";
 
 /**
  * Into the store `imagesDir`. A killed import leaves only a staging directory, and checked blobs in the cache. Throws as the
@@ -102,6 +104,7 @@ async function makeRoot(
       limits: imageLimits,
       signal: request.signal,
       workingDir: config.config?.WorkingDir ?? "",
+      reserved: new Set([lostAndFound]),
     });
     const sizeBytes = rootBytes(request, merged.totals);
     const sorted = await sortContent(await gathering.finish(layers.length), {
@@ -207,7 +210,7 @@ function rootSink(nodes: NodeWriter, content: PlacedContent): RootSink<Directory
     },
     // An image that was made from a disk has one of that disk's; mke2fs has made the file system's own.
     addDirectory: (parent, name, metadata) =>
-      parent === nodes.root && name === "lost+found"
+      parent === nodes.root && name === lostAndFound
         ? nodes.lostAndFound
         : nodes.addDirectory({ parent, name }, metadata),
     addFile: (parent, name, metadata, sizeBytes, from) =>

@@ -113,9 +113,9 @@ export class Flattening {
     await unpackLayer(layer, { reading: this.#reading, content, listing, onDamaged, signal });
   }
 
-  async finish(workingDir = ""): Promise<Flattened> {
+  async finish(workingDir = "", reserved: ReadonlySet<string> = new Set()): Promise<Flattened> {
     const { limits, signal } = this;
-    const merged = await mergeLayers({ listings: this.#listings, workingDir, limits, signal });
+    const merged = await mergeLayers({ listings: this.#listings, workingDir, reserved, limits, signal });
     await merged.write(this.#root);
     return { root: this.#root, totals: merged.totals };
   }
