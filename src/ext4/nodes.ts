@@ -3,12 +3,13 @@
  * finish(). Names are strings of one character per byte.
  */
 import { BangerError } from "../base/base.ts";
+import type { FileSink } from "../tar/tar.ts";
 import { BlockAllocator } from "./allocate.ts";
+import { BlockSink } from "./block-sink.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { type Directory, DirectoryTree } from "./directory.ts";
 import { writeDirectory } from "./directory-blocks.ts";
 import { type Extent, ExtentList } from "./extents.ts";
-import { BlockSink, type FileSink } from "./file-sink.ts";
 import type { GroupTable } from "./groups.ts";
 import { checkMeta, type InodeFields, type Meta } from "./inode.ts";
 import { InodeTable } from "./inode-table.ts";

@@ -11,7 +11,7 @@ export { type FetchedLayer, fetchLayers, type NumberedLayer } from "./fetch-laye
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
 export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
 export type { RootTotals } from "./layers/plan.ts";
-export type { ContentSink, FileSink, LayerContent, RootSink } from "./layers/sink.ts";
+export type { ContentSink, LayerContent, RootSink } from "./layers/sink.ts";
 export type { Metadata } from "./layers/tree.ts";
 export type { Reading } from "./layers/unpack.ts";
 export { type Unpacking, unpackLayer } from "./layers/unpack-layer.ts";

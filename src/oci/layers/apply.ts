@@ -11,7 +11,7 @@
  */
 import { BangerError } from "../../base/base.ts";
 import type { ListedEntry } from "./listing.ts";
-import { type Directory, type Metadata, type Ref, show, special, type Tree } from "./tree.ts";
+import { type MergedDirectory, type Metadata, type Ref, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
@@ -76,7 +76,7 @@ interface Linked {
   /** Of no directory. */
   ref: Ref;
   /** Where it is, and by which name. */
-  directory: Directory;
+  directory: MergedDirectory;
   of: string;
 }
 
@@ -93,7 +93,7 @@ function linked(tree: Tree, path: string, target: string): Linked {
   return { ref, directory, of };
 }
 
-function isBelow(tree: Tree, directory: Directory, sought: Ref): boolean {
+function isBelow(tree: Tree, directory: MergedDirectory, sought: Ref): boolean {
   for (const entry of tree.names.of(directory.number)) {
     const ref = tree.names.value(entry);
     const below = tree.directory(ref);

@@ -1,5 +1,5 @@
 /** What a merged tree comes to: the order in which it is written, and how much that is. */
-import type { Directory, Tree } from "./tree.ts";
+import type { MergedDirectory, Tree } from "./tree.ts";
 
 export interface RootTotals {
   directories: number;
@@ -19,7 +19,7 @@ export interface RootTotals {
 export interface RootPlan {
   totals: RootTotals;
   /** Each after the one it is in. */
-  directories: Directory[];
+  directories: MergedDirectory[];
   /** Entries of names that are hard links. */
   hardLinks: number[];
 }
