@@ -15,10 +15,19 @@ test("a bundle that is given up while it is made leaves neither files nor progra
   const packing = failure(
     packBundle({
       manifest: {
-        ...{ version: 1, kind: "kernel", id: `sha256:${"a".repeat(64)}`, name: "k", arch: "amd64" },
-        ...{ release: "6.12.1", source: "a test" },
+        version: 1,
+        kind: "kernel",
+        id: `sha256:${"a".repeat(64)}`,
+        name: "k",
+        arch: "amd64",
+        release: "6.12.1",
+        source: "a test",
       },
-      ...{ directory: dir, members: ["vmlinux"], into, level: 19, signal: stop.signal },
+      directory: dir,
+      members: ["vmlinux"],
+      into,
+      level: 19,
+      signal: stop.signal,
     }),
   );
   const names = () => readdirSync(into, { recursive: true, encoding: "utf8" });

@@ -62,7 +62,10 @@ async function unpackInto<M>(directory: string, digest: Digest, request: PullReq
   const chunks = streamBlob(
     { digest, size },
     {
-      ...{ source, cache, patience, signal: AbortSignal.any([signal, failed.signal]) },
+      source,
+      cache,
+      patience,
+      signal: AbortSignal.any([signal, failed.signal]),
       onBytes: (bytes) => {
         done += bytes;
         request.progress(done);

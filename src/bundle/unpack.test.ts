@@ -1,7 +1,15 @@
 /** Unpacking alone: what is in a bundle besides what it says. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failure, saying } from "../oci/testing/failures.ts";
@@ -98,4 +106,31 @@ test("frames may follow each other, and some be skipped", async () => {
   ];
   const frames = Buffer.concat([skipped, one, skipped, two, skipped]);
   expect((await unpackedFrom(frames)).release).toBe(release);
+});
+
+test("what is in a member's place already is neither written to nor followed", async () => {
+  const outside = mkdtempSync(join(tmpdir(), "banger-outside-"));
+  try {
+    const theirs = join(outside, "theirs");
+    const place = join(directory, "vmlinux");
+    writeFileSync(theirs, "as it was");
+    const plants = [
+      () => writeFileSync(place, "as it was"),
+      () => symlinkSync(theirs, place),
+      () => symlinkSync(join(outside, "new"), place),
+      () => mkdirSync(place),
+    ];
+    for (const plant of plants) {
+      plant();
+      expect(await failure(unpacked(tar([head, vmlinux])))).toMatchObject(
+        saying("corrupt", /two things in one place/),
+      );
+      if (plant === plants[0]) expect(readFileSync(place, "utf8")).toBe("as it was");
+      rmSync(place, { recursive: true });
+    }
+    expect(readdirSync(outside)).toEqual(["theirs"]);
+    expect(readFileSync(theirs, "utf8")).toBe("as it was");
+  } finally {
+    rmSync(outside, { recursive: true });
+  }
 });

@@ -16,7 +16,12 @@ const own = imageCatalog[0]?.name ?? "";
 
 const bundle = { url: "team.tar.zst", sha256: "a".repeat(64), size: 10, unpackedBytes: 20 };
 const image = (name: string, more = {}) => ({
-  ...{ name, description: "the team's", distro: "debian", arch: "amd64", kernel: "generic", bundle },
+  name,
+  description: "the team's",
+  distro: "debian",
+  arch: "amd64",
+  kernel: "generic",
+  bundle,
   ...more,
 });
 const catalog = (serial: number, images: unknown[] = [image("team")], more = {}) =>

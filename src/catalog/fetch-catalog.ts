@@ -42,7 +42,11 @@ async function readRemote(
 ): Promise<Buffer> {
   const attempt = async () => {
     const answer = await get({
-      ...{ url, headers: {}, plainHttpHost: undefined, patience, signal },
+      url,
+      headers: {},
+      plainHttpHost: undefined,
+      patience,
+      signal,
       authorities: await authorities(url.host),
     });
     if (answer.status !== 200) throw refused(answer, url);

@@ -32,7 +32,9 @@ export async function rememberCatalog(
   { bytes, signature }: SignedBytes,
 ): Promise<void> {
   const seen: z.infer<typeof Seen> = {
-    ...{ source, seenAt: new Date().toISOString(), bytes: bytes.toString("base64") },
+    source,
+    seenAt: new Date().toISOString(),
+    bytes: bytes.toString("base64"),
     signature: signature ?? null,
   };
   await mkdir(join(cache, "catalogs"), { recursive: true, mode: 0o700 });

@@ -50,7 +50,11 @@ export function httpFile({ url, authorities, patience }: HttpFile): BlobSource {
   return {
     blob: async (blob, from, signal) => {
       const answer = await get({
-        ...{ url, headers: rangeFrom(from), patience, signal, plainHttpHost: undefined },
+        url,
+        headers: rangeFrom(from),
+        patience,
+        signal,
+        plainHttpHost: undefined,
         authorities: await authorities(url.host),
       });
       if (answer.status !== 200 && answer.status !== 206) throw refused(answer, url);

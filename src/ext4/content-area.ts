@@ -3,11 +3,13 @@
  * order in which they are asked for, but for those where a file system of the usual shape has its tables; `settle` moves
  * what is then in the way of the real one.
  */
+
+import type { FileSink } from "../tar/tar.ts";
 import type { BlockRun, BlockSource } from "./allocate.ts";
+import { BlockSink } from "./block-sink.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { ContentTable } from "./content-table.ts";
 import { type Extent, ExtentList } from "./extents.ts";
-import { BlockSink, type FileSink } from "./file-sink.ts";
 import { blockBytes, blocksPerGroup } from "./layout.ts";
 import { Volume } from "./volume.ts";
 

@@ -14,7 +14,6 @@ export { ContentArea, type ContentWriter } from "./content-area.ts";
 export { ContentTable } from "./content-table.ts";
 export type { Directory } from "./directory.ts";
 export type { Extent } from "./extents.ts";
-export type { FileSink } from "./file-sink.ts";
 export type { Ext4Filler } from "./filler.ts";
 export { fillFromTar, type TarFilling } from "./from-tar.ts";
 export type { Meta } from "./inode.ts";

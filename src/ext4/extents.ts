@@ -6,8 +6,13 @@ import type { BlockWriter } from "./block-writer.ts";
 import { crc32c } from "./crc32c.ts";
 import { blockBytes } from "./layout.ts";
 
+/** Where the fields of struct ext4_extent_header are. */
+const headerAt = { magic: 0, entries: 2, most: 4, depth: 6 } as const;
 const magic = 0xf30a;
 const headerBytes = 12;
+/** Of struct ext4_extent, in a block of depth 0: in a higher one they are struct ext4_extent_idx, below. */
+const extentAt = { logical: 0, blocks: 4, physicalHigh: 6, physical: 8 } as const;
+const indexAt = { logical: 0, physical: 4, physicalHigh: 8 } as const;
 const entryBytes = 12;
 const inInode = 4;
 /** What fits before the checksum (struct ext4_extent_tail). */
@@ -72,23 +77,33 @@ export class ExtentList {
 }
 
 function encode(into: Buffer, entries: readonly Extent[], most: number, depth: number): void {
-  into.writeUInt16LE(magic, 0);
-  into.writeUInt16LE(entries.length, 2);
-  into.writeUInt16LE(most, 4);
-  into.writeUInt16LE(depth, 6);
+  into.writeUInt16LE(magic, headerAt.magic);
+  into.writeUInt16LE(entries.length, headerAt.entries);
+  into.writeUInt16LE(most, headerAt.most);
+  into.writeUInt16LE(depth, headerAt.depth);
+  const fields = depth === 0 ? extentAt : indexAt;
   let at = headerBytes;
   for (const { logical, physical, blocks } of entries) {
-    const low = physical % 2 ** 32;
-    const high = Math.floor(physical / 2 ** 32);
-    into.writeUInt32LE(logical, at);
-    if (depth === 0) {
-      into.writeUInt16LE(blocks, at + 4);
-      into.writeUInt16LE(high, at + 6);
-      into.writeUInt32LE(low, at + 8);
-    } else {
-      into.writeUInt32LE(low, at + 4);
-      into.writeUInt16LE(high, at + 8);
-    }
+    into.writeUInt32LE(logical, at + fields.logical);
+    into.writeUInt32LE(physical % 2 ** 32, at + fields.physical);
+    into.writeUInt16LE(Math.floor(physical / 2 ** 32), at + fields.physicalHigh);
+    if (depth === 0) into.writeUInt16LE(blocks, at + extentAt.blocks);
     at += entryBytes;
   }
+}
+
+/** The extent of an i_block that has one, in the inode itself; undefined for any other. */
+export function onlyExtent(iBlock: Buffer): Extent | undefined {
+  const only =
+    iBlock.readUInt16LE(headerAt.magic) === magic &&
+    iBlock.readUInt16LE(headerAt.entries) === 1 &&
+    iBlock.readUInt16LE(headerAt.depth) === 0;
+  if (!only) return undefined;
+  const entry = iBlock.subarray(headerBytes);
+  const high = entry.readUInt16LE(extentAt.physicalHigh);
+  return {
+    logical: entry.readUInt32LE(extentAt.logical),
+    physical: entry.readUInt32LE(extentAt.physical) + high * 2 ** 32,
+    blocks: entry.readUInt16LE(extentAt.blocks),
+  };
 }

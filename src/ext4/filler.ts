@@ -1,7 +1,7 @@
 /** Fills a fresh file system by paths: bytes, from its root. Directories on the way to something are made when missing. */
 import { BangerError } from "../base/base.ts";
+import type { FileSink } from "../tar/tar.ts";
 import type { Directory } from "./directory.ts";
-import type { FileSink } from "./file-sink.ts";
 import type { Meta } from "./inode.ts";
 import type { NodeWriter, Place } from "./nodes.ts";
 import { namesOf, shown, shownPath } from "./paths.ts";

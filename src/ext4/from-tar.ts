@@ -3,8 +3,8 @@
  * is root's, files and links have the archive's times, directories that of the filling; nothing leads out of `under`.
  */
 import { BangerError } from "../base/base.ts";
+import type { FileSink } from "../tar/tar.ts";
 import { type TarEntry, TarReader } from "../tar/tar.ts";
-import type { FileSink } from "./file-sink.ts";
 import type { Ext4Filler } from "./filler.ts";
 import { shownPath } from "./paths.ts";
 

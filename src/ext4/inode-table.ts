@@ -5,7 +5,7 @@
 import { BangerError } from "../base/base.ts";
 import type { BlockAllocator } from "./allocate.ts";
 import type { GroupTable } from "./groups.ts";
-import { encodeInode, type InodeFields, inodeSeed, sealInode } from "./inode.ts";
+import { encodeInode, type InodeFields, inodeAt, inodeSeed, sealInode } from "./inode.ts";
 import { blockBytes, freshInodes, inodeBytes } from "./layout.ts";
 import type { Volume } from "./volume.ts";
 
@@ -71,7 +71,7 @@ export class InodeTable {
   /** Changes i_links_count of one that was put. */
   setLinks(ino: number, links: number): void {
     this.#change(ino, true, (bytes, at) => {
-      bytes.writeUInt16LE(links, at + 26);
+      bytes.writeUInt16LE(links, at + inodeAt.links);
       sealInode(bytes, at, this.seed(ino));
     });
   }

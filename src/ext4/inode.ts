@@ -43,8 +43,40 @@ export interface InodeFields {
   xattrBody: Buffer | undefined;
 }
 
+/** Where the fields of struct ext4_inode are. One with two halves goes on in its `High`. */
+export const inodeAt = {
+  mode: 0,
+  uid: 2,
+  sizeBytes: 4,
+  accessed: 8,
+  changed: 12,
+  modified: 16,
+  gid: 24,
+  links: 26,
+  sectors: 28,
+  flags: 32,
+  /** i_block, 60 bytes. */
+  block: 40,
+  generation: 100,
+  xattrBlock: 104,
+  sizeBytesHigh: 108,
+  sectorsHigh: 116,
+  xattrBlockHigh: 118,
+  uidHigh: 120,
+  gidHigh: 122,
+  checksum: 124,
+  extraBytes: 128,
+  checksumHigh: 130,
+  changedExtra: 132,
+  modifiedExtra: 136,
+  accessedExtra: 140,
+  created: 144,
+  createdExtra: 148,
+} as const;
+
+const extraBytes = 32;
 /** Where i_extra_isize says that attributes begin. */
-export const bodyOffset = 128 + 32;
+export const bodyOffset = inodeAt.extraBytes + extraBytes;
 
 /** Inode, directory and extent checksums start with this: the number and i_generation, 0 for all that is made here. */
 export function inodeSeed(checksumSeed: number, ino: number, generation = 0): number {
@@ -60,48 +92,68 @@ export function encodeInode(
   changedS: number,
 ): void {
   const { meta } = inode;
+  const put16 = (field: keyof typeof inodeAt, value: number) =>
+    into.writeUInt16LE(value, at + inodeAt[field]);
+  const put32 = (field: keyof typeof inodeAt, value: number) =>
+    into.writeUInt32LE(value, at + inodeAt[field]);
   into.fill(0, at, at + inodeBytes);
-  into.writeUInt16LE(inode.mode, at);
-  into.writeUInt16LE(meta.uid & 0xffff, at + 2);
-  into.writeUInt32LE(inode.sizeBytes % 2 ** 32, at + 4);
-  into.writeUInt16LE(meta.gid & 0xffff, at + 24);
-  into.writeUInt16LE(inode.links, at + 26);
-  into.writeUInt32LE(inode.sectors % 2 ** 32, at + 28);
-  into.writeUInt32LE(inode.flags, at + 32);
-  inode.block.copy(into, at + 40);
-  into.writeUInt32LE(inode.xattrBlock % 2 ** 32, at + 104);
-  into.writeUInt32LE(Math.floor(inode.sizeBytes / 2 ** 32), at + 108);
+  put16("mode", inode.mode);
+  put16("uid", meta.uid & 0xffff);
+  put16("uidHigh", meta.uid >>> 16);
+  put16("gid", meta.gid & 0xffff);
+  put16("gidHigh", meta.gid >>> 16);
+  put16("links", inode.links);
+  put32("flags", inode.flags);
+  put32("sizeBytes", inode.sizeBytes % 2 ** 32);
+  put32("sizeBytesHigh", Math.floor(inode.sizeBytes / 2 ** 32));
   // 48 bits, by huge_file: more than the longest file has.
-  into.writeUInt16LE(Math.floor(inode.sectors / 2 ** 32), at + 116);
-  into.writeUInt16LE(Math.floor(inode.xattrBlock / 2 ** 32), at + 118);
-  into.writeUInt16LE(meta.uid >>> 16, at + 120);
-  into.writeUInt16LE(meta.gid >>> 16, at + 122);
-  into.writeUInt16LE(32, at + 128);
+  put32("sectors", inode.sectors % 2 ** 32);
+  put16("sectorsHigh", Math.floor(inode.sectors / 2 ** 32));
+  put32("xattrBlock", inode.xattrBlock % 2 ** 32);
+  put16("xattrBlockHigh", Math.floor(inode.xattrBlock / 2 ** 32));
+  put16("extraBytes", extraBytes);
   const ns = meta.mtimeNs ?? 0;
-  writeTime(into, at + 8, at + 140, meta.mtimeS, ns); // atime
-  writeTime(into, at + 12, at + 132, changedS, 0); // ctime
-  writeTime(into, at + 16, at + 136, meta.mtimeS, ns);
-  writeTime(into, at + 144, at + 148, changedS, 0); // crtime
+  writeTime(into, at, "accessed", meta.mtimeS, ns);
+  writeTime(into, at, "modified", meta.mtimeS, ns);
+  writeTime(into, at, "changed", changedS, 0);
+  writeTime(into, at, "created", changedS, 0);
+  inode.block.copy(into, at + inodeAt.block);
   inode.xattrBody?.copy(into, at + bodyOffset);
   sealInode(into, at, seed);
 }
 
+/** Where uid, gid and the checksum have their upper 16 bits. */
+const highHalf = { uid: "uidHigh", gid: "gidHigh", checksum: "checksumHigh" } as const;
+
+/** A field in two halves, of an inode alone in `inode`. */
+export function readHalves(inode: Buffer, field: keyof typeof highHalf): number {
+  return inode.readUInt16LE(inodeAt[field]) + inode.readUInt16LE(inodeAt[highHalf[field]]) * 2 ** 16;
+}
+
 /** The checksum over the inode with 0 for the checksum itself (ext4_inode_csum). */
 export function sealInode(into: Buffer, at: number, seed: number): void {
-  into.writeUInt16LE(0, at + 124);
-  into.writeUInt16LE(0, at + 130);
-  const checksum = crc32c(seed, into, at, at + inodeBytes);
-  into.writeUInt16LE(checksum & 0xffff, at + 124);
-  into.writeUInt16LE(checksum >>> 16, at + 130);
+  writeChecksum(into, at, 0);
+  writeChecksum(into, at, crc32c(seed, into, at, at + inodeBytes));
+}
+
+function writeChecksum(into: Buffer, at: number, checksum: number): void {
+  into.writeUInt16LE(checksum & 0xffff, at + inodeAt.checksum);
+  into.writeUInt16LE(checksum >>> 16, at + inodeAt.checksumHigh);
 }
 
 const earliestS = -(2 ** 31);
 const latestS = 2 ** 34 - 2 ** 31 - 1;
 
 /** "Inode Timestamps": 32 bits of seconds, signed; in the extra word two bits more of them, then nanoseconds. */
-function writeTime(into: Buffer, at: number, extraAt: number, seconds: number, ns: number): void {
+function writeTime(
+  into: Buffer,
+  at: number,
+  which: "accessed" | "modified" | "changed" | "created",
+  seconds: number,
+  ns: number,
+): void {
   const within = Math.min(Math.max(seconds, earliestS), latestS);
   const epoch = Math.floor((within + 2 ** 31) / 2 ** 32);
-  into.writeInt32LE(within - epoch * 2 ** 32, at);
-  into.writeUInt32LE(epoch + (within === seconds ? ns : 0) * 4, extraAt);
+  into.writeInt32LE(within - epoch * 2 ** 32, at + inodeAt[which]);
+  into.writeUInt32LE(epoch + (within === seconds ? ns : 0) * 4, at + inodeAt[`${which}Extra`]);
 }

@@ -3,12 +3,13 @@
  * finish(). Names are strings of one character per byte.
  */
 import { BangerError } from "../base/base.ts";
+import type { FileSink } from "../tar/tar.ts";
 import { BlockAllocator } from "./allocate.ts";
+import { BlockSink } from "./block-sink.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { type Directory, DirectoryTree } from "./directory.ts";
 import { writeDirectory } from "./directory-blocks.ts";
 import { type Extent, ExtentList } from "./extents.ts";
-import { BlockSink, type FileSink } from "./file-sink.ts";
 import type { GroupTable } from "./groups.ts";
 import { checkMeta, type InodeFields, type Meta } from "./inode.ts";
 import { InodeTable } from "./inode-table.ts";
@@ -38,6 +39,18 @@ export interface Place {
   parent: Directory;
   name: string;
   shown?: () => string;
+}
+
+/** What is known of an inode when all of its content is there. */
+interface NodeFields {
+  type: NodeType;
+  meta: Meta;
+  links: number;
+  sizeBytes: number;
+  /** Of its content; none where it has no blocks. */
+  sectors?: number;
+  /** Beyond what follows from how its content is kept. */
+  flags?: number;
 }
 
 export class NodeWriter {
@@ -128,7 +141,7 @@ export class NodeWriter {
     this.#open = name;
     return new BlockSink(this.#writer, this.#part, sizeBytes, name, (extents) => {
       this.#open = undefined;
-      this.#putWithExtents(ino, "file", meta, sizeBytes, 1, extents, 0);
+      this.#putWithExtents(ino, { type: "file", meta, links: 1, sizeBytes, extents });
     });
   }
 
@@ -137,7 +150,7 @@ export class NodeWriter {
     const ino = this.#addLeaf(place, meta, "file");
     const list = new ExtentList();
     for (const { logical, physical, blocks } of extents) list.add(logical, physical, blocks);
-    this.#putWithExtents(ino, "file", meta, sizeBytes, 1, list, 0);
+    this.#putWithExtents(ino, { type: "file", meta, links: 1, sizeBytes, extents: list });
   }
 
   /** A symbolic link. The target is bytes, 1 to 4095 of them, and goes unread. */
@@ -147,21 +160,21 @@ export class NodeWriter {
     const ino = this.#addLeaf(place, meta, "symlink");
     const block = symlinkBlock(target);
     if (block !== undefined) {
-      this.#put(ino, "symlink", meta, { links: 1, sizeBytes: target.length, sectors: 0, flags: 0, block });
+      this.#put(ino, { type: "symlink", meta, links: 1, sizeBytes: target.length, block });
       return;
     }
     const whole = Buffer.alloc(blockBytes);
     whole.set(target);
     const extents = new ExtentList();
     extents.add(0, this.#writer.appendOne(whole), 1);
-    this.#putWithExtents(ino, "symlink", meta, target.length, 1, extents, 0);
+    this.#putWithExtents(ino, { type: "symlink", meta, links: 1, sizeBytes: target.length, extents });
   }
 
   /** A device, FIFO or socket. */
   addNode(place: Place, node: SpecialNode, meta: Meta): void {
     const block = deviceBlock(node);
     const ino = this.#addLeaf(place, meta, node.type);
-    this.#put(ino, node.type, meta, { links: 1, sizeBytes: 0, sectors: 0, flags: 0, block });
+    this.#put(ino, { type: node.type, meta, links: 1, sizeBytes: 0, block });
   }
 
   /** Another name of a file that was added; of anything but a directory. Throws not_found. */
@@ -218,11 +231,16 @@ export class NodeWriter {
     };
     const inodeSeed = this.#inodes.seed(directory.ino);
     const indexed = writeDirectory(this.#tree, directory, { seed, signed }, inodeSeed, emit);
+    // Its own name, its ".", and the ".." of each below it; 1 when that is more than can be counted (dir_nlink).
     const links = directory.subdirectories + 2;
-    const meta = directory.meta ?? (directory === this.root ? this.#freshRoot : this.#unsaid);
-    const flags = indexed ? flagIndex : 0;
-    const counted = links > maxLinks ? 1 : links;
-    this.#putWithExtents(directory.ino, "directory", meta, blocks * blockBytes, counted, extents, flags);
+    this.#putWithExtents(directory.ino, {
+      type: "directory",
+      meta: directory.meta ?? (directory === this.root ? this.#freshRoot : this.#unsaid),
+      links: links > maxLinks ? 1 : links,
+      sizeBytes: blocks * blockBytes,
+      extents,
+      flags: indexed ? flagIndex : 0,
+    });
     this.#inodes.countDirectory(directory.ino);
   }
 
@@ -231,35 +249,25 @@ export class NodeWriter {
     return { mode: 0o755, uid: 0, gid: 0, mtimeS: this.nowS };
   }
 
-  #putWithExtents(
-    ino: number,
-    type: NodeType,
-    meta: Meta,
-    sizeBytes: number,
-    links: number,
-    extents: ExtentList,
-    flags: number,
-  ): void {
+  #putWithExtents(ino: number, { extents, flags = 0, ...node }: NodeFields & { extents: ExtentList }): void {
     const block = Buffer.alloc(60);
     const treeBlocks = extents.write(block, this.#writer, this.#inodes.seed(ino));
     const sectors = (extents.blocks + treeBlocks) * sectorsPerBlock;
-    this.#put(ino, type, meta, { links, sizeBytes, sectors, flags: flags | flagExtents, block });
+    this.#put(ino, { ...node, sectors, flags: flags | flagExtents, block });
   }
 
   #put(
     ino: number,
-    type: NodeType,
-    meta: Meta,
-    fields: Pick<InodeFields, "links" | "sizeBytes" | "sectors" | "flags" | "block">,
+    { type, meta, sectors = 0, flags = 0, ...fields }: NodeFields & Pick<InodeFields, "block">,
   ): void {
-    const { body, block } = encodeAttributes(meta.xattrs, this.groups.geometry.checksumSeed);
-    const xattrBlock = block === undefined ? 0 : this.#writer.appendAt(block);
+    const { body, block: overflow } = encodeAttributes(meta.xattrs, this.groups.geometry.checksumSeed);
     this.#inodes.put(ino, {
       ...fields,
       mode: nodeTypes[type].mode | meta.mode,
       meta,
-      sectors: fields.sectors + (block === undefined ? 0 : sectorsPerBlock),
-      xattrBlock,
+      flags,
+      sectors: sectors + (overflow === undefined ? 0 : sectorsPerBlock),
+      xattrBlock: overflow === undefined ? 0 : this.#writer.appendAt(overflow),
       xattrBody: body,
     });
   }

@@ -1,13 +1,18 @@
 /** Opens a file system for filling, after making sure that it is one to be filled. */
 import { fstatSync } from "node:fs";
-import { crc32c } from "./crc32c.ts";
+import { onlyExtent } from "./extents.ts";
 import { Ext4Filler } from "./filler.ts";
 import { GroupTable } from "./groups.ts";
-import { inodeSeed } from "./inode.ts";
-import { blockBytes, freshInodes, inodeBytes, lostAndFoundInode, rootInode } from "./layout.ts";
+import { inodeAt, inodeSeed, readHalves, sealInode } from "./inode.ts";
+import { blockBytes, freshInodes, inodeBytes, lostAndFoundInode, nodeTypes, rootInode } from "./layout.ts";
 import { type FreshDirectories, NodeWriter } from "./nodes.ts";
 import { refused, Superblock } from "./superblock.ts";
 import { Volume } from "./volume.ts";
+
+/** Of i_mode: what kind of file it is. */
+const typeBits = 0o170000;
+/** mke2fs gives lost+found 16 KiB, that is four blocks, and the root one. */
+const mostFreshBlocks = 16;
 
 export interface OpenFreshOptions {
   /** For inodes' change and birth times, and directories that nobody describes; seconds since 1970. */
@@ -41,19 +46,23 @@ function readDirectory(volume: Volume, groups: GroupTable, ino: number): FreshDi
   const { geometry } = groups;
   const at = groups.get(0, "inodeTable") * blockBytes + (ino - 1) * inodeBytes;
   const raw = volume.read(at, inodeBytes);
-  const checksum = raw.readUInt16LE(124) + raw.readUInt16LE(130) * 2 ** 16;
-  raw.writeUInt16LE(0, 124);
-  raw.writeUInt16LE(0, 130);
-  if (crc32c(inodeSeed(geometry.checksumSeed, ino, raw.readUInt32LE(100)), raw) !== checksum)
-    throw refused(`the checksum of inode ${ino} is wrong`);
-  const mode = raw.readUInt16LE(0);
-  const oneExtent =
-    raw.readUInt16LE(40) === 0xf30a && raw.readUInt16LE(42) === 1 && raw.readUInt16LE(46) === 0;
-  const start = raw.readUInt32LE(60) + raw.readUInt16LE(58) * 2 ** 32;
-  const count = raw.readUInt16LE(56);
-  if ((mode & 0o170000) !== 0o040000 || !oneExtent || count > 16 || start + count > geometry.blocks)
+  const checksum = readHalves(raw, "checksum");
+  sealInode(raw, 0, inodeSeed(geometry.checksumSeed, ino, raw.readUInt32LE(inodeAt.generation)));
+  if (readHalves(raw, "checksum") !== checksum) throw refused(`the checksum of inode ${ino} is wrong`);
+  const mode = raw.readUInt16LE(inodeAt.mode);
+  const extent = onlyExtent(raw.subarray(inodeAt.block, inodeAt.generation));
+  if (
+    (mode & typeBits) !== nodeTypes.directory.mode ||
+    extent === undefined ||
+    extent.blocks > mostFreshBlocks ||
+    extent.physical + extent.blocks > geometry.blocks
+  )
     throw refused(`inode ${ino} is no empty directory`);
-  const id = (low: number, high: number) => raw.readUInt16LE(low) + raw.readUInt16LE(high) * 2 ** 16;
-  const meta = { mode: mode & 0o7777, uid: id(2, 120), gid: id(24, 122), mtimeS: raw.readInt32LE(16) };
-  return { meta, start, count };
+  const meta = {
+    mode: mode & 0o7777,
+    uid: readHalves(raw, "uid"),
+    gid: readHalves(raw, "gid"),
+    mtimeS: raw.readInt32LE(inodeAt.modified),
+  };
+  return { meta, start: extent.physical, count: extent.blocks };
 }

@@ -129,7 +129,11 @@ function readGeometry(raw: Buffer, fileBytes: number): Geometry {
     throw refused("it does not say how names are hashed");
   const word = (n: number) => raw.readUInt32LE(0xec + 4 * n);
   return {
-    ...{ blocks, groups, inodesPerGroup, descriptorBlocks, reservedDescriptorBlocks },
+    blocks,
+    groups,
+    inodesPerGroup,
+    descriptorBlocks,
+    reservedDescriptorBlocks,
     checksumSeed: crc32c(0xffffffff, raw, 0x68, 0x78),
     hashSeed: [word(0), word(1), word(2), word(3)],
     signedHash: hashing === signedHash,

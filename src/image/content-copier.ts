@@ -45,11 +45,11 @@ export class ContentCopier {
     return copy;
   }
 
-  /** Nothing can be added afterwards. Throws what `check` throws. */
-  async finish(check: () => void): Promise<void> {
+  /** Nothing can be added afterwards. Throws why, when `signal` is aborted. */
+  async finish(signal: AbortSignal): Promise<void> {
     this.writer.finish();
     for (const { file, from, to, count } of this.#ranges) {
-      check();
+      signal.throwIfAborted();
       const target = { fd: this.target.fd, at: to * blockBytes };
       copyRange({ fd: file.fd, at: from * blockBytes }, target, count * blockBytes);
       await new Promise(setImmediate);

@@ -1,9 +1,10 @@
 /**
  * The image room: root file systems for guests.
  *
- * Owns the catalog of images, recipes and their building, the import of container images, and the store. Promises: an image
- * in the store is whole and is never written again; a killed or failed build leaves nothing; packages come from the
- * machine's own Debian mirror, with signatures checked. Never knows VMs.
+ * Owns the store of images, and all ways into it: a recipe's building, a bundle, a container image's layers, a file of the
+ * user's, a VM's disks. Which images and recipes there are to be had, the catalog room says. Promises: an image in the store
+ * is whole and is never written again; what is killed or fails leaves nothing but a staging directory; packages come from
+ * the machine's own Debian mirror, with signatures checked. Never knows VMs.
  */
 export { buildImage, type ImageBuild } from "./build.ts";
 export { type ImportedImage, importImage } from "./import-image.ts";

@@ -1,25 +1,31 @@
 /** Importing a container image: fetched and checked, its layers merged, and written into an ext4 of the image's own. */
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError, formatBytes, toBangerError } from "../base/base.ts";
 import { createRootFileSystem, leastBytesFor } from "../disk/disk.ts";
 import { type Directory, type NodeWriter, openFresh } from "../ext4/ext4.ts";
 import {
-  type FetchedImage,
   imageLimits,
   type MergedRoot,
   mergeLayers,
   openSource,
+  pinnedDigest,
+  type ResolvedImage,
   type RootSink,
   type RootTotals,
+  resolveImage,
 } from "../oci/oci.ts";
 import { stageDirectory } from "../sys/sys.ts";
+import { Background } from "./background.ts";
+import { ContentGathering } from "./gather-content.ts";
 import type { ImageImport, ImportedKernel } from "./import-request.ts";
-import { LayerShelf, layersName, listingPath } from "./kept-layers.ts";
-import { RootContent } from "./root-content.ts";
+import { hiddenName, LayerShelf, layersName, listingPath } from "./kept-layers.ts";
+import { type PlacedContent, placeContent } from "./place-content.ts";
+import { RootFile } from "./root-file.ts";
+import { type SortedContent, sortContent } from "./sort-content.ts";
 import { type ImageManifest, rootfsName, sealImage, seedName } from "./store.ts";
-import { type Making, unpackImage } from "./unpack-image.ts";
+import { type Making, unpackLayers } from "./unpack-layers.ts";
 
 export interface ImportedImage {
   /** In the store. */
@@ -33,6 +39,8 @@ const leastBytes = 1024 ** 3;
 /** No file of a host's ext4 is larger. */
 const mostBytes = 15 * 1024 ** 4;
 const MiB = 1024 ** 2;
+/** In the root of each ext4: mke2fs makes it, and e2fsck puts there what it finds. */
+const lostAndFound = "lost+found";
 
 /**
  * Into the store `imagesDir`. A killed import leaves only a staging directory, and checked blobs in the cache. Throws as the
@@ -60,29 +68,57 @@ export async function importImage(request: ImageImport, imagesDir: string): Prom
 
 async function makeImage(request: ImageImport, making: Making): Promise<{ id: string; totals: RootTotals }> {
   const { signal } = request;
+  const { source, staging } = making;
+  const image = await resolveImage({
+    source,
+    pinned: pinnedDigest(request.from),
+    cache: request.cache,
+    limits: imageLimits,
+    patience: request.registry.patience,
+    signal,
+  });
+  const kernel = await request.kernel();
+  const { totals, sizeBytes } = await makeRoot(request, making, image);
+  // /root is the work disk's, which begins empty.
+  await mkdir(join(staging, seedName), { mode: 0o700 });
+  const manifest = manifestOf(request, kernel, image, sizeBytes);
+  await sealImage(staging, manifest);
+  return { id: manifest.id, totals };
+}
+
+/** The root file system, and what other images can have of its layers. */
+async function makeRoot(
+  request: ImageImport,
+  making: Making,
+  { layers, config }: ResolvedImage,
+): Promise<{ totals: RootTotals; sizeBytes: number }> {
   const { staging } = making;
   await mkdir(join(staging, layersName), { mode: 0o700 });
-  const root = await open(join(staging, rootfsName), "wx+", 0o600);
-  const content = new RootContent(root, staging, signal);
+  const file = await open(join(staging, rootfsName), "wx+", 0o600);
+  const background = new Background(request.signal);
   try {
-    const { image, kernel } = await unpackImage(request, making, content);
-    const listings = image.layers.map((_, number) => listingPath(staging, number));
+    const gathering = new ContentGathering(new RootFile(file, background));
+    await unpackLayers(layers, request, making, gathering);
     const merged = await mergeLayers({
-      ...{ listings, limits: imageLimits, signal },
-      workingDir: image.config.config?.WorkingDir ?? "",
+      listings: layers.map((_, number) => listingPath(staging, number)),
+      limits: imageLimits,
+      signal: request.signal,
+      workingDir: config.config?.WorkingDir ?? "",
+      reserved: new Set([lostAndFound]),
     });
     const sizeBytes = rootBytes(request, merged.totals);
-    await content.sort(merged.contents(), image.layers);
-    await writeRoot(request, staging, { root, content, merged, sizeBytes });
-    await content.keep();
-    // /root is the work disk's, which begins empty.
-    await mkdir(join(staging, seedName), { mode: 0o700 });
-    const manifest = manifestOf(request, kernel, image, sizeBytes);
-    await sealImage(staging, manifest);
-    return { id: manifest.id, totals: merged.totals };
+    const sorted = await sortContent(await gathering.finish(layers.length), {
+      visible: merged.contents(),
+      names: layers,
+      hiddenPath: join(staging, layersName, hiddenName),
+    });
+    const placed = await writeRoot(request, staging, { sorted, merged, sizeBytes });
+    await background.finish();
+    await placed.record(staging);
+    return { totals: merged.totals, sizeBytes };
   } finally {
-    await content.settled();
-    await root.close();
+    await background.stop();
+    await file.close();
   }
 }
 
@@ -118,8 +154,7 @@ function entriesOf({ directories, files, symlinks }: RootTotals): number {
 }
 
 interface Root {
-  root: FileHandle;
-  content: RootContent;
+  sorted: SortedContent;
   merged: MergedRoot;
   sizeBytes: number;
 }
@@ -128,18 +163,19 @@ interface Root {
 async function writeRoot(
   { signal, needSpace }: ImageImport,
   staging: string,
-  { root, content, merged, sizeBytes }: Root,
-): Promise<void> {
+  { sorted, merged, sizeBytes }: Root,
+): Promise<PlacedContent> {
   const path = join(staging, "layout.ext4");
   await needSpace("store", 16 * MiB);
   await createRootFileSystem({ path, sizeBytes, entries: entriesOf(merged.totals), signal });
   const layout = await open(path, "r");
   try {
-    await content.settle(layout, sizeBytes);
-    const { nodes } = openFresh(root.fd);
+    const content = await placeContent(sorted, layout, sizeBytes);
+    const { nodes } = openFresh(sorted.root.file.fd);
     for (const extents of content.extents()) nodes.claim(extents);
     await merged.write(rootSink(nodes, content));
     nodes.finish();
+    return content;
   } catch (error) {
     throw explain(error, sizeBytes);
   } finally {
@@ -166,7 +202,7 @@ function explain(error: unknown, sizeBytes: number): BangerError {
   return new BangerError(code, message, { hint, details, cause: error });
 }
 
-function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> {
+function rootSink(nodes: NodeWriter, content: PlacedContent): RootSink<Directory> {
   return {
     root: (metadata) => {
       nodes.describe(nodes.root, metadata);
@@ -174,7 +210,7 @@ function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> 
     },
     // An image that was made from a disk has one of that disk's; mke2fs has made the file system's own.
     addDirectory: (parent, name, metadata) =>
-      parent === nodes.root && name === "lost+found"
+      parent === nodes.root && name === lostAndFound
         ? nodes.lostAndFound
         : nodes.addDirectory({ parent, name }, metadata),
     addFile: (parent, name, metadata, sizeBytes, from) =>
@@ -192,24 +228,26 @@ function rootSink(nodes: NodeWriter, content: RootContent): RootSink<Directory> 
 function manifestOf(
   { name, recordedAs }: ImageImport,
   kernel: ImportedKernel,
-  { reference, digest, config }: FetchedImage,
+  { reference, digest, config }: ResolvedImage,
   sizeBytes: number,
 ): Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt"> {
   const inputs = JSON.stringify([importRevision, digest, name, kernel.id, sizeBytes]);
   const { Env, Entrypoint, Cmd, WorkingDir, User } = config.config ?? {};
   return {
     id: `sha256:${createHash("sha256").update(inputs).digest("hex")}`,
-    ...{ name, revision: 0, distro: "oci", arch: "amd64" },
+    name,
+    revision: 0,
+    distro: "oci",
+    arch: "amd64",
     kernel: { id: kernel.id, name: kernel.name },
     oci: {
-      ...{
-        reference: recordedAs ?? reference,
-        digest,
-        env: Env ?? [],
-        entrypoint: Entrypoint ?? [],
-        cmd: Cmd ?? [],
-      },
-      ...{ workingDir: WorkingDir ?? "", user: User ?? "" },
+      reference: recordedAs ?? reference,
+      digest,
+      env: Env ?? [],
+      entrypoint: Entrypoint ?? [],
+      cmd: Cmd ?? [],
+      workingDir: WorkingDir ?? "",
+      user: User ?? "",
     },
   };
 }

@@ -24,7 +24,14 @@ export async function packImage(image: StoredImage, packing: Packing): Promise<P
   return await packBundle({
     ...packing,
     manifest: {
-      ...{ version: 1, kind: "image", name, revision, distro, arch, kernel, rootfsBytes },
+      version: 1,
+      kind: "image",
+      name,
+      revision,
+      distro,
+      arch,
+      kernel,
+      rootfsBytes,
       ...(workBytes === undefined ? { seed: await readSeed(image.seed) } : { workBytes, seed: [] }),
       ...(oci === undefined ? {} : { oci }),
     },

@@ -10,10 +10,10 @@ import {
   looksLikeExt4,
   rootfsName,
   type StoredImage,
+  sealAround,
   sealImage,
   seedName,
   verifyImage,
-  writeManifest,
 } from "./store.ts";
 
 export interface Registration {
@@ -37,7 +37,7 @@ export async function registerImage(registration: Registration, imagesDir: strin
   return await stageDirectory(imagesDir, async (staging) => {
     await mkdir(join(staging, seedName), { mode: 0o700 });
     const known = await knownOf({ name, kernel, rootfs }, { kind: "registered", rootfs });
-    await writeManifest(staging, known, rootfs);
+    await sealAround(rootfs, staging, known);
     return known.id.replace(/^sha256:/, "");
   });
 }
@@ -107,7 +107,10 @@ async function knownOf(
   const inputs = JSON.stringify([origin.kind, name, kernel.id, rootfs, size, mtimeMs]);
   return {
     id: `sha256:${createHash("sha256").update(inputs).digest("hex")}`,
-    ...{ name, revision: 0, distro: "own", arch: "amd64" },
+    name,
+    revision: 0,
+    distro: "own",
+    arch: "amd64",
     kernel: { id: kernel.id, name: kernel.name },
     origin,
   };

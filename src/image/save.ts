@@ -32,7 +32,11 @@ export function saveImage(saving: Saving, imagesDir: string): Promise<string> {
     const digest = createHash("sha256").update(randomUUID()).digest("hex");
     await sealImage(staging, {
       id: `sha256:${digest}`,
-      ...{ name, revision: 0, distro: image.distro, arch: image.arch, kernel: image.kernel },
+      name,
+      revision: 0,
+      distro: image.distro,
+      arch: image.arch,
+      kernel: image.kernel,
       ...(workBytes === undefined ? {} : { workBytes }),
       origin,
       ...(image.oci === undefined ? {} : { oci: image.oci }),

@@ -79,14 +79,23 @@ export interface StoredImage extends ImageManifest {
   seed: string;
 }
 
-/** Finishes an image in its staging directory: the root file system is on the disk and read-only, the manifest says what it is. */
+/**
+ * Finishes an image in its staging directory: the root file system is on the disk and read-only, the manifest says what it
+ * is, and nothing that is damaged is in its place.
+ */
 export async function sealImage(staging: string, known: KnownOfImage): Promise<void> {
   const rootfs = join(staging, rootfsName);
   const file = await open(rootfs, "r+");
   await file.sync();
   await file.close();
   await chmod(rootfs, 0o400);
-  await writeManifest(staging, known, rootfs);
+  await sealAround(rootfs, staging, known);
+}
+
+/** The same with a root file system that is a file of the user's, and stays as it is. */
+export async function sealAround(rootfs: string, staging: string, known: KnownOfImage): Promise<void> {
+  await writeManifest(rootfs, staging, known);
+  await makeWay(dirname(staging), known.id);
 }
 
 /** Of directories that nothing can be read of: what can still be done is removing them. */
@@ -105,8 +114,8 @@ function isReadable(imagesDir: string, id: string): Promise<boolean> {
 
 export type KnownOfImage = Omit<ImageManifest, "rootfsBytes" | "rootfsModifiedMs" | "createdAt">;
 
-/** Says what `rootfs` is at present. What there is of the image already, and cannot be read, gives way to it. */
-export async function writeManifest(staging: string, known: KnownOfImage, rootfs: string): Promise<void> {
+/** Says what `rootfs` is at present. */
+async function writeManifest(rootfs: string, staging: string, known: KnownOfImage): Promise<void> {
   const { size, mtimeMs } = await stat(rootfs);
   const manifest: ImageManifest = {
     ...known,
@@ -116,8 +125,11 @@ export async function writeManifest(staging: string, known: KnownOfImage, rootfs
   };
   // On the disk before the directory gets its name: whole, or not there at all.
   await atomicWrite(join(staging, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
-  const imagesDir = dirname(staging);
-  if (!(await isReadable(imagesDir, known.id))) await removeImage(imagesDir, known.id);
+}
+
+/** Clears the place of an image that is about to get it. One that is there stays if it can be read: it is the same. */
+async function makeWay(imagesDir: string, id: string): Promise<void> {
+  if (!(await isReadable(imagesDir, id))) await removeImage(imagesDir, id);
 }
 
 /** The image of a digest. Throws not_found, or corrupt when its manifest makes no sense. */

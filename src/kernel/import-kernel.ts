@@ -44,7 +44,11 @@ export function importKernel(
       await copyModules(modules, join(staging, "modules", release), signal);
     }
     const manifest: KernelManifest = {
-      ...{ id: `sha256:${digest}`, name, arch: "amd64", release, source: file },
+      id: `sha256:${digest}`,
+      name,
+      arch: "amd64",
+      release,
+      source: file,
       createdAt: new Date().toISOString(),
     };
     // One of the user's own gives way to what the user brings now.

@@ -1,8 +1,9 @@
 /**
  * The kernel room: kernels that every driver can start, and the initramfs that goes with them.
  *
- * Owns the catalog of kernels, their store, the unpacking of Debian's bzImage, module closures, the cpio writer and the
- * kernel's command line. Promises: a kernel in the store is whole. Never starts anything and knows no VMs.
+ * Owns the store of kernels, the ways into it (a recipe's building, a bundle, files of the user's), the unpacking of Debian's
+ * bzImage, module closures, the cpio writer and the kernel's command line. Which kernels there are to be had, the catalog room
+ * says. Promises: a kernel in the store is whole. Never starts anything and knows no VMs.
  */
 
 export { type BuildContext, buildKernel } from "./build.ts";

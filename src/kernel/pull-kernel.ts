@@ -36,7 +36,10 @@ export function pullKernel(pull: KernelPull, kernelsDir: string): Promise<string
     if (`sha256:${digest}` !== manifest.id)
       throw new BangerError("corrupt", "the bundle's vmlinux is not the one that its manifest says");
     const stored: KernelManifest = {
-      ...{ id: manifest.id, name: pull.name, arch: manifest.arch, release: manifest.release },
+      id: manifest.id,
+      name: pull.name,
+      arch: manifest.arch,
+      release: manifest.release,
       source: `${manifest.source}, from ${pull.from}`,
       createdAt: new Date().toISOString(),
     };

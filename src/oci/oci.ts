@@ -7,17 +7,11 @@
  * but the cache and the listings that are asked for, and memory and disk are bounded. Runs nothing of an image, and knows neither VMs nor the store of images.
  */
 export type { ImageConfig } from "./documents.ts";
-export {
-  type FetchedImage,
-  type FetchedLayer,
-  type FetchProgress,
-  fetchImage,
-  type LayerName,
-} from "./fetch-image.ts";
+export { type FetchedLayer, fetchLayers, type NumberedLayer } from "./fetch-layers.ts";
 export { formatImageName, type ImageName, nameInStore, parseImageName } from "./image-name.ts";
 export { type FlattenRequest, type MergedRoot, mergeLayers } from "./layers/flatten.ts";
 export type { RootTotals } from "./layers/plan.ts";
-export type { ContentSink, FileSink, LayerContent, RootSink } from "./layers/sink.ts";
+export type { ContentSink, LayerContent, RootSink } from "./layers/sink.ts";
 export type { Metadata } from "./layers/tree.ts";
 export type { Reading } from "./layers/unpack.ts";
 export { type Unpacking, unpackLayer } from "./layers/unpack-layer.ts";
@@ -26,4 +20,5 @@ export { openSource, pinnedDigest } from "./open-source.ts";
 export { type CredentialSource, dockerCredentials } from "./registry/credentials.ts";
 export type { RegistryOptions } from "./registry/registry-source.ts";
 export { resolveManifest } from "./resolve.ts";
+export { type LayerName, type ResolvedImage, resolveImage } from "./resolve-image.ts";
 export type { ImageSource } from "./source.ts";

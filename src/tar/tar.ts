@@ -12,5 +12,6 @@
  */
 
 export type { TarAttribute, TarEntry, TarEntryType, TarListener } from "./entry.ts";
+export type { FileSink } from "./file-sink.ts";
 export { TarReader } from "./reader.ts";
 export { type TarMember, tarEnd, tarHeader, tarPadding } from "./write-header.ts";

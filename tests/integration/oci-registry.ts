@@ -1,6 +1,7 @@
 /** Debian's docker-registry on loopback, and a banger of its own beside it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -14,7 +15,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 
@@ -34,31 +35,47 @@ export interface OciBed {
   end(): Promise<void>;
 }
 
-export async function ociBed(): Promise<OciBed> {
+export interface BedOptions {
+  /** Who may ask the registry, with their passwords; undefined: everybody. */
+  users?: Record<string, string>;
+  /** banger is run by a user without any rights (this process is root then). */
+  unprivileged?: boolean;
+}
+
+const nobody = 65534;
+
+export async function ociBed({ users, unprivileged = false }: BedOptions = {}): Promise<OciBed> {
   const dir = mkdtempSync(join(tmpdir(), "banger-oci-"));
-  const server = await startRegistry(dir);
+  const server = await startRegistry(dir, users);
   const { registry } = server;
   plantKernel(join(dir, "state/banger/kernels"));
   const env = {
-    ...{ PATH: process.env.PATH ?? "", HOME: dir, XDG_STATE_HOME: join(dir, "state") },
-    ...{
-      XDG_CACHE_HOME: join(dir, "cache"),
-      XDG_CONFIG_HOME: join(dir, "config"),
-      XDG_RUNTIME_DIR: join(dir, "run"),
-    },
+    PATH: `${join(dir, "bin")}:${process.env.PATH ?? ""}`,
+    HOME: dir,
+    XDG_STATE_HOME: join(dir, "state"),
+    XDG_CACHE_HOME: join(dir, "cache"),
+    XDG_CONFIG_HOME: join(dir, "config"),
+    XDG_RUNTIME_DIR: join(dir, "run"),
   };
   mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
+  let command = [process.execPath, join(root, "src/main.ts")];
+  if (unprivileged) {
+    for (const path of [dir, ...readdirSync(dir, { recursive: true, encoding: "utf8" })])
+      chownSync(resolve(dir, path), nobody, nobody);
+    const ids = [`--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
+    command = ["setpriv", ...ids, "--inh-caps=-all", "--bounding-set=-all", ...command];
+  }
   const banger: OciBed["banger"] = (...args) => {
-    const run = Bun.spawnSync([process.execPath, join(root, "src/main.ts"), ...args], { cwd: dir, env });
+    const run = Bun.spawnSync([...command, ...args], { cwd: dir, env });
     return { status: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() };
   };
   const blobs = join(dir, "cache/banger/oci/blobs/sha256");
   return {
-    ...{ dir, registry, banger },
+    dir,
+    registry,
+    banger,
     start: (...args) =>
-      Bun.spawn([process.execPath, join(root, "src/main.ts"), ...args], {
-        ...{ cwd: dir, env, stdout: "ignore", stderr: "ignore" },
-      }).exited,
+      Bun.spawn([...command, ...args], { cwd: dir, env, stdout: "ignore", stderr: "ignore" }).exited,
     partialBytes: () => {
       const parts = existsSync(blobs) ? readdirSync(blobs).filter((name) => name.endsWith(".partial")) : [];
       return parts.reduce((sum, name) => sum + statSync(join(blobs, name)).size, 0);
@@ -86,13 +103,20 @@ export interface RunningRegistry {
 }
 
 /** With its files, and its access log (registry.log), in `dir`. */
-export async function startRegistry(dir: string): Promise<RunningRegistry> {
+export async function startRegistry(dir: string, users?: Record<string, string>): Promise<RunningRegistry> {
   const registry = `localhost:${await freePort()}`;
   const config = join(dir, "registry.yml");
+  const passwords = join(dir, "htpasswd");
   writeFileSync(
     config,
-    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${dir}/registry}}\nhttp: {addr: "${registry}"}\n`,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${dir}/registry}}\nhttp: {addr: "${registry}"}\n${
+      users === undefined ? "" : `auth: {htpasswd: {realm: test, path: ${passwords}}}\n`
+    }`,
   );
+  const lines = Object.entries(users ?? {}).map(
+    ([name, password]) => `${name}:${Bun.password.hashSync(password, { algorithm: "bcrypt", cost: 4 })}\n`,
+  );
+  if (users !== undefined) writeFileSync(passwords, lines.join(""));
   // A file: the tests' own commands are waited for, and nothing is read meanwhile.
   const log = openSync(join(dir, "registry.log"), "w");
   const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", log, log] });
@@ -112,8 +136,12 @@ export function plantKernel(kernels: string): void {
   const digest = "c".repeat(64);
   mkdirSync(join(kernels, digest), { recursive: true });
   const manifest = {
-    ...{ id: `sha256:${digest}`, name: "debian-cloud-6.1", arch: "amd64", release: "6.1" },
-    ...{ source: "a test", createdAt: "2026-01-01T00:00:00.000Z" },
+    id: `sha256:${digest}`,
+    name: "debian-cloud-6.1",
+    arch: "amd64",
+    release: "6.1",
+    source: "a test",
+    createdAt: "2026-01-01T00:00:00.000Z",
   };
   writeFileSync(join(kernels, digest, "manifest.json"), JSON.stringify(manifest));
 }
@@ -129,7 +157,7 @@ async function freePort(): Promise<number> {
 async function answers(registry: string, server: ChildProcess): Promise<void> {
   while (server.exitCode === null) {
     const answer = await fetch(`http://${registry}/v2/`).catch(() => undefined);
-    if (answer?.ok) return;
+    if (answer?.ok || answer?.status === 401) return;
     await Bun.sleep(50);
   }
   throw new Error("docker-registry does not start");

@@ -132,6 +132,10 @@ export function imageImports(
           throw error;
         });
         state.images.put({ ...rowOf(image), name });
+        if (totals.displaced > 0) {
+          const message = `lost+found of ${name} was left out, as it is no directory: that name is the file system's own`;
+          ctx.emit({ kind: "warning", message });
+        }
         if (totals.specials > 0) {
           const message = `${totals.specials} devices and FIFOs of ${name} were left out: a guest's kernel makes its own`;
           ctx.emit({ kind: "warning", message });

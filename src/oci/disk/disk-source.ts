@@ -6,7 +6,7 @@ import { imageLimits } from "../limits.ts";
 import type { FetchedDocument, ImageSource } from "../source.ts";
 
 /** Bytes of an open file. */
-export interface Extent {
+export interface FilePart {
   file: FileHandle;
   offset: number;
   sizeBytes: number;
@@ -17,53 +17,53 @@ export interface Extent {
 export interface DiskImage {
   reference: string;
   root: FetchedDocument;
-  find(blob: BlobId): Promise<Extent | undefined>;
+  find(blob: BlobId): Promise<FilePart | undefined>;
   close(): Promise<void>;
 }
 
 export function diskSource({ reference, root, find, close }: DiskImage): ImageSource {
-  const extentOf = async (descriptor: BlobId): Promise<Extent> => {
-    const extent = await find(descriptor);
-    if (extent === undefined)
+  const partOf = async (descriptor: BlobId): Promise<FilePart> => {
+    const part = await find(descriptor);
+    if (part === undefined)
       throw new BangerError("corrupt", `${reference} lacks its blob ${descriptor.digest}`);
-    if (extent.sizeBytes === descriptor.size) return extent;
-    await extent.done();
+    if (part.sizeBytes === descriptor.size) return part;
+    await part.done();
     throw new BangerError(
       "corrupt",
-      `blob ${descriptor.digest} of ${reference} has ${extent.sizeBytes} bytes, but its manifest says ${descriptor.size}`,
+      `blob ${descriptor.digest} of ${reference} has ${part.sizeBytes} bytes, but its manifest says ${descriptor.size}`,
     );
   };
   return {
     reference,
     root: async () => root,
     document: async (descriptor, signal) => {
-      const extent = await extentOf(descriptor);
-      return { bytes: await readExtent(extent, reference, signal), mediaType: descriptor.mediaType };
+      const part = await partOf(descriptor);
+      return { bytes: await readPart(part, reference, signal), mediaType: descriptor.mediaType };
     },
     blob: async (descriptor, from, signal) => {
-      const extent = await extentOf(descriptor);
-      return { start: from, chunks: chunksOf(extent, from, signal) };
+      const part = await partOf(descriptor);
+      return { start: from, chunks: chunksOf(part, from, signal) };
     },
     close,
   };
 }
 
 /** A document whole. Throws corrupt for one that is larger than any. */
-export async function readExtent(extent: Extent, what: string, signal: AbortSignal): Promise<Buffer> {
+export async function readPart(part: FilePart, what: string, signal: AbortSignal): Promise<Buffer> {
   const { documentBytes } = imageLimits;
-  if (extent.sizeBytes > documentBytes) {
-    await extent.done();
+  if (part.sizeBytes > documentBytes) {
+    await part.done();
     throw new BangerError("corrupt", `a document of ${what} is larger than ${documentBytes} bytes`);
   }
   const chunks: Uint8Array[] = [];
-  for await (const chunk of chunksOf(extent, 0, signal)) chunks.push(chunk);
+  for await (const chunk of chunksOf(part, 0, signal)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
 const chunkBytes = 1024 * 1024;
 
 async function* chunksOf(
-  { file, offset, sizeBytes, done }: Extent,
+  { file, offset, sizeBytes, done }: FilePart,
   from: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {

@@ -48,7 +48,9 @@ const config = json({
   rootfs: { type: "layers", diff_ids: layers.map(digestOf) },
 });
 const listed = (RepoTags: string[] | null, more: object = {}) => ({
-  ...{ Config: `${digestOf(config).slice(7)}.json`, RepoTags, Layers: ["one/layer.tar", "two/layer.tar"] },
+  Config: `${digestOf(config).slice(7)}.json`,
+  RepoTags,
+  Layers: ["one/layer.tar", "two/layer.tar"],
   ...more,
 });
 const dockerMembers = (list: unknown): TarSpec[] => [

@@ -9,7 +9,7 @@ import { checked, type Descriptor, parseJson } from "../documents.ts";
 import { formatReference, parseReference } from "../reference.ts";
 import type { ImageSource } from "../source.ts";
 import { type Archive, type Member, openArchive } from "./archive.ts";
-import { diskSource, readExtent } from "./disk-source.ts";
+import { diskSource, readPart } from "./disk-source.ts";
 import type { LayoutRequest } from "./layout.ts";
 
 const Listed = z.object({
@@ -66,7 +66,7 @@ async function readList({ file, member }: Archive, path: string, signal: AbortSi
   if (found === undefined)
     throw new BangerError("corrupt", `${path} is nothing that docker save wrote: it has no manifest.json`);
   const what = `manifest.json of ${path}`;
-  const bytes = await readExtent({ file, ...found, done: async () => {} }, path, signal);
+  const bytes = await readPart({ file, ...found, done: async () => {} }, path, signal);
   return checked(z.array(Listed).min(1), parseJson(bytes, what), what);
 }
 

@@ -8,7 +8,7 @@ import { type BlobId, type Digest, digestParts } from "../../download/download.t
 import { checked, type Descriptor, parseDocument, parseJson } from "../documents.ts";
 import type { FetchedDocument, ImageSource } from "../source.ts";
 import { openArchive } from "./archive.ts";
-import { diskSource, type Extent, readExtent } from "./disk-source.ts";
+import { diskSource, type FilePart, readPart } from "./disk-source.ts";
 
 const indexType = "application/vnd.oci.image.index.v1+json";
 /** By which annotation an entry of index.json has its tag. */
@@ -16,7 +16,7 @@ const nameAnnotation = "org.opencontainers.image.ref.name";
 const Marker = z.object({ imageLayoutVersion: z.literal("1.0.0") });
 
 /** Opens a file of a layout by its path in it. */
-type OpenFile = (path: string) => Promise<Extent | undefined>;
+type OpenFile = (path: string) => Promise<FilePart | undefined>;
 
 export interface LayoutRequest {
   path: string;
@@ -68,8 +68,8 @@ async function sourceOf(
   signal: AbortSignal,
 ): Promise<ImageSource> {
   const read = async (name: string): Promise<Buffer> => {
-    const extent = await openFile(name);
-    if (extent !== undefined) return await readExtent(extent, path, signal);
+    const part = await openFile(name);
+    if (part !== undefined) return await readPart(part, path, signal);
     throw new BangerError("not_found", `${path} is no image layout: it has no ${name}`);
   };
   const find = ({ digest }: BlobId) => openFile(blobPath(digest));

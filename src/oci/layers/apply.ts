@@ -11,7 +11,7 @@
  */
 import { BangerError } from "../../base/base.ts";
 import type { ListedEntry } from "./listing.ts";
-import { type Directory, type Metadata, type Ref, show, special, type Tree } from "./tree.ts";
+import { type MergedDirectory, type Metadata, type Ref, show, special, type Tree } from "./tree.ts";
 
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
@@ -76,7 +76,7 @@ interface Linked {
   /** Of no directory. */
   ref: Ref;
   /** Where it is, and by which name. */
-  directory: Directory;
+  directory: MergedDirectory;
   of: string;
 }
 
@@ -94,7 +94,7 @@ function linked(tree: Tree, path: string, target: string): Linked {
 }
 
 /** Of the name that is linked to: other names of its file may well be in what gives way. */
-function isWithin(directory: Directory, other: Directory): boolean {
+function isWithin(directory: MergedDirectory, other: MergedDirectory): boolean {
   if (directory.number === other.number) return true;
   return directory.parent !== directory && isWithin(directory.parent, other);
 }

@@ -16,6 +16,8 @@ export interface FlattenRequest {
   listings: readonly string[];
   /** The configuration's WorkingDir: made where no layer has it, as whoever runs a container does. Empty: there is none. */
   workingDir: string;
+  /** Names in the root that the file system has a directory of itself: files and symlinks that have one are left out. */
+  reserved: ReadonlySet<string>;
   limits: Limits;
   signal: AbortSignal;
 }
@@ -37,6 +39,7 @@ const objectsOfEntry = 10;
 export async function mergeLayers({
   listings,
   workingDir,
+  reserved,
   limits,
   signal,
 }: FlattenRequest): Promise<MergedRoot> {
@@ -52,7 +55,7 @@ export async function mergeLayers({
   }
   // Names are bytes: one character each.
   if (workingDir !== "") tree.enter(Buffer.from(workingDir).toString("latin1").split("/"), { mtimeS: 0 });
-  const merged: Merged = { tree, plan: planRoot(tree), listings };
+  const merged: Merged = { tree, plan: planRoot(tree, reserved), listings };
   return {
     totals: merged.plan.totals,
     contents: () => contentsOf(merged),

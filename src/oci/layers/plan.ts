@@ -1,6 +1,6 @@
 /** What a merged tree comes to: the order in which it is written, and how much that is. */
 import { leftBehind } from "../../base/base.ts";
-import type { Directory, Tree } from "./tree.ts";
+import type { MergedDirectory, Tree } from "./tree.ts";
 
 export interface RootTotals {
   directories: number;
@@ -9,6 +9,8 @@ export interface RootTotals {
   hardLinks: number;
   /** Devices and FIFOs, which are left out. */
   specials: number;
+  /** Files and symlinks in the root that have a reserved name, and are left out for that. */
+  displaced: number;
   /** Of files, in bytes. */
   contentBytes: number;
   /** What it all takes in blocks of 4 KiB, names and extended attributes too. */
@@ -18,7 +20,7 @@ export interface RootTotals {
 export interface RootPlan {
   totals: RootTotals;
   /** Each after the one it is in. */
-  directories: Directory[];
+  directories: MergedDirectory[];
   /** Entries of names that are hard links. */
   hardLinks: number[];
 }
@@ -27,10 +29,20 @@ const blockBytes = 4096;
 /** Longer symlinks take a block: i_block, where short ones are, has 60 bytes (the kernel's Documentation/filesystems/ext4). */
 const inlineSymlinkBytes = 60;
 
-/** Gives each leaf that is left the name under which it is made. */
-export function planRoot(tree: Tree): RootPlan {
+/**
+ * Gives each leaf that is left the name under which it is made. `reserved`: names in the root that the file system has a
+ * directory of itself. A layer's directory can be that one; nothing else can have the name.
+ */
+export function planRoot(tree: Tree, reserved: ReadonlySet<string>): RootPlan {
   const totals: RootTotals = {
-    ...{ directories: 0, files: 0, symlinks: 0, hardLinks: 0, specials: 0, contentBytes: 0, blockBytes: 0 },
+    directories: 0,
+    files: 0,
+    symlinks: 0,
+    hardLinks: 0,
+    specials: 0,
+    displaced: 0,
+    contentBytes: 0,
+    blockBytes: 0,
   };
   const plan: RootPlan = { totals, directories: [], hardLinks: [] };
   const waiting = [tree.root];
@@ -42,6 +54,7 @@ export function planRoot(tree: Tree): RootPlan {
       nameBytes += 12 + tree.names.nameBytes(entry);
       const below = tree.directory(tree.names.value(entry));
       if (below !== undefined) waiting.push(below);
+      else if (next === tree.root && reserved.has(tree.names.name(entry))) totals.displaced += 1;
       else take(plan, tree, entry);
     }
     const attributes = next.metadata.xattrs.length > 0;

@@ -1,12 +1,6 @@
 /** Where layers' files are put: first what is in them, as it comes; then, when layers have been merged, the names. */
+import type { FileSink } from "../../tar/tar.ts";
 import type { Metadata } from "./tree.ts";
-
-export interface FileSink {
-  write(chunk: Uint8Array): void;
-  /** So many bytes of zeros. */
-  hole(bytes: number): void;
-  close(): void;
-}
 
 /** Takes the content of a layer's files, one after the other: what is begun as the n-th has the number n, from 0. */
 export interface ContentSink {

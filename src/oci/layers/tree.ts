@@ -20,12 +20,12 @@ export interface Metadata {
   xattrs: readonly { name: string; value: Uint8Array }[];
 }
 
-export interface Directory {
+export interface MergedDirectory {
   /** Which of the tree's directories it is. */
   number: number;
   metadata: Metadata;
   /** Itself for the root. */
-  parent: Directory;
+  parent: MergedDirectory;
   /** Of its name; undefined for the root. */
   entry: number | undefined;
   /** Directories between it and the root, itself counted. */
@@ -61,12 +61,12 @@ const maxNameBytes = 255;
 const maxDepth = 1024;
 
 export class Tree {
-  readonly root: Directory;
+  readonly root: MergedDirectory;
   readonly names: NameTable = new NameTable();
   readonly leaves: LeafTable = new LeafTable();
   /** Nodes that were ever made; the memory they take is what hostile layers would be after. */
   made = 0;
-  readonly #directories: Directory[] = [];
+  readonly #directories: MergedDirectory[] = [];
   /** The layer that has put a name, by the name's entry: its own whiteouts do not mean it. */
   #putBy = new Uint16Array(1024);
   #detours = 0;
@@ -89,12 +89,12 @@ export class Tree {
     this.leaves.nextLayer();
   }
 
-  get(parent: Directory, name: string): Ref | undefined {
+  get(parent: MergedDirectory, name: string): Ref | undefined {
     return this.names.get(parent.number, name);
   }
 
   /** The directory that a name stands for. */
-  directory(ref: Ref | undefined): Directory | undefined {
+  directory(ref: Ref | undefined): MergedDirectory | undefined {
     return ref === undefined || ref % 4 !== 0 ? undefined : this.#directories[ref / 4];
   }
 
@@ -108,7 +108,7 @@ export class Tree {
    * nothing is above the root. `create`: what is not there is made, with this modification time, as all unpackers do for
    * layers that leave parents out; else undefined stands for it. Throws corrupt for a way that cannot be made.
    */
-  enter(path: readonly string[], create: { mtimeS: number } | undefined): Directory | undefined {
+  enter(path: readonly string[], create: { mtimeS: number } | undefined): MergedDirectory | undefined {
     const pending = [...path].reverse();
     let at = this.root;
     let symlinks = 0;
@@ -151,7 +151,7 @@ export class Tree {
   }
 
   /** A directory of a layer's own: one that is there keeps what is in it, anything else gives way. */
-  putDirectory(parent: Directory, name: string, metadata: Metadata): void {
+  putDirectory(parent: MergedDirectory, name: string, metadata: Metadata): void {
     for (const { value } of metadata.xattrs) this.#attributeBytes += value.length;
     if (this.#attributeBytes > maxAttributeBytes)
       throw refuse([name], "has more extended attributes, with those before it, than an image may have");
@@ -163,7 +163,7 @@ export class Tree {
     }
   }
 
-  putLeaf(parent: Directory, name: string, leaf: Leaf): void {
+  putLeaf(parent: MergedDirectory, name: string, leaf: Leaf): void {
     if (leaf.kind === "symlink") this.#targetBytes += leaf.target.length;
     if (this.#targetBytes > maxTargetBytes)
       throw refuse([name], "brings more bytes of targets of symlinks than an image may have");
@@ -171,25 +171,25 @@ export class Tree {
   }
 
   /** Something special, or another name for what is there. */
-  put(parent: Directory, name: string, ref: Ref): void {
+  put(parent: MergedDirectory, name: string, ref: Ref): void {
     this.#count();
     this.#set(parent, name, ref);
   }
 
   /** Takes away what lower layers had under a name; what this layer has put there itself stays. */
-  whiteOut(parent: Directory, name: string): void {
+  whiteOut(parent: MergedDirectory, name: string): void {
     const entry = this.#layer === 0 ? undefined : this.names.find(parent.number, name);
     if (entry !== undefined) this.#hide(parent, entry);
   }
 
   /** The same for all that is in a directory. */
-  hideLower(directory: Directory): void {
+  hideLower(directory: MergedDirectory): void {
     if (this.#layer === 0 || directory.hiddenBy === this.#layer) return;
     directory.hiddenBy = this.#layer;
     for (const entry of this.names.of(directory.number)) this.#hide(directory, entry);
   }
 
-  #hide(parent: Directory, entry: number): void {
+  #hide(parent: MergedDirectory, entry: number): void {
     const kept = this.#putBy[entry] === this.#layer;
     const directory = this.directory(this.names.value(entry));
     if (directory !== undefined) {
@@ -202,7 +202,7 @@ export class Tree {
     parent.size -= 1;
   }
 
-  #addDirectory(parent: Directory, name: string, metadata: Metadata): Directory {
+  #addDirectory(parent: MergedDirectory, name: string, metadata: Metadata): MergedDirectory {
     this.#count();
     if (parent.depth === maxDepth) throw refuse([name], `is more than ${maxDepth} directories deep`);
     const directory = this.#newDirectory(parent, metadata);
@@ -210,19 +210,24 @@ export class Tree {
     return directory;
   }
 
-  #newDirectory(parent: Directory | undefined, metadata: Metadata): Directory {
+  #newDirectory(parent: MergedDirectory | undefined, metadata: Metadata): MergedDirectory {
     const number = this.#directories.length;
     const depth = parent === undefined ? 0 : parent.depth + 1;
-    const own: Omit<Directory, "parent"> = {
-      ...{ number, metadata, entry: undefined, depth, size: 0, hiddenBy: undefined },
+    const own: Omit<MergedDirectory, "parent"> = {
+      number,
+      metadata,
+      entry: undefined,
+      depth,
+      size: 0,
+      hiddenBy: undefined,
     };
-    const directory: Directory = Object.assign(own, { parent: parent ?? (own as Directory) });
+    const directory: MergedDirectory = Object.assign(own, { parent: parent ?? (own as MergedDirectory) });
     this.#directories.push(directory);
     return directory;
   }
 
   /** Returns the name's entry. */
-  #set(parent: Directory, name: string, ref: Ref): number {
+  #set(parent: MergedDirectory, name: string, ref: Ref): number {
     if (name.length > maxNameBytes) throw refuse([name], `is longer than ${maxNameBytes} bytes`);
     if (this.names.find(parent.number, name) === undefined) parent.size += 1;
     const entry = this.names.set(parent.number, name, ref);

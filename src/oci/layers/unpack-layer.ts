@@ -4,10 +4,10 @@
  */
 import { BangerError, toBangerError, wrap } from "../../base/base.ts";
 import { digestOfFile, shortDigest } from "../../download/download.ts";
-import { TarReader } from "../../tar/tar.ts";
-import type { FetchedLayer } from "../fetch-image.ts";
+import { type FileSink, TarReader } from "../../tar/tar.ts";
+import type { FetchedLayer } from "../fetch-layers.ts";
 import { ListingWriter } from "./listing.ts";
-import type { ContentSink, FileSink } from "./sink.ts";
+import type { ContentSink } from "./sink.ts";
 import { type Reading, unpacked } from "./unpack.ts";
 
 export interface Unpacking {

@@ -6,7 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { BangerError, formatBytes } from "../../base/base.ts";
 import { endHash, hashFor } from "../../download/download.ts";
 import { packedFormat, unpacked as unpackedStream } from "../../packed/packed.ts";
-import type { FetchedLayer } from "../fetch-image.ts";
+import type { FetchedLayer } from "../fetch-layers.ts";
 import type { Limits } from "../limits.ts";
 
 /** The reading of an image's layers, of which several can be under way. */

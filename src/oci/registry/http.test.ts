@@ -13,6 +13,27 @@ const { pull } = bench;
 const password: Credentials = { kind: "password", username: "ann", password: "s3:cret" };
 const basic = `Basic ${Buffer.from("ann:s3:cret").toString("base64")}`;
 
+describe("what comes", () => {
+  test("is taken as it was sent, whatever encoding the server says that it has", async () => {
+    const encodings: (string | undefined)[] = [];
+    bench.registry.intercept = (request, response) => {
+      if (!request.url?.includes("/blobs/")) return false;
+      encodings.push(request.headers["accept-encoding"]);
+      const digest = request.url.split("/").at(-1) ?? "";
+      const blob = image.blobs.get(digest) ?? Buffer.alloc(0);
+      const packed = image.layers.some((layer) => layer.digest === digest);
+      response.writeHead(200, {
+        "content-length": blob.length,
+        ...(packed ? { "content-encoding": "gzip" } : {}),
+      });
+      response.end(blob);
+      return true;
+    };
+    expect((await pull()).root.names()).toEqual(["a", "b"]);
+    expect(encodings).toEqual(["identity", "identity", "identity"]);
+  });
+});
+
 describe("a redirect", () => {
   test("is followed for blobs, and shows another host nothing", async () => {
     const seen: (string | undefined)[] = [];
@@ -82,7 +103,8 @@ describe("plain http", () => {
       return true;
     };
     expect(await failure(pull())).toMatchObject({
-      ...{ code: "unavailable", message: `${plain} does not speak https` },
+      code: "unavailable",
+      message: `${plain} does not speak https`,
       hint: expect.stringContaining("--insecure-http"),
     });
   });

@@ -65,7 +65,13 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
       const url = new URL(`v2/${repository}/${path}`, origin);
       const shown = authorization.header;
       const answer = await get({
-        ...{ url, headers, authorization: shown, plainHttpHost, plainHttpHint, patience, signal },
+        url,
+        headers,
+        authorization: shown,
+        plainHttpHost,
+        plainHttpHint,
+        patience,
+        signal,
         authorities: await authorities(),
       });
       if (answer.status === 200 || answer.status === 206) {

@@ -53,7 +53,9 @@ export function buildImage(
   const config = blob(
     "application/vnd.oci.image.config.v1+json",
     json({
-      ...{ architecture: "amd64", os: "linux", config: { Env: ["A=b"], Cmd: ["/bin/sh"] } },
+      architecture: "amd64",
+      os: "linux",
+      config: { Env: ["A=b"], Cmd: ["/bin/sh"] },
       rootfs: { type: "layers", diff_ids: layers.map(digestOf) },
       ...change.config,
     }),
@@ -61,7 +63,9 @@ export function buildImage(
   const manifest = blob(
     manifestType,
     json({
-      ...{ schemaVersion: 2, mediaType: manifestType, config: descriptor(config) },
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config: descriptor(config),
       layers: made.map(descriptor),
       ...change.manifest,
     }),
@@ -77,7 +81,9 @@ export function json(value: object): Buffer {
 /** As `docker save` writes an image of one layer, for `docker load`. `config` says how it is run. */
 export function dockerArchive(tag: string, layer: Buffer, config: object): Buffer {
   const described = json({
-    ...{ architecture: "amd64", os: "linux", config },
+    architecture: "amd64",
+    os: "linux",
+    config,
     rootfs: { type: "layers", diff_ids: [digestOf(layer)] },
   });
   const name = `${digestOf(described).slice(7)}.json`;

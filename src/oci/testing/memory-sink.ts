@@ -1,6 +1,7 @@
 /** A root file system as text: one line for each name, sorted, by which two of them are compared. */
 import { createHash } from "node:crypto";
-import type { ContentSink, FileSink, Metadata, RootSink } from "../oci.ts";
+import type { FileSink } from "../../tar/tar.ts";
+import type { ContentSink, Metadata, RootSink } from "../oci.ts";
 
 export interface RootListing extends RootSink<string> {
   /** For the content of layer `layer`. */

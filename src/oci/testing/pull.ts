@@ -5,9 +5,8 @@ import { join } from "node:path";
 import type { Patience } from "../../download/download.ts";
 import {
   type CredentialSource,
-  type FetchedImage,
   type FetchedLayer,
-  fetchImage,
+  fetchLayers,
   imageLimits,
   type Limits,
   mergeLayers,
@@ -15,7 +14,9 @@ import {
   parseImageName,
   pinnedDigest,
   type Reading,
+  type ResolvedImage,
   type RootTotals,
+  resolveImage,
   unpackLayer,
 } from "../oci.ts";
 import { type RootListing, rootListing } from "./memory-sink.ts";
@@ -35,12 +36,12 @@ export interface PullOptions {
   onLayers?: (done: number, total: number) => void;
 }
 
-/** `onLayer`: as fetchImage has it; all layers are wanted. */
+/** `onLayer`: as fetchLayers has it; all layers are wanted. */
 export async function fetchForTest(
   name: string,
   options: PullOptions,
-  onLayer: (layer: FetchedLayer, index: number) => Promise<void> = async () => {},
-): Promise<FetchedImage> {
+  onLayer: (layer: FetchedLayer, number: number) => Promise<void> = async () => {},
+): Promise<ResolvedImage> {
   const parsed = parseImageName(name);
   const signal = options.signal ?? new AbortController().signal;
   const patience = { ...hasty, ...options.patience };
@@ -48,20 +49,25 @@ export async function fetchForTest(
   const source = await openSource(
     parsed,
     {
-      ...{ credentials, insecureHttp: options.insecureHttp ?? false, patience },
+      credentials,
+      insecureHttp: options.insecureHttp ?? false,
+      patience,
       authorities: async () => options.authorities,
     },
     signal,
   );
   try {
-    return await fetchImage({
-      ...{ source, pinned: pinnedDigest(parsed), cache: options.cache, patience, signal },
-      limits: { ...imageLimits, ...options.limits },
+    const fetching = { source, cache: options.cache, patience, signal };
+    const limits = { ...imageLimits, ...options.limits };
+    const image = await resolveImage({ ...fetching, pinned: pinnedDigest(parsed), limits });
+    await fetchLayers({
+      ...fetching,
+      layers: image.layers.map((layer, number) => ({ ...layer, number })),
       needSpace: options.needSpace ?? (async () => {}),
-      progress: { layers: options.onLayers ?? (() => {}) },
-      choose: async (layers) => layers.map(() => true),
+      onProgress: options.onLayers ?? (() => {}),
       onLayer,
     });
+    return image;
   } finally {
     await source.close();
   }
@@ -77,7 +83,7 @@ export async function pullForTest(name: string, options: PullOptions): Promise<F
   const signal = options.signal ?? new AbortController().signal;
   const flattening = new Flattening({ ...imageLimits, ...options.limits }, signal);
   try {
-    const { config } = await fetchForTest(name, options, (layer, index) => flattening.add(layer, index));
+    const { config } = await fetchForTest(name, options, (layer, number) => flattening.add(layer, number));
     return await flattening.finish(config.config?.WorkingDir ?? "");
   } finally {
     flattening.close();
@@ -99,17 +105,17 @@ export class Flattening {
     this.#reading = { limits, unpackedBytes: 0, entries: 0, onPacked: () => {}, needRoom: async () => {} };
   }
 
-  async add(layer: FetchedLayer, index: number): Promise<void> {
-    const listing = join(this.#dir, String(index));
-    this.#listings[index] = listing;
+  async add(layer: FetchedLayer, number: number): Promise<void> {
+    const listing = join(this.#dir, String(number));
+    this.#listings[number] = listing;
     const { onDamaged, signal } = this;
-    const content = this.#root.contents(index);
+    const content = this.#root.contents(number);
     await unpackLayer(layer, { reading: this.#reading, content, listing, onDamaged, signal });
   }
 
-  async finish(workingDir = ""): Promise<Flattened> {
+  async finish(workingDir = "", reserved: ReadonlySet<string> = new Set()): Promise<Flattened> {
     const { limits, signal } = this;
-    const merged = await mergeLayers({ listings: this.#listings, workingDir, limits, signal });
+    const merged = await mergeLayers({ listings: this.#listings, workingDir, reserved, limits, signal });
     await merged.write(this.#root);
     return { root: this.#root, totals: merged.totals };
   }

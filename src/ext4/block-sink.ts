@@ -1,19 +1,12 @@
 /** A file's content on its way into blocks. Whole blocks of zeros become holes. */
 import { BangerError, formatBytes } from "../base/base.ts";
+import type { FileSink } from "../tar/tar.ts";
 import type { BlockRun } from "./allocate.ts";
 import type { BlockWriter } from "./block-writer.ts";
 import { ExtentList } from "./extents.ts";
 import { blockBytes, zeroBlock } from "./layout.ts";
 
-export interface FileSink {
-  /** The next bytes. They are taken at once: the chunk can be used again. Throws no_space, bad_request for too many. */
-  write(chunk: Uint8Array): void;
-  /** The next `bytes` bytes are zeros. */
-  hole(bytes: number): void;
-  /** Throws bad_request when bytes are missing. Until then nothing else can be added. */
-  close(): void;
-}
-
+/** Throws bad_request for more or fewer bytes than `sizeBytes`, no_space; until it is closed, nothing else can be added. */
 export class BlockSink implements FileSink {
   readonly #extents = new ExtentList();
   #written = 0;

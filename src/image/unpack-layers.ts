@@ -1,19 +1,18 @@
 /** The layers of an image, fetched and unpacked beside each other, but for those that another image has. */
 import { forgetBlob } from "../download/download.ts";
 import {
-  type FetchedImage,
   type FetchedLayer,
-  fetchImage,
+  fetchLayers,
   type ImageSource,
   imageLimits,
   type LayerName,
-  pinnedDigest,
+  type NumberedLayer,
   type Reading,
   unpackLayer,
 } from "../oci/oci.ts";
-import type { ImageImport, ImportedKernel } from "./import-request.ts";
+import type { ContentGathering } from "./gather-content.ts";
+import type { ImageImport } from "./import-request.ts";
 import { type KeptLayer, type LayerShelf, listingPath } from "./kept-layers.ts";
-import type { RootContent } from "./root-content.ts";
 
 export interface Making {
   source: ImageSource;
@@ -24,66 +23,72 @@ export interface Making {
 }
 
 /** A layer's blob goes as soon as what is in it is in the root: it would double what the image takes. Throws as the oci room. */
-export async function unpackImage(
+export async function unpackLayers(
+  layers: readonly LayerName[],
   request: ImageImport,
   making: Making,
-  content: RootContent,
-): Promise<{ image: FetchedImage; kernel: ImportedKernel }> {
+  content: ContentGathering,
+): Promise<void> {
   const { cache, signal } = request;
   const { source, staging } = making;
-  const amount = new Amount(request);
+  const absent = await takeFromOthers(layers, request, making, content);
+  const amount = new Amount(
+    request,
+    absent.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+  );
   const reading: Reading = {
-    ...{ limits: imageLimits, unpackedBytes: 0, entries: 0 },
+    limits: imageLimits,
+    unpackedBytes: 0,
+    entries: 0,
     onPacked: (bytes) => amount.unpack(bytes),
     needRoom: (bytes) => request.needSpace("store", bytes),
   };
   const onDamaged = ({ descriptor }: FetchedLayer) => forgetBlob(cache, descriptor.digest);
-  let kernel: ImportedKernel | undefined;
-  const image = await fetchImage({
-    ...{ source, pinned: pinnedDigest(request.from), cache, limits: imageLimits, signal },
+  await fetchLayers({
+    source,
+    cache,
     patience: request.registry.patience,
+    signal,
+    layers: absent,
     needSpace: (bytes) => request.needSpace("cache", bytes),
-    progress: { layers: (done, total) => amount.fetch(done, total) },
-    choose: async (layers) => {
-      kernel = await request.kernel();
-      const wanted = await absentLayers(layers, request, making, content);
-      for (const [number, { descriptor }] of layers.entries())
-        if (wanted[number] === true) amount.toUnpack += descriptor.size;
-      return wanted;
-    },
+    onProgress: (done, total) => amount.fetch(done, total),
     onLayer: async (layer, number, both) => {
       const unpacking = { reading, listing: listingPath(staging, number), onDamaged, signal: both };
       await content.unpack(number, (sink) => unpackLayer(layer, { ...unpacking, content: sink }));
       await forgetBlob(cache, layer.descriptor.digest);
     },
   });
-  if (kernel === undefined) throw new Error("no layers were chosen");
-  return { image, kernel };
 }
 
-async function absentLayers(
+/** Starts the copying of layers that other images have; those that none has are left to be fetched. */
+async function takeFromOthers(
   layers: readonly LayerName[],
   { needSpace }: ImageImport,
   { shelf, staging }: Making,
-  content: RootContent,
-): Promise<boolean[]> {
+  content: ContentGathering,
+): Promise<NumberedLayer[]> {
   const found: (KeptLayer | undefined)[] = [];
   for (const [number, { diffId }] of layers.entries())
     found.push(await shelf.take(diffId, listingPath(staging, number)));
   const blocks = found.reduce((sum, kept) => sum + (kept?.table.totalBlocks ?? 0), 0);
   await needSpace("store", blocks * 4096);
   for (const [number, kept] of found.entries()) if (kept !== undefined) content.take(number, kept);
-  return found.map((kept) => kept === undefined);
+  return layers
+    .map((layer, number) => ({ ...layer, number }))
+    .filter(({ number }) => found[number] === undefined);
 }
 
 /** One stage after the other is told of: what is unpacked while layers still come is where the second one begins. */
 class Amount {
-  toUnpack = 0;
   #unpacked = 0;
   #fetched = 0;
   #toFetch = 0;
 
-  constructor(readonly request: Pick<ImageImport, "progress">) {}
+  constructor(
+    readonly request: Pick<ImageImport, "progress">,
+    /** Packed bytes of all layers that are fetched. */
+    readonly toUnpack: number,
+  ) {}
 
   fetch(done: number, total: number): void {
     this.#fetched = done;
