@@ -67,7 +67,9 @@ export function writeUnsigned(publication: Publication & { files: Files }): Prom
 /** Whole or not at all; what an interrupted one left goes first. */
 async function stage(out: string, name: string, fill: (dir: string) => void): Promise<string> {
   mkdirSync(out, { recursive: true });
-  await cleanStaging(out);
+  await cleanStaging(out, (_, error) => {
+    throw error;
+  });
   return stageDirectory(out, async (dir) => {
     fill(dir);
     // It is served to others.

@@ -64,6 +64,13 @@ function read(
   });
 }
 
+const readFile = (path: string): Promise<OthersCatalogs> =>
+  readOthers([{ source: path, key: undefined }], dir, {
+    authorities: async () => undefined,
+    patience: { silenceMs: 500, slowMs: 1000, slowBytes: 1, pauseMs: 1 },
+    signal: new AbortController().signal,
+  });
+
 describe("a catalog of others", () => {
   test("offers what it has, at addresses beside its own; banger's own stays beside it", async () => {
     publish(catalog(1));
@@ -159,6 +166,26 @@ describe("a catalog of others", () => {
       signal: new AbortController().signal,
     });
     expect(imageOffers(catalogs)[0]?.bundle?.at).toEqual({ path: join(dir, "mine", "team.tar.zst") });
+  });
+
+  test.each(["file://otherhost/x", "..%2f..%2fx", "x%00y"])(
+    "with an entry at %s is without that entry, which is said",
+    async (url) => {
+      const path = join(dir, "catalog.json");
+      writeFileSync(path, catalog(1, [image("bad", { bundle: { ...bundle, url } }), image("team")]));
+      const { catalogs, troubles } = await readFile(path);
+      expect(imageOffers(catalogs).map(({ entry }) => entry.name)).toEqual(["team", own]);
+      expect(troubles).toEqual([expect.stringMatching(/^bad of catalog .*catalog\.json is left out/)]);
+    },
+  );
+
+  test("that cannot be remembered is used all the same", async () => {
+    const path = join(dir, "catalog.json");
+    writeFileSync(path, catalog(1));
+    writeFileSync(join(dir, "catalogs"), "in the way");
+    const { catalogs, troubles } = await readFile(path);
+    expect(catalogs.length).toBe(1);
+    expect(troubles).toEqual([expect.stringMatching(/is not kept/)]);
   });
 
   test("from elsewhere names no files of this machine", async () => {

@@ -61,5 +61,19 @@ function placeOf(bundle: BundleEntry | undefined, base: URL | undefined): Bundle
   const url = new URL(bundle.url, base?.href);
   // A catalog on this machine may name files of it; one from elsewhere may not.
   if (url.protocol !== "file:") return { ...bundle, at: { url } };
-  return base?.protocol === "file:" ? { ...bundle, at: { path: fileURLToPath(url) } } : undefined;
+  if (base?.protocol !== "file:" || misplaced(bundle.url, base) !== undefined) return undefined;
+  return { ...bundle, at: { path: fileURLToPath(url) } };
+}
+
+/** What is wrong with an address of a file: one of another machine, or with a slash that is written as %2f. */
+export function misplaced(address: string, base: URL): string | undefined {
+  if (!URL.canParse(address, base.href)) return "it is no address";
+  const url = new URL(address, base.href);
+  if (url.protocol !== "file:") return undefined;
+  try {
+    const path = fileURLToPath(url);
+    return url.host === "" && !path.includes("\0") ? undefined : "it is no file of this machine";
+  } catch {
+    return "it is no file of this machine";
+  }
 }

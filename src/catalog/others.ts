@@ -4,6 +4,7 @@ import { BangerError, toBangerError } from "../base/base.ts";
 import { readPlainFile } from "../sys/sys.ts";
 import { type CatalogDocument, readCatalog } from "./document.ts";
 import { type CatalogRoute, fetchCatalog } from "./fetch-catalog.ts";
+import { misplaced } from "./find.ts";
 import { recallCatalog, rememberCatalog } from "./seen.ts";
 
 export interface CatalogSource {
@@ -77,7 +78,14 @@ async function readOne(
       `it has the serial number ${document.serial}, and had ${seen.document.serial} at ${seen.at}: somebody hands out an old one`,
     );
   }
-  await rememberCatalog(cache, source, fetched);
+  await rememberCatalog(cache, source, fetched).catch((error: unknown) => {
+    const { message } = toBangerError(error);
+    trouble(`what catalog ${source} says is not kept for when it cannot be had: ${message}`);
+  });
+  for (const { name, bundle } of [...document.images, ...document.kernels]) {
+    const wrong = misplaced(bundle.url, url);
+    if (wrong !== undefined) trouble(`${name} of catalog ${source} is left out: ${bundle.url}: ${wrong}`);
+  }
   return named(document);
 }
 

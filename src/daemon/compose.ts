@@ -151,7 +151,11 @@ export async function composeDaemon(env: DaemonEnvironment, substitutes: Substit
   runtimes.revive = (id) => reattach(deps, id);
   runtimes.otherWay = (id) => state.vms.get(id)?.address != null;
   const vms = new VmService(deps);
-  await images.cleanStaging();
+  await images.cleanStaging((path, error) => {
+    log.error("what was left of an interrupted or removed image or kernel takes room: remove it by hand", {
+      ...{ path, error: toBangerError(error).message },
+    });
+  });
   await reconcile(deps, vms);
 
   const knownHosts = join(paths.state, "ssh", "known_hosts");

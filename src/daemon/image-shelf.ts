@@ -77,8 +77,8 @@ export interface ImageShelf {
   /** A kernel of the user's own. Throws already_exists without `force`, and for a name of banger's own. */
   importKernel(name: string, from: string, force: boolean, ctx: ProgressContext): Promise<void>;
   removeKernel(id: string): Promise<void>;
-  /** Removes what killed builds left. */
-  cleanStaging(): Promise<void>;
+  /** Removes what killed builds left; what cannot be removed is told, with why. */
+  cleanStaging(stays: (path: string, error: unknown) => void): Promise<void>;
 }
 
 export function imageShelf(
@@ -233,9 +233,9 @@ export function imageShelf(
       state.kernels.remove(kernel.name);
       await removeKernel(stores.kernels, id);
     },
-    cleanStaging: async () => {
-      await cleanStaging(stores.images);
-      await cleanStaging(stores.kernels);
+    cleanStaging: async (stays) => {
+      await cleanStaging(stores.images, stays);
+      await cleanStaging(stores.kernels, stays);
       await cleanShared();
       await reconcileRows(state, stores);
     },

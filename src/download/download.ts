@@ -18,7 +18,7 @@ export {
 } from "./digest.ts";
 export { type BlobId, type BlobRequest, type BlobSource, type BlobStream, fetchBlob } from "./fetch-blob.ts";
 export { type Answer, get, isLoopback } from "./http.ts";
-export { blobFrom, type HttpFile, httpFile, pauseAsked, rangeFrom, refused } from "./http-blob.ts";
+export { blobFrom, type HttpFile, httpFile, pauseAsked, refused, refusesPart } from "./http-blob.ts";
 export { Interrupted } from "./interrupted.ts";
 export { localFile } from "./local-blob.ts";
 export { attempts, type Patience, patience } from "./patience.ts";

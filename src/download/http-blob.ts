@@ -6,17 +6,29 @@ import { Interrupted } from "./interrupted.ts";
 import type { Patience } from "./patience.ts";
 
 /** For a request from byte `from` on. */
-export function rangeFrom(from: number): Record<string, string> {
+function rangeFrom(from: number): Record<string, string> {
   return from === 0 ? {} : { range: `bytes=${from}-` };
 }
 
-/** What a server answered (200 or 206) to a request by rangeFrom. Throws corrupt for another size, Interrupted for another part. */
+/** Whether a server does not give a part, which is no word about the whole (RFC 9110, 15.5.17). */
+export function refusesPart(status: number, headers: Readonly<Record<string, string>>): boolean {
+  return status === 416 && headers.range !== undefined;
+}
+
+/**
+ * What a server answers to `ask` with rangeFrom's headers: 200, 206, or what refusesPart, and then it is asked for the
+ * whole. Throws corrupt for another size, Interrupted for another part.
+ */
 export async function blobFrom(
-  asked: Promise<Answer>,
+  ask: (headers: Record<string, string>) => Promise<Answer>,
   { digest, size }: BlobId,
   from: number,
 ): Promise<BlobStream> {
-  const answer = await asked;
+  let answer = await ask(rangeFrom(from));
+  if (refusesPart(answer.status, rangeFrom(from))) {
+    answer.discard();
+    answer = await ask({});
+  }
   const { status, headers, body } = answer;
   if (status === 206) {
     const range = /^bytes (\d+)-\d+\/(?:(\d+)|\*)$/.exec(headers.get("content-range") ?? "");
@@ -49,16 +61,16 @@ export interface HttpFile {
 export function httpFile({ url, authorities, patience }: HttpFile): BlobSource {
   return {
     blob: async (blob, from, signal) => {
-      const answer = await get({
-        url,
-        headers: rangeFrom(from),
-        patience,
-        signal,
-        plainHttpHost: undefined,
-        authorities: await authorities(url.host),
-      });
-      if (answer.status !== 200 && answer.status !== 206) throw refused(answer, url);
-      return await blobFrom(Promise.resolve(answer), blob, from);
+      const ask = async (headers: Record<string, string>) => {
+        const answer = await get({
+          ...{ url, headers, patience, signal, plainHttpHost: undefined },
+          authorities: await authorities(url.host),
+        });
+        const { status } = answer;
+        if (status !== 200 && status !== 206 && !refusesPart(status, headers)) throw refused(answer, url);
+        return answer;
+      };
+      return await blobFrom(ask, blob, from);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** File-system effects that are either there or not. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm, unlink } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../base/base.ts";
 import { identify } from "./identity.ts";
@@ -79,9 +79,41 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Removes a file or a whole tree; a symlink is removed, never followed. Absent is success. */
+/**
+ * Removes a file or a whole tree; a symlink is removed, never followed. Absent is success. Directories that their owner
+ * may not write in, as package stores leave them, go as well.
+ */
 export async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+  const remove = () => rm(path, { recursive: true, force: true, maxRetries: 2 });
+  try {
+    await remove();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code !== "EACCES" && code !== "EPERM") throw error;
+    await openUp(path);
+    await remove();
+  }
+}
+
+/** open(2)'s, which node has no name for: a directory without read permission can be opened by it, and only so. */
+const oPath = 0o10000000;
+
+/** Gives this user every right to a tree's directories; what cannot be given is left to the removal to say. */
+async function openUp(path: string): Promise<void> {
+  if (!(await lstat(path).catch(() => undefined))?.isDirectory()) return;
+  const flags = oPath | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const directory = await open(path, flags).catch(() => undefined);
+  if (directory === undefined) return;
+  try {
+    // By what was opened: what bears the name by now may be a link.
+    await chmod(`/proc/self/fd/${directory.fd}`, 0o700).catch(() => {
+      // Somebody else's.
+    });
+  } finally {
+    await directory.close();
+  }
+  for (const entry of await readdir(path, { withFileTypes: true }).catch(() => []))
+    if (entry.isDirectory()) await openUp(join(path, entry.name));
 }
 
 /** The paths of all plain files below a directory. It follows no links, as readdir's own `recursive` does (Bun 1.4.5). */

@@ -43,11 +43,15 @@ export async function stageDirectory(
   }
 }
 
-/** Removes what builders left that are no longer alive. */
-export async function cleanStaging(parent: string): Promise<void> {
+/** Removes what builders left that are no longer alive. What cannot be removed is told, and the rest goes all the same. */
+export async function cleanStaging(
+  parent: string,
+  stays: (path: string, error: unknown) => void,
+): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
-    if (!name.startsWith(prefix)) continue;
-    if (!(await ownedByLiving(join(parent, name)))) await removeTree(join(parent, name));
+    const path = join(parent, name);
+    if (!name.startsWith(prefix) || (await ownedByLiving(path))) continue;
+    await removeTree(path).catch((error: unknown) => stays(path, error));
   }
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   closeSync,
   existsSync,
   lstatSync,
@@ -18,6 +19,7 @@ import { join } from "node:path";
 import { cut } from "./bounded-log.ts";
 import {
   atomicWrite,
+  cleanStaging,
   findProcesses,
   identify,
   isAlive,
@@ -88,6 +90,48 @@ test("a removed tree takes its symlinks with it, not what they point to", async 
   await removeTree(join(dir, "tree"));
   expect(readdirSync(dir)).toEqual(["outside"]);
   expect(readdirSync(join(dir, "outside"))).toEqual(["kept"]);
+});
+
+test("a tree goes with directories that its owner may not write in, and what their links lead to stays as it is", () => {
+  for (const sub of ["tree/closed/in", "tree/read-only/in", "outside"])
+    mkdirSync(join(dir, sub), { recursive: true });
+  for (const sub of ["closed/in", "read-only", "read-only/in"])
+    writeFileSync(join(dir, "tree", sub, "file"), "");
+  symlinkSync(join(dir, "outside"), join(dir, "tree", "read-only", "link"));
+  for (const [sub, mode] of [
+    ["tree/read-only/in", 0o555],
+    ["tree/read-only", 0o555],
+    ["tree/closed", 0],
+    ["outside", 0o555],
+  ] as const)
+    chmodSync(join(dir, sub), mode);
+  // Modes bind root to nothing.
+  const root = process.getuid?.() === 0;
+  if (root) Bun.spawnSync(["chown", "-R", "-h", "65534:65534", dir]);
+  const other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const program = `await (await import(process.argv[1])).removeTree(process.argv[2])`;
+  const words = [process.execPath, "-e", program, join(import.meta.dir, "files.ts"), join(dir, "tree")];
+  const ran = Bun.spawnSync([...(root ? other : []), ...words], {
+    env: { PATH: process.env.PATH, HOME: dir },
+  });
+  expect(ran.stderr.toString()).toBe("");
+  expect(readdirSync(dir).includes("tree")).toBe(false);
+  expect(lstatSync(join(dir, "outside")).mode & 0o777).toBe(0o555);
+});
+
+test("what a killed builder left and cannot be removed is told, and keeps nothing else", async () => {
+  const names = ["a", "b", "c"].map((name) => join(dir, `.staging-${name}`));
+  for (const name of names) mkdirSync(name);
+  // A mount point is nothing that can be removed; without the right to mount there is nothing to see.
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "banger-test", names[1] ?? ""]).exitCode === 0;
+  const stayed: string[] = [];
+  try {
+    await cleanStaging(dir, (path) => stayed.push(path));
+  } finally {
+    if (mounted) Bun.spawnSync(["umount", names[1] ?? ""]);
+  }
+  expect(stayed).toEqual(mounted ? [names[1] ?? ""] : []);
+  expect(readdirSync(dir)).toEqual(mounted ? [".staging-b"] : []);
 });
 
 describe("a process identity", () => {

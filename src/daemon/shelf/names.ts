@@ -6,19 +6,29 @@ import { byAge, findImage, type Stores } from "./rows.ts";
 
 export type ArtifactKind = "image" | "kernel";
 
-/** The newest stored artifact of a name or the beginning of a digest. Throws not_found, which tells of what is only in `catalog`. */
+/**
+ * The newest stored artifact of a name, else the one of the beginning of a digest: what has the name is meant, whatever
+ * digests begin like it. Throws ambiguous for the beginning of several; not_found, which tells of what is only in `catalog`.
+ */
 export function pick<T extends { id: string; name: string; createdAt: string }>(
   kind: ArtifactKind,
   ref: string,
   stored: readonly T[],
   catalog: readonly { name: string }[],
 ): T {
-  const plain = ref.replace(/^sha256:/, "");
-  const found = stored.filter(
-    (one) => one.name === ref || (/^[0-9a-f]{4,64}$/.test(plain) && one.id.startsWith(`sha256:${plain}`)),
-  );
-  const newest = found.sort(byAge).at(-1);
+  const named = stored.filter((one) => one.name === ref);
+  const newest = named.sort(byAge).at(-1);
   if (newest !== undefined) return newest;
+  const plain = ref.replace(/^sha256:/, "");
+  const begun = stored.filter(({ id }) => /^[0-9a-f]{4,64}$/.test(plain) && id.startsWith(`sha256:${plain}`));
+  if (begun.length > 1) {
+    const all = begun.map(({ name, id }) => `${name} (${id.slice(7, 19)})`).join(", ");
+    throw new BangerError("ambiguous", `${ref} is the beginning of several ${kind}s' ids: ${all}`, {
+      hint: "give more of the id, or the name",
+    });
+  }
+  const [only] = begun;
+  if (only !== undefined) return only;
   if (!catalog.some(({ name }) => name === ref)) throw unknownName(kind, ref, [...stored, ...catalog]);
   throw new BangerError("not_found", `${kind} ${ref} is in the catalog, but not on this machine yet`, {
     hint: `get it: banger ${kind} pull ${ref}`,

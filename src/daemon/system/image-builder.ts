@@ -37,7 +37,7 @@ export function imageBuilderAt(socket: string): typeof buildImage {
       building -= 1;
       // A builder that was killed could not. Another's directory may have no mark of its owner yet.
       if (building === 0) {
-        await cleanStaging(imagesDir).catch(() => {
+        await cleanStaging(imagesDir, () => {
           // systemd is still ending what writes there: the next build's end, or the next daemon, removes it.
         });
       }

@@ -59,6 +59,21 @@ describe("a connection that breaks", () => {
     expect(answers).toBe(2);
   });
 
+  test("is begun anew where the server refuses every range", async () => {
+    const blob = blobOf(honest, large);
+    let answers = 0;
+    bench.registry.intercept = (request, response) => {
+      if (!request.url?.endsWith(`${large}`)) return false;
+      answers += 1;
+      if (answers === 1) cut(response, blob, 300_000);
+      else if (request.headers.range !== undefined) response.writeHead(416).end();
+      else response.writeHead(200, { "content-length": blob.length }).end(blob);
+      return true;
+    };
+    expect((await pull()).root.names()).toEqual(["a", "b"]);
+    expect(answers).toBe(3);
+  });
+
   test("is told of after some attempts, and the next pull goes on from there", async () => {
     const blob = blobOf(honest, large);
     bench.registry.intercept = (request, response) => {

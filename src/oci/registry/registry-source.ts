@@ -10,8 +10,8 @@ import {
   isLoopback,
   type Patience,
   pauseAsked,
-  rangeFrom,
   readBounded,
+  refusesPart,
 } from "../../download/download.ts";
 import { acceptedTypes } from "../documents.ts";
 import { imageLimits } from "../limits.ts";
@@ -54,7 +54,7 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     return true;
   };
 
-  /** Anonymous at first; what is asked for is shown, and it is asked again. Resolves with 200 or 206. */
+  /** Anonymous at first; what is asked for is shown, and it is asked again. Resolves with 200, 206, or 416 where a part was asked for. */
   const ask = async (
     path: string,
     what: string,
@@ -74,7 +74,8 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
         signal,
         authorities: await authorities(),
       });
-      if (answer.status === 200 || answer.status === 206) {
+      const { status } = answer;
+      if (status === 200 || status === 206 || refusesPart(status, headers)) {
         authorization.accepted(shown);
         return answer;
       }
@@ -101,10 +102,12 @@ export function registrySource(reference: ImageReference, options: RegistryOptio
     reference: named,
     root: (signal) => manifest(digest ?? tag ?? "latest", named, signal),
     document: (descriptor, signal) => manifest(descriptor.digest, descriptor.digest, signal),
-    blob: (descriptor, from, signal) => {
-      const asked = ask(`blobs/${descriptor.digest}`, descriptor.digest, rangeFrom(from), signal);
-      return blobFrom(asked, descriptor, from);
-    },
+    blob: (descriptor, from, signal) =>
+      blobFrom(
+        (headers) => ask(`blobs/${descriptor.digest}`, descriptor.digest, headers, signal),
+        descriptor,
+        from,
+      ),
     close: async () => {},
   };
 }
@@ -147,7 +150,7 @@ async function registryWords({ body, discard }: Answer): Promise<string> {
     const { errors } = RegistryErrors.parse(
       JSON.parse((await readBounded(body, 64 * 1024, "")).toString("utf8")),
     );
-    return `: ${errors[0]?.message || errors[0]?.code}`.slice(0, 300);
+    return `: ${errors[0]?.message || errors[0]?.code}`.replace(/\s+/g, " ").slice(0, 300);
   } catch {
     // Whatever it is, it is no explanation.
     discard();
