@@ -12,7 +12,14 @@ import type { Config } from "../config/config.ts";
 import type { Paths } from "../config/paths.ts";
 import { type Pruned, pruneBlobs } from "../download/download.ts";
 import { cleanShared, isOutdated, listImages, removeImage, type StoredImage } from "../image/image.ts";
-import { importKernel, listKernels, readKernel, removeKernel, type StoredKernel } from "../kernel/kernel.ts";
+import {
+  importKernel,
+  listKernels,
+  readKernel,
+  removeKernel,
+  type StoredKernel,
+  settleReplaced,
+} from "../kernel/kernel.ts";
 import { downloadsIn } from "../release/release.ts";
 import type { ImageInfo, KernelInfo } from "../rpc/rpc.ts";
 import type { State } from "../state/state.ts";
@@ -111,6 +118,8 @@ export function imageShelf(
     if ((await findKernel(state, stores, name)) === undefined) return;
     throw new BangerError("already_exists", `kernel ${name} is in the store already`, { hint });
   };
+  /** Names of kernels that are being imported: two at once would both find them free. */
+  const importing = new Set<string>();
   const takeKernel = async (
     name: string,
     from: string,
@@ -123,10 +132,25 @@ export function imageShelf(
         hint: "give yours another name",
       });
     }
-    if (hint !== undefined) await refuseKernel(name, hint);
+    if (importing.has(name)) {
+      throw new BangerError("already_exists", `a kernel ${name} is being imported already`, {
+        hint: "wait until it is there, or give this one another name",
+      });
+    }
+    importing.add(name);
+    try {
+      if (hint !== undefined) await refuseKernel(name, hint);
+      return await importAs(name, from, ctx);
+    } finally {
+      importing.delete(name);
+    }
+  };
+  const importAs = async (name: string, from: string, ctx: ProgressContext): Promise<StoredKernel> => {
     const directory = await importKernel(
       {
-        ...{ name, from, signal: ctx.signal },
+        name,
+        from,
+        signal: ctx.signal,
         needSpace: (bytes) => needRoom(paths, "store", bytes, `kernel ${name}`),
       },
       stores.kernels,
@@ -138,7 +162,16 @@ export function imageShelf(
       });
     }
     state.kernels.put(rowOf(kernel));
+    await removeNamesakes(kernel);
     return kernel;
+  };
+  /** Those whose place a kernel has taken, unless an image needs them: nobody would find them again. */
+  const removeNamesakes = async ({ id, name }: StoredKernel) => {
+    const images = await listImages(stores.images);
+    for (const other of await listKernels(stores.kernels)) {
+      if (other.name !== name || other.id === id || held.by(other.id).length > 0) continue;
+      if (!images.some((image) => image.kernel.id === other.id)) await removeKernel(stores.kernels, other.id);
+    }
   };
   const imports = imageImports(state, stores, { paths, kernelOf, held });
   const own = ownImages(state, stores, {
@@ -234,6 +267,7 @@ export function imageShelf(
       await removeKernel(stores.kernels, id);
     },
     cleanStaging: async (stays) => {
+      await settleReplaced(stores.kernels);
       await cleanStaging(stores.images, stays);
       await cleanStaging(stores.kernels, stays);
       await cleanShared();

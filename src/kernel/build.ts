@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { type DebianMirror, downloadPackage } from "../apt/apt.ts";
 import { BangerError } from "../base/base.ts";
 import type { KernelRecipe } from "../catalog/catalog.ts";
-import { removeTree, runChecked, stageDirectory } from "../sys/sys.ts";
+import { removeTree, runChecked } from "../sys/sys.ts";
 import { extractVmlinux } from "./bzimage.ts";
-import { type KernelManifest, sealKernel } from "./store.ts";
+import { type KernelManifest, sealKernel, stageKernel } from "./store.ts";
 
 export interface BuildContext {
   mirror: DebianMirror;
@@ -21,7 +21,7 @@ export function buildKernel(
   kernelsDir: string,
   ctx: BuildContext,
 ): Promise<string> {
-  return stageDirectory(kernelsDir, async (staging) => {
+  return stageKernel(kernelsDir, async (staging) => {
     const work = join(staging, "work");
     await mkdir(work);
     ctx.progress(`downloading ${recipe.package}`);

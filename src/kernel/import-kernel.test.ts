@@ -1,20 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { failure, saying } from "../oci/testing/failures.ts";
 import { importKernel } from "./import-kernel.ts";
-import { readKernel } from "./store.ts";
+import { readKernel, settleReplaced } from "./store.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -227,4 +229,24 @@ describe("a directory", () => {
     );
     expect(await failure(imported(join(dir, "nowhere")))).toMatchObject({ code: "not_found" });
   });
+});
+
+test("a kernel whose place another was to take is there again, when that one never came", async () => {
+  const from = join(dir, "vmlinux");
+  writeFileSync(from, vmlinux());
+  const store = join(dir, "store");
+  const asked = { name: "team", from, needSpace: async () => {}, signal: new AbortController().signal };
+  const place = await importKernel(asked, store);
+  const digest = basename(place);
+  const aside = join(store, `.replaced-${digest}`);
+  // Killed between the two renames; then, after the second.
+  renameSync(place, aside);
+  await settleReplaced(store);
+  expect(readdirSync(store)).toEqual([digest]);
+  cpSync(place, aside, { recursive: true });
+  await settleReplaced(store);
+  expect(readdirSync(store)).toEqual([digest]);
+  await importKernel(asked, store);
+  expect(readdirSync(store)).toEqual([digest]);
+  expect((await readKernel(store, `sha256:${digest}`)).name).toBe("team");
 });

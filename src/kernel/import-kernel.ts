@@ -2,10 +2,10 @@
 import { cp, lstat, mkdir, open, readdir, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BangerError } from "../base/base.ts";
-import { filesBelow, readPlainFile, stageDirectory } from "../sys/sys.ts";
+import { filesBelow, readPlainFile } from "../sys/sys.ts";
 import { extractVmlinux, isBzImage, maxKernelBytes } from "./bzimage.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, kernelRelease, sealKernel } from "./store.ts";
+import { type KernelManifest, kernelRelease, sealKernel, stageKernel } from "./store.ts";
 import { unpackModules } from "./unpack-modules.ts";
 
 export interface KernelImport {
@@ -29,7 +29,7 @@ export function importKernel(
   { name, from, needSpace, signal }: KernelImport,
   kernelsDir: string,
 ): Promise<string> {
-  return stageDirectory(kernelsDir, async (staging) => {
+  return stageKernel(kernelsDir, async (staging) => {
     const file = await kernelFile(from);
     const bytes = await readKernelFile(file);
     const vmlinux = isBzImage(bytes) ? await extractVmlinux(bytes) : bytes;

@@ -12,4 +12,4 @@ export { importKernel, type KernelImport } from "./import-kernel.ts";
 export { storeInitramfs } from "./initramfs.ts";
 export { moduleClosure } from "./modules.ts";
 export { type KernelPull, packKernel, pullKernel } from "./pull-kernel.ts";
-export { listKernels, readKernel, removeKernel, type StoredKernel } from "./store.ts";
+export { listKernels, readKernel, removeKernel, type StoredKernel, settleReplaced } from "./store.ts";

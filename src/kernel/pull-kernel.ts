@@ -11,9 +11,9 @@ import {
   pullBundle,
   vmlinuxMember,
 } from "../bundle/bundle.ts";
-import { removeTree, stageDirectory } from "../sys/sys.ts";
+import { removeTree } from "../sys/sys.ts";
 import { checkVmlinux } from "./elf.ts";
-import { type KernelManifest, type StoredKernel, sealKernel } from "./store.ts";
+import { type KernelManifest, type StoredKernel, sealKernel, stageKernel } from "./store.ts";
 
 export interface KernelPull extends Omit<PullRequest<KernelBundleManifest>, "shape"> {
   /** In the store. */
@@ -24,7 +24,7 @@ export interface KernelPull extends Omit<PullRequest<KernelBundleManifest>, "sha
 
 /** Into `kernelsDir`; gives the finished directory. A killed pull leaves a staging directory alone. Throws as pullBundle. */
 export function pullKernel(pull: KernelPull, kernelsDir: string): Promise<string> {
-  return stageDirectory(kernelsDir, async (staging) => {
+  return stageKernel(kernelsDir, async (staging) => {
     const members = join(staging, "members");
     const { manifest } = await pullBundle({ ...pull, shape: kernelBundle }, async () => {
       await mkdir(members);

@@ -3,7 +3,7 @@ import { open, readdir, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { BangerError, toBangerError } from "../base/base.ts";
-import { atomicWrite, removeTree } from "../sys/sys.ts";
+import { atomicWrite, removeTree, stageDirectory } from "../sys/sys.ts";
 
 /** A directory is named by it: it begins with a letter or a digit. */
 export const kernelRelease = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}$/;
@@ -109,5 +109,39 @@ async function makeWay(
 ): Promise<void> {
   const there = await readKernel(kernelsDir, id).catch((error: unknown) => toBangerError(error));
   if (there instanceof BangerError ? there.code === "not_found" : mayStay(there)) return;
-  await removeKernel(kernelsDir, id);
+  const digest = id.replace(/^sha256:/, "");
+  await removeTree(join(kernelsDir, replacedPrefix + digest));
+  await rename(join(kernelsDir, digest), join(kernelsDir, replacedPrefix + digest));
+}
+
+const replacedPrefix = ".replaced-";
+
+/**
+ * Removes kernels that have made way, once another has their place; those whose place is empty, because whoever was to take
+ * it failed or was killed, get it back. To be called when a kernel has been sealed and named, and before the first one is.
+ */
+export async function settleReplaced(kernelsDir: string): Promise<void> {
+  for (const name of await readdir(kernelsDir).catch(() => [])) {
+    if (!name.startsWith(replacedPrefix)) continue;
+    const aside = join(kernelsDir, name);
+    const place = join(kernelsDir, name.slice(replacedPrefix.length));
+    // Onto what is there no directory is renamed, unless that is empty.
+    const isBack = await rename(aside, place).then(
+      () => true,
+      () => false,
+    );
+    if (!isBack) await removeTree(aside);
+  }
+}
+
+/** As stageDirectory, for a build that seals a kernel. */
+export async function stageKernel(
+  kernelsDir: string,
+  build: (staging: string) => Promise<string>,
+): Promise<string> {
+  try {
+    return await stageDirectory(kernelsDir, build);
+  } finally {
+    await settleReplaced(kernelsDir);
+  }
 }

@@ -63,7 +63,8 @@ describe("a port that refuses", () => {
     const { status, err } = await banger(["internal", "connect", "x", "22"], { daemon: guestOfAge(60_000) });
     expect([status, err]).toEqual([
       1,
-      "banger: port 22 in the guest cannot be reached: connection refused\n",
+      "banger: no ssh server answers in x: port 22 in the guest cannot be reached: connection refused\n" +
+        "  hint: without one: banger vm exec x -- COMMAND; with one: banger image pull --provision\n",
     ]);
   });
 });
